@@ -1,0 +1,48 @@
+package foldlog
+
+import "time"
+
+// Outcome is what became of one command: accepted with its events, or rejected with a code. Each command
+// has exactly one; later answers to the same command id are copies of it, marked Repeat.
+type Outcome struct {
+	CommandID   string
+	AggregateID string
+	// CommandType is the declared name of the command, or what the sender wrote where it is unknown.
+	CommandType string
+	Accepted    bool
+	// FirstVersion and Version are the versions of the command's first and last event. Where an accepted command
+	// caused none, FirstVersion is 0 and Version is the aggregate's version at that time.
+	FirstVersion int64
+	Version      int64
+	EventIDs     []string
+	// Code, Message and Field say why, where the command was rejected.
+	Code    string
+	Message string
+	Field   string
+	// RecordedAt is when the log recorded the command that this is the outcome of.
+	RecordedAt time.Time
+	// CorrelationID is the command's.
+	CorrelationID string
+	// PayloadHash is the SHA-256 that decides whether a second command with this id is the same one.
+	PayloadHash []byte
+	// Position is the place of the command in its log.
+	Position Position
+	// Repeat marks a copy that answers a repeated command id. Copies do not count as outcomes.
+	Repeat bool
+}
+
+// Rejection returns why the command was refused, or nil where it was accepted.
+func (o Outcome) Rejection() *Rejection {
+	if o.Accepted {
+		return nil
+	}
+	return &Rejection{Code: o.Code, Message: o.Message, Field: o.Field}
+}
+
+// Token returns the token that makes a later read see the command's effect. It is empty where there is no effect.
+func (o Outcome) Token() Token {
+	if !o.Accepted || len(o.EventIDs) == 0 {
+		return nil
+	}
+	return Token{o.Position}
+}

@@ -1,0 +1,53 @@
+package topology
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Mismatch is one way in which a topic differs from what the topology asks for.
+type Mismatch struct {
+	Topic   string `json:"topic"`
+	Setting string `json:"setting"`
+	Want    string `json:"want"`
+	Have    string `json:"have"`
+}
+
+// Error says what differs and what to do.
+func (m Mismatch) Error() string {
+	switch m.Setting {
+	case "exists":
+		return fmt.Sprintf("topic %s does not exist: run 'foldlog topics create'", m.Topic)
+	case "partitions":
+		return fmt.Sprintf("topic %s has %s partitions, the topology asks for %s: set --partitions %s or migrate; keys would move away from their state",
+			m.Topic, m.Have, m.Want, m.Have)
+	case "replication factor":
+		return fmt.Sprintf("topic %s has replication factor %s, the topology asks for %s: reassign its replicas or set --replication-factor", m.Topic, m.Have, m.Want)
+	}
+	return fmt.Sprintf("topic %s has %s=%s, the topology asks for %s: alter the topic or the setting", m.Topic, m.Setting, m.Have, m.Want)
+}
+
+// Diff compares the topics that the topology asks for with those that exist (by name) and returns every mismatch, in the order
+// of want. Settings that a topology does not depend on may have any value.
+func Diff(want []Topic, have map[string]Topic) []Mismatch {
+	var all []Mismatch
+	for _, w := range want {
+		h, exists := have[w.Name]
+		if !exists {
+			all = append(all, Mismatch{Topic: w.Name, Setting: "exists", Want: "yes", Have: "no"})
+			continue
+		}
+		compare := func(setting, want, have string) {
+			if want != have {
+				all = append(all, Mismatch{Topic: w.Name, Setting: setting, Want: want, Have: have})
+			}
+		}
+		compare("partitions", fmt.Sprint(w.Partitions), fmt.Sprint(h.Partitions))
+		compare("replication factor", fmt.Sprint(w.ReplicationFactor), fmt.Sprint(h.ReplicationFactor))
+		for _, key := range slices.Sorted(maps.Keys(w.Config)) {
+			compare(key, w.Config[key], h.Config[key])
+		}
+	}
+	return all
+}

@@ -1,0 +1,50 @@
+package topology
+
+import "strings"
+
+// Names derives the name of every topic and consumer group from declared names.
+//
+// NB: must not change. The names are contracts with everyone who reads or writes the topics.
+type Names struct {
+	// Prefix comes before every topic, group and transactional id, so that several systems can share a cluster.
+	Prefix string
+}
+
+// Commands returns the topic of an aggregate type's commands.
+func (n Names) Commands(aggregate string) string { return n.Prefix + aggregate + ".commands" }
+
+// Events returns the topic of an aggregate type's events.
+func (n Names) Events(aggregate string) string { return n.Prefix + aggregate + ".events" }
+
+// Outcomes returns the topic of the outcomes of an aggregate type's commands.
+func (n Names) Outcomes(aggregate string) string { return n.Prefix + aggregate + ".outcomes" }
+
+// Table returns the compacted topic with the rows of an aggregate type or a projection.
+func (n Names) Table(name string) string { return n.Prefix + name + "-table" }
+
+// RekeyedTopic returns the topic that carries events to the partition of their row.
+func (n Names) RekeyedTopic(projection string) string { return n.Prefix + projection + ".rekeyed" }
+
+// RekeyGroup returns the consumer group that fills [Names.RekeyedTopic].
+func (n Names) RekeyGroup(projection string) string { return n.Prefix + projection + ".rekey" }
+
+// Group returns the consumer group of an aggregate type, a policy or a projection.
+func (n Names) Group(name string) string { return n.Prefix + name }
+
+// DeadLetters returns the topic for what a consumer group could not handle. The group's name is one
+// that [Names.Group] or [Names.RekeyGroup] gave.
+func (n Names) DeadLetters(group string) string { return group + ".dead-letters" }
+
+// Subject returns the schema registry subject of a topic's values (TopicNameStrategy).
+func Subject(topic string) string { return topic + "-value" }
+
+// camelCase turns "confirm-debit" into "ConfirmDebit".
+func camelCase(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "-") {
+		if word != "" {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,153 @@
+package topology
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/foldlog/foldlog"
+)
+
+// Topology is a declared system. Make one with [New].
+type Topology struct {
+	// Name is the system's name, such as "bank". Schema files live under it.
+	Name        string
+	Aggregates  []*AggregateSpec
+	Policies    []*PolicySpec
+	Projections []*ProjectionSpec
+}
+
+// AggregateSpec is a declared aggregate type.
+type AggregateSpec struct {
+	// Name is the aggregate type's name in topics and URLs: lower case, digits and "-".
+	//
+	// NB: must not change once data exists.
+	Name     string
+	Commands []CommandSpec
+	Events   []EventSpec
+	// State is the Go type of the state.
+	State reflect.Type
+	// Decider is the domain's decider with its types erased. Its functions panic on a value of an undeclared type.
+	Decider foldlog.Decider[any, any, any]
+}
+
+// CommandSpec is a declared command type.
+type CommandSpec struct {
+	// Name is the command's name in messages and URLs, such as "confirm-debit". The Avro record is named after it in
+	// camel case (ConfirmDebit).
+	//
+	// NB: must not change once data exists.
+	Name string
+	// Type is the Go struct.
+	Type reflect.Type
+	// Private commands are sent by policies alone: HTTP answers 404 for them.
+	Private bool
+}
+
+// Internal returns the command marked as one that only policies send.
+func (c CommandSpec) Internal() CommandSpec {
+	c.Private = true
+	return c
+}
+
+// Record returns the short name of the command's Avro record.
+func (c CommandSpec) Record() string { return camelCase(c.Name) }
+
+// EventSpec is a declared event type.
+type EventSpec struct {
+	// Name is the event's name and that of its Avro record, such as "Deposited".
+	//
+	// NB: must not change once data exists.
+	Name string
+	// Type is the Go struct.
+	Type reflect.Type
+}
+
+// PolicySpec is a declared policy.
+type PolicySpec struct {
+	// Name names the consumer group. Ids of sent commands are derived from it.
+	//
+	// NB: must not change once data exists.
+	Name string
+	// Source is the aggregate type whose events it reacts to.
+	Source string
+	// Sends lists the aggregate types it may send commands to.
+	Sends []string
+	// Beginning makes a new policy react to all events there ever were, instead of those after its first deployment.
+	Beginning bool
+	Policy    foldlog.Policy[any]
+}
+
+// FromBeginning returns the policy declared to react to old events, too, when it is deployed for the first time.
+func (p *PolicySpec) FromBeginning() *PolicySpec {
+	changed := *p
+	changed.Beginning = true
+	return &changed
+}
+
+// ProjectionSpec is a declared projection.
+type ProjectionSpec struct {
+	// Name names the view, its table and its consumer group.
+	//
+	// NB: must not change once data exists.
+	Name string
+	// Source is the aggregate type whose events it folds.
+	Source string
+	// Row is the Go type of a row.
+	Row        reflect.Type
+	Projection foldlog.Projection[any, any]
+}
+
+// Rekeyed reports whether rows have a computed key, so that events travel through a topic of their own to their row's
+// partition.
+func (p *ProjectionSpec) Rekeyed() bool { return p.Projection.Key != nil }
+
+// Aggregate returns the declared aggregate type of that name, or nil.
+func (t *Topology) Aggregate(name string) *AggregateSpec {
+	return find(t.Aggregates, func(a *AggregateSpec) bool { return a.Name == name })
+}
+
+// Projection returns the declared projection of that name, or nil.
+func (t *Topology) Projection(name string) *ProjectionSpec {
+	return find(t.Projections, func(p *ProjectionSpec) bool { return p.Name == name })
+}
+
+// Policy returns the declared policy of that name, or nil.
+func (t *Topology) Policy(name string) *PolicySpec {
+	return find(t.Policies, func(p *PolicySpec) bool { return p.Name == name })
+}
+
+// Command returns the aggregate's command of that name.
+func (a *AggregateSpec) Command(name string) (CommandSpec, bool) {
+	i := slices.IndexFunc(a.Commands, func(c CommandSpec) bool { return c.Name == name })
+	if i < 0 {
+		return CommandSpec{}, false
+	}
+	return a.Commands[i], true
+}
+
+// CommandOf returns the declared command whose Go type is that of the value.
+func (a *AggregateSpec) CommandOf(value any) (CommandSpec, bool) {
+	typ := reflect.TypeOf(value)
+	i := slices.IndexFunc(a.Commands, func(c CommandSpec) bool { return c.Type == typ })
+	if i < 0 {
+		return CommandSpec{}, false
+	}
+	return a.Commands[i], true
+}
+
+// EventOf returns the declared event whose Go type is that of the value.
+func (a *AggregateSpec) EventOf(value any) (EventSpec, bool) {
+	typ := reflect.TypeOf(value)
+	i := slices.IndexFunc(a.Events, func(e EventSpec) bool { return e.Type == typ })
+	if i < 0 {
+		return EventSpec{}, false
+	}
+	return a.Events[i], true
+}
+
+func find[T any](list []*T, match func(*T) bool) *T {
+	if i := slices.IndexFunc(list, match); i >= 0 {
+		return list[i]
+	}
+	return nil
+}
