@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// SettingStart is the [Mismatch] setting for a policy whose consumer group has no starting point.
+const SettingStart = "start offset"
+
 // Mismatch is one way in which a topic differs from what the topology asks for.
 type Mismatch struct {
 	Topic   string `json:"topic"`
@@ -24,6 +27,10 @@ func (m Mismatch) Error() string {
 			m.Topic, m.Have, m.Want, m.Have)
 	case "replication factor":
 		return fmt.Sprintf("topic %s has replication factor %s, the topology asks for %s: reassign its replicas or set --replication-factor", m.Topic, m.Have, m.Want)
+	}
+	if m.Setting == SettingStart {
+		return fmt.Sprintf("topic %s: a policy needs %s, there is %s: run 'foldlog topics create' to start it at the end of the events; "+
+			"where the policy ran before, restore its offsets instead, or it misses the events in between", m.Topic, m.Want, m.Have)
 	}
 	return fmt.Sprintf("topic %s has %s=%s, the topology asks for %s: alter the topic or the setting", m.Topic, m.Setting, m.Have, m.Want)
 }

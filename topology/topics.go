@@ -11,12 +11,9 @@ import (
 const (
 	// MaxCommandBytes is the largest command, HTTP body or Kafka record value.
 	MaxCommandBytes = 1 << 20
-	// MaxDeadLetterBytes leaves room for any command with its key, headers and cause.
-	MaxDeadLetterBytes = 2 << 20
-	// MaxRecordBytes is the largest event, row or outcome.
-	MaxRecordBytes = 4 << 20
-	// batchOverhead is what a record batch adds to a record of the largest size: key, headers and framing.
-	batchOverhead = 64 << 10
+	// MaxBatchBytes is the largest record batch of every topic and the largest dead letter. It is twice the largest command, so
+	// that any command fits into a dead letter with its headers and cause, and into an event with its envelope.
+	MaxBatchBytes = 2 << 20
 )
 
 // Topic is a topic that follows from a topology, with every setting that it depends on.
@@ -36,9 +33,9 @@ func (t *Topology) Topics(s Settings) []Topic {
 	s.EnsureDefaults()
 	n := s.Names()
 	var topics []Topic
-	add := func(name string, maxBytes int, config map[string]string) {
+	add := func(name string, config map[string]string) {
 		config["min.insync.replicas"] = strconv.Itoa(s.MinISR)
-		config["max.message.bytes"] = strconv.Itoa(maxBytes + batchOverhead)
+		config["max.message.bytes"] = strconv.Itoa(MaxBatchBytes)
 		config["unclean.leader.election.enable"] = "false"
 		if config["message.timestamp.type"] == "" {
 			config["message.timestamp.type"] = "CreateTime"
@@ -46,25 +43,25 @@ func (t *Topology) Topics(s Settings) []Topic {
 		topics = append(topics, Topic{Name: name, Partitions: s.Partitions, ReplicationFactor: s.ReplicationFactor, Config: config})
 	}
 	deadLetters := func(group string) {
-		add(n.DeadLetters(group), MaxDeadLetterBytes, keep(s.DeadLetterRetention))
+		add(n.DeadLetters(group), keep(s.DeadLetterRetention))
 	}
 	for _, a := range t.Aggregates {
 		commands := keep(s.CommandRetention)
 		commands["message.timestamp.type"] = "LogAppendTime"
-		add(n.Commands(a.Name), MaxCommandBytes, commands)
-		add(n.Events(a.Name), MaxRecordBytes, keepForever())
-		add(n.Outcomes(a.Name), MaxRecordBytes, keep(s.Horizon+day))
-		add(n.Table(a.Name), MaxRecordBytes, compact())
+		add(n.Commands(a.Name), commands)
+		add(n.Events(a.Name), keepForever())
+		add(n.Outcomes(a.Name), keep(s.Horizon+day))
+		add(n.Table(a.Name), compact())
 		deadLetters(n.Group(a.Name))
 	}
 	for _, p := range t.Policies {
 		deadLetters(n.Group(p.Name))
 	}
 	for _, p := range t.Projections {
-		add(n.Table(p.Name), MaxRecordBytes, compact())
+		add(n.Table(p.Name), compact())
 		deadLetters(n.Group(p.Name))
 		if p.Rekeyed() {
-			add(n.RekeyedTopic(p.Name), MaxRecordBytes, keepForever())
+			add(n.RekeyedTopic(p.Name), keepForever())
 			deadLetters(n.RekeyGroup(p.Name))
 		}
 	}

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+	xdgscram "github.com/xdg-go/scram"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// maxDecompressedBatch bounds what a compressed batch may grow to, so that no producer can exhaust a consumer's memory.
+const maxDecompressedBatch = 64 << 20
+
+// sarama has this setting for the whole process only, and its default is no bound.
+func init() { sarama.MaxDecompressedBatchSize = maxDecompressedBatch }
+
+// Franz returns the options of a franz-go client: connection, idempotent production with acks=all to the murmur2
+// partition, no lingering.
+func (c Config) Franz() ([]kgo.Opt, error) {
+	c.EnsureDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID(c.ClientID),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // nil is Kafka's murmur2
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(topology.MaxBatchBytes),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+		kgo.RetryTimeout(30 * time.Second),
+		kgo.DialTimeout(10 * time.Second),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+	}
+	tlsConfig, err := c.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	if tlsConfig != nil {
+		opts = append(opts, kgo.DialTLSConfig(tlsConfig))
+	}
+	switch c.SASL.Mechanism {
+	case mechanismPlain:
+		opts = append(opts, kgo.SASL(plain.Auth{User: c.SASL.User, Pass: c.SASL.Password}.AsMechanism()))
+	case mechanismScram256:
+		opts = append(opts, kgo.SASL(scram.Auth{User: c.SASL.User, Pass: c.SASL.Password}.AsSha256Mechanism()))
+	case mechanismScram512:
+		opts = append(opts, kgo.SASL(scram.Auth{User: c.SASL.User, Pass: c.SASL.Password}.AsSha512Mechanism()))
+	}
+	return opts, nil
+}
+
+// Sarama returns a configuration for sarama as Goka uses it, with everything safe that is not so by default: read_committed,
+// no skipping to the newest offset, idempotent production with acks=all, bounded decompression. Each call returns a
+// configuration of its own, since Goka changes it.
+func (c Config) Sarama() (*sarama.Config, error) {
+	c.EnsureDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := sarama.NewConfig()
+	s.ClientID = c.ClientID
+	s.Version = sarama.V2_8_0_0 // below 2.5 offset commits carry no generation
+	s.Consumer.IsolationLevel = sarama.ReadCommitted
+	s.Consumer.Return.Errors = true
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Group.ResetInvalidOffsets = false
+	s.Consumer.Group.Rebalance.Timeout = 2 * time.Minute // recovery runs inside it
+	s.Consumer.Group.Session.Timeout = 10 * time.Second
+	s.Consumer.Group.Heartbeat.Interval = 3 * time.Second
+	s.Consumer.MaxWaitTime = 250 * time.Millisecond // an idle fetch; data is sent at once
+	s.Consumer.MaxProcessingTime = time.Minute
+	s.Consumer.Retry.Backoff = 250 * time.Millisecond
+	s.Net.DialTimeout = 10 * time.Second
+	s.Net.ReadTimeout = 25 * time.Second
+	s.Net.WriteTimeout = 25 * time.Second
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Metadata.Retry.Max = 60
+	s.Metadata.Retry.Backoff = 500 * time.Millisecond
+	s.Producer.Idempotent = true
+	s.Producer.RequiredAcks = sarama.WaitForAll
+	s.Producer.Retry.Max = 60
+	s.Producer.Retry.Backoff = 500 * time.Millisecond
+	s.Net.MaxOpenRequests = 1
+	s.Producer.MaxMessageBytes = topology.MaxBatchBytes
+	s.Producer.Compression = sarama.CompressionSnappy
+	s.Producer.Return.Successes = true
+	s.Producer.Return.Errors = true
+	tlsConfig, err := c.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	s.Net.TLS.Enable, s.Net.TLS.Config = tlsConfig != nil, tlsConfig
+	if c.SASL.Mechanism != "" {
+		s.Net.SASL.Enable = true
+		s.Net.SASL.Mechanism = sarama.SASLMechanism(c.SASL.Mechanism)
+		s.Net.SASL.User, s.Net.SASL.Password = c.SASL.User, c.SASL.Password
+		s.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient {
+			hash := xdgscram.SHA256
+			if c.SASL.Mechanism == mechanismScram512 {
+				hash = xdgscram.SHA512
+			}
+			return &scramClient{hash: hash}
+		}
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("sarama configuration: %w", err)
+	}
+	return s, nil
+}
+
+// scramClient speaks SCRAM for sarama, which has no implementation of its own.
+type scramClient struct {
+	hash         xdgscram.HashGeneratorFcn
+	conversation *xdgscram.ClientConversation
+}
+
+func (c *scramClient) Begin(user, password, authzID string) error {
+	client, err := c.hash.NewClient(user, password, authzID)
+	if err != nil {
+		return err
+	}
+	c.conversation = client.NewConversation()
+	return nil
+}
+
+func (c *scramClient) Step(challenge string) (string, error) { return c.conversation.Step(challenge) }
+
+func (c *scramClient) Done() bool { return c.conversation.Done() }

@@ -1,0 +1,13 @@
+// Package cluster connects to Kafka: one configuration for every client library in the process, and the topics that
+// a topology asks for.
+//
+// Importers: processors, views, edge, replay, cli and the applications' own commands. It imports the root package and topology.
+//
+// Invariants:
+//
+//  1. Every client (franz-go and sarama) is made from one [Config], so TLS, SASL and patience are the same everywhere.
+//  2. Topics are created by [EnsureTopics] alone, never by a broker's auto-creation, and no setting of an existing topic is
+//     changed: a difference is reported.
+//  3. A policy's consumer group has a committed offset before the policy runs for the first time, so that a new policy does not
+//     fire commands for years of old events.
+package cluster

@@ -1,0 +1,257 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// adminTimeout bounds one administrative request.
+const adminTimeout = 30 * time.Second
+
+// ErrMismatch is what errors about topics that differ from the topology wrap. Retrying does not help.
+var ErrMismatch = errors.New("the topics on the cluster are not those of the topology")
+
+// MismatchError returns an error with all the mismatches, or nil where there are none. It wraps [ErrMismatch].
+func MismatchError(all []topology.Mismatch) error {
+	if len(all) == 0 {
+		return nil
+	}
+	lines := make([]string, len(all))
+	for i, m := range all {
+		lines[i] = "\n  " + m.Error()
+	}
+	return fmt.Errorf("%w:%s", ErrMismatch, strings.Join(lines, ""))
+}
+
+// EnsureTopics creates the topics that do not exist, gives each new policy its starting point (the end of its source's events, or the
+// beginning where the policy says so), and then verifies everything. It returns what it created, as "topic NAME" and
+// "start of policy NAME". It may run in several processes at once.
+func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (created []string, err error) {
+	s.EnsureDefaults()
+	admin, err := c.admin()
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	have, err := describe(ctx, admin, t, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, topic := range t.Topics(s) {
+		if _, exists := have[topic.Name]; exists {
+			continue
+		}
+		if err := create(ctx, admin, topic); err != nil {
+			return created, err
+		}
+		created = append(created, "topic "+topic.Name)
+	}
+	if err := awaitMetadata(ctx, admin, t, s); err != nil {
+		return created, err
+	}
+	// Starting points need the events topics to have the declared partitions, so look for mismatches first.
+	mismatches, err := verify(ctx, admin, t, s)
+	if err != nil {
+		return created, err
+	}
+	var others []topology.Mismatch
+	for _, m := range mismatches {
+		if m.Setting != topology.SettingStart {
+			others = append(others, m)
+		}
+	}
+	if err := MismatchError(others); err != nil {
+		return created, err
+	}
+	for _, p := range t.Policies {
+		started, err := ensureStart(ctx, admin, p, s)
+		if err != nil {
+			return created, err
+		}
+		if started {
+			created = append(created, "start of policy "+p.Name)
+		}
+	}
+	return created, nil
+}
+
+// VerifyTopics returns every way in which the cluster differs from what the topology and settings ask for.
+func VerifyTopics(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
+	s.EnsureDefaults()
+	admin, err := c.admin()
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	return verify(ctx, admin, t, s)
+}
+
+func (c Config) admin() (*kadm.Client, error) {
+	opts, err := c.Franz()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client for %s: %w", strings.Join(c.Brokers, ","), err)
+	}
+	admin := kadm.NewClient(client)
+	admin.SetTimeoutMillis(int32(adminTimeout.Milliseconds()))
+	return admin, nil
+}
+
+func verify(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
+	have, err := describe(ctx, admin, t, s)
+	if err != nil {
+		return nil, err
+	}
+	mismatches := topology.Diff(t.Topics(s), have)
+	for _, p := range t.Policies {
+		missing, err := withoutStart(ctx, admin, p, s)
+		if err != nil {
+			return nil, err
+		}
+		if len(missing) > 0 {
+			mismatches = append(mismatches, topology.Mismatch{
+				Topic: s.Names().Events(p.Source), Setting: topology.SettingStart,
+				Want: "a committed offset of group " + s.Names().Group(p.Name), Have: fmt.Sprintf("none for partitions %v", missing),
+			})
+		}
+	}
+	return mismatches, nil
+}
+
+// describe returns those of the topology's topics that exist, with partitions and settings as they are.
+func describe(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	var names []string
+	for _, topic := range t.Topics(s) {
+		names = append(names, topic.Name)
+	}
+	listed, err := admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	have := map[string]topology.Topic{}
+	var existing []string
+	for name, detail := range listed {
+		if errors.Is(detail.Err, kerr.UnknownTopicOrPartition) {
+			continue
+		}
+		if detail.Err != nil {
+			return nil, fmt.Errorf("list topic %s: %w", name, detail.Err)
+		}
+		have[name] = topology.Topic{Name: name, Partitions: len(detail.Partitions), ReplicationFactor: detail.Partitions.NumReplicas()}
+		existing = append(existing, name)
+	}
+	if len(existing) == 0 {
+		return have, nil
+	}
+	configs, err := admin.DescribeTopicConfigs(ctx, existing...)
+	if err != nil {
+		return nil, fmt.Errorf("describe topic settings: %w", err)
+	}
+	for _, resource := range configs {
+		if resource.Err != nil {
+			return nil, fmt.Errorf("describe settings of topic %s: %w", resource.Name, resource.Err)
+		}
+		topic := have[resource.Name]
+		topic.Config = map[string]string{}
+		for _, config := range resource.Configs {
+			topic.Config[config.Key] = config.MaybeValue()
+		}
+		have[resource.Name] = topic
+	}
+	return have, nil
+}
+
+func create(ctx context.Context, admin *kadm.Client, topic topology.Topic) error {
+	configs := map[string]*string{}
+	for key, value := range topic.Config {
+		configs[key] = &value
+	}
+	_, err := admin.CreateTopic(ctx, int32(topic.Partitions), int16(topic.ReplicationFactor), configs, topic.Name)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // another process was faster: verification decides
+		return fmt.Errorf("create topic %s with %d partitions and replication factor %d: %w", topic.Name, topic.Partitions, topic.ReplicationFactor, err)
+	}
+	return nil
+}
+
+// awaitMetadata waits until the brokers' metadata know every partition of every topic: creation is acknowledged before that.
+func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	for {
+		have, err := describe(ctx, admin, t, s)
+		missing := ""
+		if err == nil {
+			for _, want := range t.Topics(s) {
+				if have[want.Name].Partitions == 0 {
+					missing = want.Name
+				}
+			}
+			if missing == "" {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for new topic %s to be known to the brokers: %w", missing, errors.Join(err, ctx.Err()))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// withoutStart returns the partitions of a policy's source for which its group has no committed offset.
+func withoutStart(ctx context.Context, admin *kadm.Client, p *topology.PolicySpec, s topology.Settings) ([]int32, error) {
+	group, topic := s.Names().Group(p.Name), s.Names().Events(p.Source)
+	committed, err := admin.FetchOffsets(ctx, group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, fmt.Errorf("read the offsets of group %s: %w", group, err)
+	}
+	var missing []int32
+	for partition := range int32(s.Partitions) {
+		if o, ok := committed.Lookup(topic, partition); !ok || o.At < 0 {
+			missing = append(missing, partition)
+		}
+	}
+	return missing, nil
+}
+
+func ensureStart(ctx context.Context, admin *kadm.Client, p *topology.PolicySpec, s topology.Settings) (bool, error) {
+	missing, err := withoutStart(ctx, admin, p, s)
+	if err != nil || len(missing) == 0 {
+		return false, err
+	}
+	group, topic := s.Names().Group(p.Name), s.Names().Events(p.Source)
+	list := admin.ListEndOffsets
+	if p.Beginning {
+		list = admin.ListStartOffsets
+	}
+	listed, err := list(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return false, fmt.Errorf("find where policy %s starts in %s: %w", p.Name, topic, err)
+	}
+	var start kadm.Offsets
+	for _, partition := range missing {
+		o, _ := listed.Lookup(topic, partition)
+		start.AddOffset(topic, partition, o.Offset, -1)
+	}
+	if err := admin.CommitAllOffsets(ctx, group, start); err != nil {
+		return false, fmt.Errorf("commit where policy %s starts in %s: %w", p.Name, topic, err)
+	}
+	return true, nil
+}
