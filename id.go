@@ -13,6 +13,11 @@ const MaxIDLength = 200
 // MaxViewKeyLength is the largest length of a key that a projection computes, in bytes.
 const MaxViewKeyLength = 512
 
+// ReservedKeyPrefix starts keys of Foldlog's own records in tables and re-keyed topics.
+//
+// NB: must not change. Tables contain such keys.
+const ReservedKeyPrefix = "__foldlog-"
+
 // CheckAggregateID returns nil or says what is wrong with an aggregate's id: it is 1 to 200 ASCII letters, digits and
 // "-_.:~", does not start with "__" and is neither "." nor "..".
 func CheckAggregateID(id string) error {

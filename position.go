@@ -38,7 +38,11 @@ func ParsePosition(text string) (Position, error) {
 	if err != nil || offset < 0 {
 		return Position{}, fmt.Errorf("position %q: offset %q is not a number", text, parts[2])
 	}
-	return Position{Aggregate: parts[0], Partition: int32(partition), Offset: offset}, nil
+	p := Position{Aggregate: parts[0], Partition: int32(partition), Offset: offset}
+	if p.String() != text { // "+1" and "01" are numbers, but not what String writes: one position has one text
+		return Position{}, fmt.Errorf("position %q is not written as %q", text, p)
+	}
+	return p, nil
 }
 
 // Token is a set of positions, at most one for each aggregate type and partition. A writer gets one with an accepted command and

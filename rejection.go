@@ -22,6 +22,7 @@ const (
 	CodeOutcomeUnknown   = "outcome_unknown"
 	CodeNotYetVisible    = "not_yet_visible"
 	CodeInternal         = "internal_error"
+	CodeTooLarge         = "too_large"
 )
 
 // Rejection is a refusal: the command was understood and changes nothing. It is an ordinary outcome, not a failure.

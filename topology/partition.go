@@ -3,6 +3,8 @@ package topology
 import (
 	"hash"
 	"strconv"
+
+	"github.com/foldlog/foldlog"
 )
 
 // PartitionOf returns the partition of a key as Kafka's Java client computes it: murmur2 with the top bit cleared, modulo the count.
@@ -66,7 +68,7 @@ func murmur2(data []byte) uint32 {
 // complete. No aggregate id and no view key starts like it.
 //
 // NB: must not change. Tables contain such keys.
-const ProgressPrefix = "__foldlog-progress/"
+const ProgressPrefix = foldlog.ReservedKeyPrefix + "progress/"
 
 // ProgressKeys returns, for each partition, a key that hashes to it, so that a progress record for a source partition
 // reaches a chosen partition through any producer. Compaction keeps the last one for each source and partition.

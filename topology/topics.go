@@ -14,6 +14,8 @@ const (
 	// MaxBatchBytes is the largest record batch of every topic and the largest dead letter. It is twice the largest command, so
 	// that any command fits into a dead letter with its headers and cause, and into an event with its envelope.
 	MaxBatchBytes = 2 << 20
+	// MaxRecordBytes is the largest event, row or outcome. It leaves ample room in a batch for key, headers and framing.
+	MaxRecordBytes = MaxBatchBytes - 64<<10
 )
 
 // Topic is a topic that follows from a topology, with every setting that it depends on.

@@ -1,9 +1,3 @@
-// Package record is the shape of a Kafka record as it passes between rooms, so that codecs, engines and processors need no
-// conversion. It imports the standard library only.
-//
-// Invariants:
-//
-//  1. A record is never changed after it was handed on; slices may be shared.
 package record
 
 import "time"
@@ -28,9 +22,9 @@ type Header struct {
 	Value []byte
 }
 
-// Header returns the value of the first header of that name, or nil.
+// Header returns the value of the record's last header of that name, or nil: whoever adds a header later overrides.
 func (r *Record) Header(key string) []byte {
-	for i := range r.Headers {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
 		if r.Headers[i].Key == key {
 			return r.Headers[i].Value
 		}

@@ -1,0 +1,75 @@
+package kafkatest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// KafkaConfig says what cluster to start. The zero value is one broker with the settings of [StartKafka].
+type KafkaConfig struct {
+	// Brokers is how many nodes there are, each a broker and a controller; default 1. With 3 or more, topics have three replicas and a
+	// write needs two, and so have the brokers' own topics.
+	Brokers int
+	// Dir takes properties, logs and data of all nodes, node I in "node-I". It must be empty or not exist. Default a temporary directory.
+	Dir string
+	// Keep leaves the directory when the cluster is closed.
+	Keep bool
+	// Java is the program to run; default that of JAVA_HOME, else the one in the path.
+	Java string
+	// HeapMB bounds each node's heap, in MiB; default 512.
+	HeapMB int
+	// JVM has more arguments for each node's Java.
+	JVM []string
+	// Properties are broker settings on top of the defaults, for all nodes; see [FastDetection].
+	Properties map[string]string
+	// NodeProperties returns settings for one node, on top of all others.
+	NodeProperties func(Node) map[string]string
+	// Logger is told what the cluster does and what is done to it; default nobody. The brokers' own logs are files in Dir.
+	Logger *slog.Logger
+}
+
+// Node is a place in a cluster.
+type Node struct {
+	// ID is 1, 2, ...: what Kafka calls node.id.
+	ID int
+	// Addr is where clients reach the broker, and ControllerAddr where nodes reach the controller; host:port.
+	Addr, ControllerAddr string
+}
+
+// FastDetection are properties with which a cluster notices a dead or frozen broker after 3 s instead of 9 s. We recommend them to
+// operators too.
+func FastDetection() map[string]string {
+	return map[string]string{
+		"broker.session.timeout.ms":    "3000",
+		"broker.heartbeat.interval.ms": "500",
+	}
+}
+
+// EnsureDefaults fills in what is zero, but for Dir and Java, which are looked for at the start.
+func (c *KafkaConfig) EnsureDefaults() {
+	if c.Brokers == 0 {
+		c.Brokers = 1
+	}
+	if c.HeapMB == 0 {
+		c.HeapMB = 512
+	}
+	if c.NodeProperties == nil {
+		c.NodeProperties = func(Node) map[string]string { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Validate returns all that is wrong with the configuration, after EnsureDefaults.
+func (c KafkaConfig) Validate() error {
+	var all []error
+	if c.Brokers < 1 || c.Brokers > 9 {
+		all = append(all, fmt.Errorf("%d brokers: 1 to 9 can be started", c.Brokers))
+	}
+	if c.HeapMB < 128 {
+		all = append(all, fmt.Errorf("%d MiB of heap: a broker needs 128", c.HeapMB))
+	}
+	return errors.Join(append(all, checkEmpty(c.Dir))...)
+}

@@ -1,0 +1,51 @@
+package processors
+
+import (
+	"log/slog"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// deadLetters sets aside what one group cannot handle.
+type deadLetters struct {
+	group   string
+	topic   string
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// step returns the step that sets the input aside.
+func (d deadLetters) step(in *record.Record, cause error) step.Step {
+	return step.Step{Records: []record.Record{d.record(in, cause)}}
+}
+
+// record returns the dead letter: the raw input, with its coordinates, the cause and its own headers. Where all of that
+// would not fit, the input's headers go first and then the end of its value, since both can be read at the coordinates.
+func (d deadLetters) record(in *record.Record, cause error) record.Record {
+	d.metrics.deadLetters.WithLabelValues(d.group).Inc()
+	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset, "cause", cause)
+	value, headers := in.Value, codecs.DeadLetterHeaders(*in, d.group, cause)
+	room := topology.MaxRecordBytes - len(in.Key)
+	for _, h := range headers {
+		room -= len(h.Key) + len(h.Value)
+	}
+	if len(value) > room {
+		value = value[:max(room, 0)]
+		headers = append(headers, record.Header{Key: codecs.HeaderDeadLetterTruncated, Value: []byte("true")})
+	} else {
+		for _, h := range in.Headers {
+			room -= len(h.Key) + len(h.Value)
+		}
+		if len(value) <= room {
+			headers = append(headers, in.Headers...)
+		}
+	}
+	return record.Record{Topic: d.topic, Key: in.Key, Value: value, Headers: headers}
+}
+
+func newDeadLetters(group string, names topology.Names, m *metrics, log *slog.Logger) deadLetters {
+	return deadLetters{group: group, topic: names.DeadLetters(group), metrics: m, log: log}
+}

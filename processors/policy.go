@@ -1,0 +1,101 @@
+package processors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// policy turns the events of one aggregate type into commands.
+type policy struct {
+	spec        *topology.PolicySpec
+	source      *codecs.Aggregate
+	targets     map[string]*codecs.Aggregate
+	names       topology.Names
+	deadLetters deadLetters
+}
+
+func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
+	event, fault, err := decodeEvent(ctx, p.source, in)
+	if err != nil {
+		return step.Step{}, err
+	}
+	if fault != nil {
+		return p.deadLetters.step(in, fault), nil
+	}
+	records, fault := p.react(in, event)
+	if fault != nil {
+		return p.deadLetters.step(in, fault), nil
+	}
+	return step.Step{Records: records}, nil
+}
+
+// react returns the commands as records. A fault is the domain's: it sends what the topology does not allow, or panics.
+func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []record.Record, fault error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			fault = fmt.Errorf("policy %s panicked on event %s: %v\n%s", p.spec.Name, event.EventID, cause, debug.Stack())
+		}
+	}()
+	for i, send := range p.spec.Policy.React(event) {
+		target := p.targets[send.Aggregate]
+		if target == nil {
+			return nil, fmt.Errorf("policy %s sends to %q, which it does not declare; it declares %v", p.spec.Name, send.Aggregate, p.spec.Sends)
+		}
+		if err := foldlog.CheckAggregateID(send.ID); err != nil {
+			return nil, fmt.Errorf("policy %s sends to %s %q: %w", p.spec.Name, send.Aggregate, send.ID, err)
+		}
+		value, err := target.EncodeCommand(foldlog.Command[any]{
+			Meta: foldlog.Meta{
+				AggregateID:   send.ID,
+				CommandID:     foldlog.PolicyCommandID(p.spec.Name, event.EventID, i),
+				CorrelationID: event.CorrelationID,
+				CausationID:   event.EventID,
+			},
+			Data: send.Command,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("policy %s sends a %T to %s %s: %w", p.spec.Name, send.Command, send.Aggregate, send.ID, err)
+		}
+		headers := []record.Header{
+			{Key: codecs.HeaderContentType, Value: []byte(codecs.ContentTypeAvro)},
+			{Key: codecs.HeaderActor, Value: []byte(codecs.PolicyActorPrefix + p.spec.Name)},
+		}
+		if parent := in.Header(codecs.HeaderTraceparent); parent != nil {
+			headers = append(headers, record.Header{Key: codecs.HeaderTraceparent, Value: parent})
+		}
+		records = append(records, record.Record{Topic: p.names.Commands(send.Aggregate), Key: []byte(send.ID), Value: value, Headers: headers})
+	}
+	return records, nil
+}
+
+// outputs returns the topics that the policy writes to.
+func (p *policy) outputs() []string {
+	var topics []string
+	for _, target := range p.spec.Sends {
+		if topic := p.names.Commands(target); !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	return topics
+}
+
+// decodeEvent reads an event record. A fault means that the record is none; err means to try again.
+func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record) (event foldlog.Event[any], fault, err error) {
+	if in.Value == nil {
+		return event, errors.New("an event has a value; this record has none"), nil
+	}
+	event, err = codec.DecodeEvent(ctx, in.Value)
+	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
+		return event, undecodable.Cause, nil
+	}
+	return event, nil, err
+}

@@ -1,0 +1,142 @@
+package processors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/processors/atleastonce"
+	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// Config says what to run and where.
+type Config struct {
+	Topology *topology.Topology
+	Settings topology.Settings
+	Codecs   *codecs.Codecs
+	Cluster  cluster.Config
+	// DataDir holds the local stores.
+	DataDir string
+	// Instance names this process among those that share the work.
+	Instance string
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Processors runs every aggregate, policy and projection of a topology.
+type Processors struct {
+	config   Config
+	groups   []step.Group
+	restarts *prometheus.CounterVec
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	runners map[string]*atleastonce.Runner // running now, by group
+	faults  map[string]error               // why a group is not running, by group
+}
+
+// New checks the topology and prepares its groups. It reaches for nothing yet.
+func New(c Config) (*Processors, error) {
+	c.Settings.EnsureDefaults()
+	if err := c.Settings.Validate(); err != nil {
+		return nil, err
+	}
+	if findings := c.Topology.Lint(); len(findings) > 0 {
+		lines := make([]string, len(findings))
+		for i, f := range findings {
+			lines[i] = "\n  " + f.String()
+		}
+		return nil, fmt.Errorf("the topology has findings:%s", strings.Join(lines, ""))
+	}
+	m, err := newMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("register the processors' metrics: %w", err)
+	}
+	restarts := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "foldlog", Name: "group_restarts_total",
+		Help: "Consumer groups that stopped for a failure and were started again."}, []string{"group"})
+	if err := c.Metrics.Register(restarts); err != nil {
+		return nil, fmt.Errorf("register the processors' metrics: %w", err)
+	}
+	if c.Instance != "" {
+		c.Cluster.ClientID = "foldlog-" + c.Instance
+	}
+	compile := &compiler{topology: c.Topology, settings: c.Settings, names: c.Settings.Names(), codecs: c.Codecs, metrics: m, log: c.Logger}
+	return &Processors{config: c, groups: compile.groups(), restarts: restarts, log: c.Logger,
+		runners: map[string]*atleastonce.Runner{}, faults: map[string]error{}}, nil
+}
+
+// Run keeps all groups running until ctx ends, and returns once each has finished what it began. A group that fails is
+// started again with growing pauses; the others go on meanwhile.
+func (p *Processors) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for _, g := range p.groups {
+		all.Go(func() { p.keep(ctx, g) })
+	}
+	all.Wait()
+	return nil
+}
+
+func (p *Processors) keep(ctx context.Context, g step.Group) {
+	const shortest, longest, healthy = 200 * time.Millisecond, 15 * time.Second, time.Minute
+	wait := shortest
+	for {
+		runner := atleastonce.New(g, atleastonce.Config{Cluster: p.config.Cluster, DataDir: p.config.DataDir, Logger: p.log})
+		p.running(g.Name, runner, nil)
+		started := time.Now()
+		err := runner.Run(ctx)
+		if ctx.Err() != nil {
+			p.running(g.Name, nil, errors.New("stopped"))
+			if err != nil {
+				p.log.Error("a group did not stop in good order; what it had not finished is done again", "group", g.Name, "error", err)
+			}
+			return
+		}
+		if err == nil {
+			err = errors.New("it ended by itself")
+		}
+		if time.Since(started) > healthy {
+			wait = shortest
+		}
+		p.running(g.Name, nil, err)
+		p.restarts.WithLabelValues(g.Name).Inc()
+		p.log.Error("a group stopped and will be started again", "group", g.Name, "in", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, longest)
+	}
+}
+
+func (p *Processors) running(group string, runner *atleastonce.Runner, fault error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runners[group], p.faults[group] = runner, fault
+}
+
+// Ready returns nil when every group is restored and consuming, and otherwise says which is not and why.
+func (p *Processors) Ready() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var waiting []error
+	for _, g := range p.groups {
+		switch runner := p.runners[g.Name]; {
+		case runner != nil && runner.Recovered():
+		case p.faults[g.Name] != nil:
+			waiting = append(waiting, fmt.Errorf("group %s: %w", g.Name, p.faults[g.Name]))
+		default:
+			waiting = append(waiting, fmt.Errorf("group %s is starting", g.Name))
+		}
+	}
+	return errors.Join(waiting...)
+}

@@ -1,0 +1,88 @@
+package step
+
+import (
+	"context"
+
+	"github.com/foldlog/foldlog/internal/record"
+)
+
+// Group is one consumer group: an input topic, and what it leads to.
+type Group struct {
+	// Name is the Kafka consumer group.
+	Name string
+	// Input is the topic that is consumed.
+	Input string
+	// Partitions is the partition count of every topic of the group.
+	Partitions int
+	// Table is the group's table, or nil for a stateless group.
+	Table *Table
+	// Index is what the group remembers of its own output, or nil.
+	Index *Index
+	// Outputs are the topics, other than table and dead letters, that steps may write to.
+	Outputs []string
+	// DeadLetters is the topic for input that could not be handled.
+	DeadLetters string
+	// ProgressTopic is where progress is announced: the table's topic (in the input's own partition), or an
+	// output (in all its partitions). Empty means nowhere.
+	ProgressTopic string
+	// Handle turns an input record into a step.
+	Handle func(ctx context.Context, in *record.Record, memory Memory) (Step, error)
+}
+
+// Table is a compacted topic with one row for each key.
+type Table struct {
+	Topic string
+	// Decode turns a stored row into the value that Memory.Row returns.
+	Decode func(ctx context.Context, value []byte) (any, error)
+}
+
+// Index is a lookup structure that is read back from a topic which the group itself writes, so that it costs no records of its own.
+type Index struct {
+	Topic string
+	// Read returns the entry that a record of the topic stands for; ok is false for records to pass over.
+	Read func(ctx context.Context, r *record.Record) (e IndexEntry, ok bool, err error)
+	// Retain reports whether an entry is still worth keeping. It reads a clock, so that the index forgets in time;
+	// handlers decide by recorded time alone.
+	Retain func(e IndexEntry) bool
+}
+
+// IndexEntry is one entry of an index.
+type IndexEntry struct {
+	Key   string
+	Value any
+}
+
+// Memory is what a handler may read. It reflects all earlier steps of the same partition.
+type Memory interface {
+	// Row returns the row of the input's key, or nil where there is none.
+	Row(ctx context.Context) (any, error)
+	// Lookup returns the index entry of that key, or nil.
+	Lookup(ctx context.Context, key string) (any, error)
+}
+
+// Step is what one input leads to. The zero value means that nothing happens but the input's offset moving on.
+type Step struct {
+	// Row is the new row of the input's key, or nil where it stays as it is.
+	Row *Row
+	// Records are written in this order. A record's partition is that of its key.
+	Records []record.Record
+	// Remember is an entry to add to the index; its record is among Records.
+	Remember *IndexEntry
+	// Progress says which place of a source is complete with this step, or nil.
+	Progress *Progress
+}
+
+// Row is a row's new value.
+type Row struct {
+	// Value is what a later Memory.Row returns.
+	Value any
+	// Encoded is the value of the table's record.
+	Encoded []byte
+}
+
+// Progress says that everything that follows from a source partition up to an offset has been written. See topology.ProgressKeys.
+type Progress struct {
+	Source    string
+	Partition int32
+	Offset    int64
+}
