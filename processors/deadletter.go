@@ -26,7 +26,8 @@ func (d deadLetters) step(in *record.Record, cause error) step.Step {
 // would not fit, the input's headers go first and then the end of its value, since both can be read at the coordinates.
 func (d deadLetters) record(in *record.Record, cause error) record.Record {
 	d.metrics.deadLetters.WithLabelValues(d.group).Inc()
-	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset, "cause", cause)
+	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset,
+		"cause", cause, "stack", stackOf(cause))
 	value, headers := in.Value, codecs.DeadLetterHeaders(*in, d.group, cause)
 	room := topology.MaxRecordBytes - len(in.Key)
 	for _, h := range headers {

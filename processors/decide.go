@@ -3,7 +3,6 @@ package processors
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/foldlog/foldlog"
@@ -27,7 +26,7 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 		rejection, refused := foldlog.AsRejection(err)
 		if !refused {
 			d.log.Error("the domain failed to decide", "aggregate", d.spec.Name, "id", d.command.AggregateID, "command", d.command.Type,
-				"command_id", d.command.CommandID, "position", d.position.String(), "error", err)
+				"command_id", d.command.CommandID, "position", d.position.String(), "error", err, "stack", stackOf(err))
 			rejection = foldlog.Reject(foldlog.CodeInternal, "the command could not be decided; the server's log says why")
 		}
 		return d.reject(rejection)
@@ -71,7 +70,7 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 func (d *decision) ask(before codecs.State) (events []foldlog.Event[any], after any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			err = newPanicFault(d.spec.Name+"'s decider", cause)
 		}
 	}()
 	payloads, err := d.spec.Decider.Decide(before.Data, d.command.Command)

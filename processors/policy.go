@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/foldlog/foldlog"
@@ -42,7 +41,7 @@ func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (
 func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []record.Record, fault error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			fault = fmt.Errorf("policy %s panicked on event %s: %v\n%s", p.spec.Name, event.EventID, cause, debug.Stack())
+			fault = newPanicFault("policy "+p.spec.Name+" on event "+event.EventID, cause)
 		}
 	}()
 	for i, send := range p.spec.Policy.React(event) {

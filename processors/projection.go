@@ -3,7 +3,6 @@ package processors
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"unicode/utf8"
 
@@ -107,7 +106,7 @@ func (p *projection) project(before any, event foldlog.Event[any]) (row *step.Ro
 // recovered turns a panic of the domain's code into a fault.
 func recovered(fault *error, spec *topology.ProjectionSpec, event foldlog.Event[any]) {
 	if cause := recover(); cause != nil {
-		*fault = fmt.Errorf("projection %s panicked on event %s: %v\n%s", spec.Name, event.EventID, cause, debug.Stack())
+		*fault = newPanicFault("projection "+spec.Name+" on event "+event.EventID, cause)
 	}
 }
 

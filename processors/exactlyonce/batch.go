@@ -1,0 +1,57 @@
+package exactlyonce
+
+import (
+	"github.com/foldlog/foldlog/internal/record"
+)
+
+// batch is what a lane's steps since the last cut lead to.
+type batch struct {
+	records  []record.Record
+	rows     []change // one for each changed key
+	index    []change
+	progress map[source]int64
+	next     int64 // the input offset after the last step; 0 while there is none
+	inputs   int
+	bytes    int64
+}
+
+// change is an entry's new value in a batch.
+type change struct {
+	entry   *entry
+	encoded []byte
+}
+
+// source is a source partition that progress is told of.
+type source struct {
+	name      string
+	partition int32
+}
+
+// offsetsOnly reports whether nothing but the place in the input changed.
+func (b *batch) offsetsOnly() bool {
+	return len(b.records) == 0 && len(b.rows) == 0 && len(b.progress) == 0
+}
+
+// part is a lane's share of a transaction.
+type part struct {
+	lane  *lane
+	batch *batch
+}
+
+// cut takes the open batches from the lanes, one lane after the other. Each is a run of whole steps, and lanes do not depend on each other.
+func cut(lanes []*lane) []part {
+	var parts []part
+	for _, l := range lanes {
+		l.mu.Lock()
+		b := l.batch
+		if b.inputs > 0 {
+			l.batch = &batch{records: make([]record.Record, 0, len(b.records)), rows: make([]change, 0, len(b.rows))}
+		}
+		l.mu.Unlock()
+		if b.inputs > 0 {
+			notify(l.emptied)
+			parts = append(parts, part{l, b})
+		}
+	}
+	return parts
+}

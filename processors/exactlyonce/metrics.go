@@ -1,0 +1,109 @@
+package exactlyonce
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Metrics are called when something happened; nil functions are left out. They must return at once and may be called from several
+// goroutines.
+type Metrics struct {
+	// Transaction is called after each transaction.
+	Transaction func(TransactionStats)
+	// Restored is called after the restore of a partition.
+	Restored func(RestoreStats)
+	// Flushed is called after committed rows went to the local store.
+	Flushed func(rows int, took time.Duration)
+	// Rebalanced is called for each new assignment, with the number of partitions.
+	Rebalanced func(partitions int)
+	// StoreRebuilt is called when a local store could not be trusted, with the reason.
+	StoreRebuilt func(partition int32, reason string)
+	// Retried is called each time a handler's error makes an input wait.
+	Retried func(partition int32, err error)
+}
+
+// TransactionStats describes one transaction.
+type TransactionStats struct {
+	// Cut is the time to take the batches from the lanes, Run that of the transaction at the brokers, Apply that of handing the
+	// committed rows to the store.
+	Cut, Run, Apply time.Duration
+	Inputs          int
+	Records         int // all that were written, rows and progress included
+	Rows            int
+	Bytes           int
+	Lanes           int
+	// OffsetsOnly is true where no step led to anything: then offsets were committed without a transaction.
+	OffsetsOnly bool
+}
+
+// RestoreStats describes the restore of one partition.
+type RestoreStats struct {
+	Topic     string
+	Partition int32
+	From, To  int64
+	Records   int
+	Took      time.Duration
+	Fenced    int // transactions of dead owners that were aborted
+}
+
+// Stats is what a group looks like now.
+type Stats struct {
+	// Lag is the number of offsets between what is handled and the end of the input, by assigned partition.
+	Lag map[int32]int64
+	// OldestTransaction is how long the transaction that is being committed has been running; 0 where none is.
+	OldestTransaction time.Duration
+	// Unflushed is the number of committed rows that are not in the local store yet.
+	Unflushed int64
+	// Restoring has, for each partition that is being restored, the records left.
+	Restoring map[int32]int64
+}
+
+func (m *Metrics) transaction(s TransactionStats) {
+	if m.Transaction != nil {
+		m.Transaction(s)
+	}
+}
+
+func (m *Metrics) restored(s RestoreStats) {
+	if m.Restored != nil {
+		m.Restored(s)
+	}
+}
+
+func (m *Metrics) flushed(rows int, took time.Duration) {
+	if m.Flushed != nil {
+		m.Flushed(rows, took)
+	}
+}
+
+func (m *Metrics) rebalanced(partitions int) {
+	if m.Rebalanced != nil {
+		m.Rebalanced(partitions)
+	}
+}
+
+func (m *Metrics) storeRebuilt(partition int32, reason string) {
+	if m.StoreRebuilt != nil {
+		m.StoreRebuilt(partition, reason)
+	}
+}
+
+func (m *Metrics) retried(partition int32, err error) {
+	if m.Retried != nil {
+		m.Retried(partition, err)
+	}
+}
+
+// clock is when something began, or zero where nothing is under way.
+type clock struct{ began atomic.Int64 }
+
+func (c *clock) start() { c.began.Store(time.Now().UnixNano()) }
+func (c *clock) stop()  { c.began.Store(0) }
+
+func (c *clock) age() time.Duration {
+	began := c.began.Load()
+	if began == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, began))
+}

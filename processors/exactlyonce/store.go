@@ -1,0 +1,409 @@
+package exactlyonce
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// storeFormat is the version of what stores contain. A store of another format is rebuilt.
+const storeFormat = 1
+
+// receipt says what a store is a copy of, and up to where.
+//
+// NB: must not change without a new storeFormat. Stores contain it.
+type receipt struct {
+	Format    int    `json:"format"`
+	Group     string `json:"group"`
+	Partition int32  `json:"partition"`
+	// Table and Index are the ids of the topics, and the offsets below which the store has everything.
+	TableID   string `json:"table_id,omitempty"`
+	TableNext int64  `json:"table_next"`
+	IndexID   string `json:"index_id,omitempty"`
+	IndexNext int64  `json:"index_next"`
+	// Seen is when the store was last known to be complete. Deletions older than the topic keeps them may be missing after a long absence.
+	Seen time.Time `json:"seen"`
+}
+
+// seenEvery is how often an idle store notes that it is still complete.
+const seenEvery = time.Minute
+
+// store is the local copy of a partition's rows and index entries in LevelDB.
+type store struct {
+	db       *leveldb.DB
+	path     string
+	log      *slog.Logger
+	interval time.Duration
+	limit    int64 // of queued bytes
+	metrics  *Metrics
+	point    func(string)
+	failed   func(error)
+
+	mu      sync.Mutex
+	queue   []*entry // committed, not stored
+	bytes   int64
+	receipt receipt // what it will say once the queue is stored
+	broken  error
+
+	queued  atomic.Int64
+	damaged atomic.Bool
+	writing sync.Mutex // one flush at a time
+	kick    chan struct{}
+	room    chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// storeOptions are those of LevelDB. Strict means that a journal with a hole does not open: the receipt of a later write would
+// otherwise vouch for rows that were lost in it.
+func storeOptions() *opt.Options {
+	return &opt.Options{
+		Strict:                 opt.StrictManifest | opt.StrictJournalChecksum | opt.StrictJournal | opt.StrictBlockChecksum | opt.StrictCompaction | opt.StrictReader,
+		Filter:                 filter.NewBloomFilter(10),
+		WriteBuffer:            8 << 20,
+		BlockCacheCapacity:     8 << 20,
+		OpenFilesCacheCapacity: 64,
+		CompactionTableSize:    4 << 20,
+	}
+}
+
+// expected is what a store must be a copy of to be trusted.
+type expected struct {
+	group            string
+	partition        int32
+	tableID, indexID string
+	longestAbsence   time.Duration
+}
+
+// openStore opens the store at path, or an empty one where the old one cannot be trusted; reason then says why.
+func openStore(path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, "", fmt.Errorf("local store: %w", err)
+	}
+	_, statErr := os.Stat(path)
+	existed := statErr == nil
+	db, err := leveldb.OpenFile(path, storeOptions())
+	if err != nil && !isEnvironment(err) {
+		reason = fmt.Sprintf("it is damaged: %v", err)
+		if db, err = setAside(path, log, err); err != nil {
+			return nil, reason, err
+		}
+		existed = false
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("open the local store %s: %w", path, err)
+	}
+	s = &store{db: db, path: path, log: log}
+	data, err := db.Get([]byte{kindMeta}, nil)
+	switch {
+	case errors.Is(err, leveldb.ErrNotFound):
+		if existed && reason == "" {
+			reason = "it has no receipt"
+		}
+	case err != nil:
+		reason = fmt.Sprintf("its receipt cannot be read: %v", err)
+	default:
+		reason = s.distrust(data, want)
+	}
+	if reason != "" && existed {
+		log.Info("the local store is rebuilt from its topics", "path", path, "reason", reason)
+		if err := s.empty(); err != nil {
+			return nil, reason, err
+		}
+	}
+	if reason != "" || s.receipt.Format == 0 {
+		s.receipt = receipt{Format: storeFormat, Group: want.group, Partition: want.partition, TableID: want.tableID, IndexID: want.indexID}
+	}
+	return s, reason, nil
+}
+
+// distrust returns why a store with this receipt must not be used, or "" and takes the receipt.
+func (s *store) distrust(data []byte, want expected) string {
+	var r receipt
+	if err := json.Unmarshal(data, &r); err != nil {
+		return fmt.Sprintf("its receipt cannot be read: %v", err)
+	}
+	age := time.Since(r.Seen)
+	switch {
+	case r.Format != storeFormat:
+		return fmt.Sprintf("it has format %d, this version uses %d", r.Format, storeFormat)
+	case r.Group != want.group || r.Partition != want.partition:
+		return fmt.Sprintf("it belongs to group %s, partition %d", r.Group, r.Partition)
+	case r.TableID != want.tableID || r.IndexID != want.indexID:
+		return "its topic was created anew"
+	case age > want.longestAbsence:
+		return fmt.Sprintf("it was away for %s; deletions may be gone from the log after %s", age.Round(time.Second), 2*want.longestAbsence)
+	case age < -time.Hour:
+		return fmt.Sprintf("it was written at %s, which is in the future", r.Seen.Format(time.RFC3339))
+	}
+	s.receipt = r
+	return ""
+}
+
+// empty removes all there is and opens the store anew.
+func (s *store) empty() error {
+	if err := s.db.Close(); err != nil {
+		s.log.Warn("close a local store that is about to be removed", "path", s.path, "error", err)
+	}
+	if err := os.RemoveAll(s.path); err != nil {
+		return fmt.Errorf("remove the local store: %w", err)
+	}
+	db, err := leveldb.OpenFile(s.path, storeOptions())
+	if err != nil {
+		return fmt.Errorf("open the local store %s: %w", s.path, err)
+	}
+	s.db, s.receipt = db, receipt{}
+	return nil
+}
+
+// setAside keeps a damaged store for whoever wants to know why, and starts a new one.
+func setAside(path string, log *slog.Logger, cause error) (*leveldb.DB, error) {
+	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
+	log.Error("the local store is damaged; it is set aside and rebuilt from its topics", "path", path, "aside", aside, "error", cause)
+	old, _ := filepath.Glob(path + ".damaged-*")
+	for _, o := range old { // one is enough to learn from
+		_ = os.RemoveAll(o)
+	}
+	if err := os.Rename(path, aside); err != nil {
+		return nil, fmt.Errorf("set the damaged local store aside: %w", err)
+	}
+	return leveldb.OpenFile(path, storeOptions())
+}
+
+// isEnvironment reports whether opening failed for something that a new store would not mend: another process has it, the disk is full,
+// permissions.
+func isEnvironment(err error) bool {
+	if dberrors.IsCorrupted(err) {
+		return false
+	}
+	for _, e := range []error{syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "file already open") || strings.Contains(err.Error(), "resource temporarily unavailable")
+}
+
+// run starts flushing in the background.
+func (s *store) run() {
+	s.kick, s.room, s.stop, s.stopped = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(s.stopped)
+		ticker := time.NewTicker(s.interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-s.stop:
+				return
+			case <-ticker.C:
+			case <-s.kick:
+			}
+			if err := s.flush(false); err != nil {
+				s.failed(err)
+				return
+			}
+		}
+	}()
+}
+
+// get returns what is stored of a key, or nil.
+func (s *store) get(kind byte, key []byte) ([]byte, error) {
+	k := make([]byte, 0, 64)
+	value, err := s.db.Get(append(append(k, kind), key...), nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.spoiled("read", err)
+	}
+	return value, nil
+}
+
+// spoiled notes damage, so that the store is set aside when it is closed.
+func (s *store) spoiled(operation string, err error) error {
+	if dberrors.IsCorrupted(err) {
+		s.damaged.Store(true)
+	}
+	return failf(CauseStore, "%s the local store %s: %w", operation, s.path, err)
+}
+
+// apply takes the changes of a committed transaction over into the queue, and the places in the logs up to which they are complete.
+func (s *store) apply(rows, index []change, tableNext, indexNext int64) {
+	s.mu.Lock()
+	for _, changes := range [2][]change{rows, index} {
+		for _, c := range changes {
+			e := c.entry
+			s.bytes += int64(len(c.encoded) - len(e.committed))
+			e.committed = c.encoded
+			if e.queued {
+				e.uses.Add(-1)
+				continue
+			}
+			e.queued = true
+			s.bytes += int64(len(e.key)) + entryOverhead
+			s.queue = append(s.queue, e)
+		}
+	}
+	// A record that was acknowledged as a duplicate has no offset; the place never moves back.
+	s.receipt.TableNext, s.receipt.IndexNext = max(s.receipt.TableNext, tableNext), max(s.receipt.IndexNext, indexNext)
+	full := s.bytes > s.limit
+	s.queued.Store(int64(len(s.queue)))
+	s.mu.Unlock()
+	if full {
+		notify(s.kick)
+	}
+}
+
+// full reports whether so much waits for the store that the lanes should wait, too.
+func (s *store) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes > 2*s.limit
+}
+
+// stored is one thing to write.
+type stored struct {
+	kind  byte
+	key   string
+	value []byte
+}
+
+// flush writes the queue to the store, sorted, with the places in the logs that belong to it.
+func (s *store) flush(closing bool) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	began := time.Now()
+	s.mu.Lock()
+	if s.broken != nil {
+		s.mu.Unlock()
+		return s.broken
+	}
+	if len(s.queue) == 0 && !closing && time.Since(s.receipt.Seen) < seenEvery {
+		s.mu.Unlock()
+		return nil
+	}
+	taken := s.queue
+	s.queue, s.bytes = nil, 0
+	s.queued.Store(0)
+	items := make([]stored, len(taken))
+	for i, e := range taken {
+		items[i] = stored{e.kind, e.key, e.committed}
+		e.committed, e.queued = nil, false
+	}
+	s.receipt.Seen = began.UTC()
+	r := s.receipt
+	s.mu.Unlock()
+
+	err := s.write(items, r, true)
+	if err != nil {
+		s.mu.Lock()
+		s.broken = err
+		s.mu.Unlock()
+		return err
+	}
+	for _, e := range taken {
+		e.uses.Add(-1)
+	}
+	notify(s.room)
+	if len(items) > 0 {
+		s.metrics.flushed(len(items), time.Since(began))
+		s.point(PointFlushed)
+	}
+	return nil
+}
+
+// write puts things and the receipt into the store in one batch. Sorted keys are cheaper for LevelDB.
+func (s *store) write(items []stored, r receipt, sync bool) error {
+	slices.SortFunc(items, func(a, b stored) int { return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.key, b.key)) })
+	size := 0
+	for i := range items {
+		size += len(items[i].key) + len(items[i].value) + 16
+	}
+	b := leveldb.MakeBatch(size + 512)
+	key := make([]byte, 0, 256)
+	for i := range items {
+		key = append(append(key[:0], items[i].kind), items[i].key...)
+		if items[i].value == nil {
+			b.Delete(key)
+		} else {
+			b.Put(key, items[i].value)
+		}
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the local store's receipt: %w", err)
+	}
+	b.Put([]byte{kindMeta}, data)
+	if err := s.db.Write(b, &opt.WriteOptions{Sync: sync}); err != nil {
+		return s.spoiled("write", err)
+	}
+	return nil
+}
+
+// each calls f with every stored thing of a kind until it returns false.
+func (s *store) each(kind byte, f func(key string, value []byte) bool) error {
+	it := s.db.NewIterator(util.BytesPrefix([]byte{kind}), &opt.ReadOptions{DontFillCache: true})
+	defer it.Release()
+	for it.Next() {
+		if !f(string(it.Key()[1:]), it.Value()) {
+			break
+		}
+	}
+	if err := it.Error(); err != nil {
+		return s.spoiled("read", err)
+	}
+	return nil
+}
+
+// remove deletes keys of a kind.
+func (s *store) remove(kind byte, keys []string) error {
+	b := new(leveldb.Batch)
+	for _, key := range keys {
+		b.Delete(append([]byte{kind}, key...))
+	}
+	if err := s.db.Write(b, nil); err != nil {
+		return s.spoiled("write", err)
+	}
+	return nil
+}
+
+// close stores what is committed and closes the store.
+func (s *store) close() error {
+	var all []error
+	if s.stop != nil {
+		close(s.stop)
+		<-s.stopped
+		all = append(all, s.flush(true))
+	}
+	all = append(all, s.db.Close())
+	if s.damaged.Load() {
+		if err := os.Rename(s.path, fmt.Sprintf("%s.damaged-%d", s.path, time.Now().UnixNano())); err != nil {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// notify wakes whoever waits on the channel, once.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,29 @@
+package processors
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// panicFault is a panic of the domain's code. The stack is for the log alone: a dead letter says what and where, not how.
+type panicFault struct {
+	where string
+	value any
+	stack string
+}
+
+// newPanicFault is called by the function that recovered, so that the stack still has the place of the panic.
+func newPanicFault(where string, value any) error {
+	return &panicFault{where: where, value: value, stack: string(debug.Stack())}
+}
+
+func (p *panicFault) Error() string { return fmt.Sprintf("%s panicked: %v", p.where, p.value) }
+
+// stackOf returns the stack of a panic, or "" for any other error.
+func stackOf(err error) string {
+	if p := (*panicFault)(nil); errors.As(err, &p) {
+		return p.stack
+	}
+	return ""
+}
