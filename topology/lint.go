@@ -99,7 +99,8 @@ func (l *linter) aggregate(a *AggregateSpec) {
 		l.name("command", inner, c.Name)
 		l.member(inner, c.Record(), c.Type, names, types)
 	}
-	names, types = map[string]bool{}, map[reflect.Type]string{}
+	// Events share the Avro namespace with commands, so names must not repeat there either.
+	types = map[reflect.Type]string{}
 	for _, e := range a.Events {
 		inner := where + ", event " + e.Name
 		if !recordName.MatchString(e.Name) {

@@ -75,6 +75,7 @@ func TestLintRules(t *testing.T) {
 		{"name of an event", wallets(pays, Events(Event[paid]("paid"))), "bad-name", "aggregate wallet, event paid"},
 		{"two commands of a name", wallets(Commands(Command[pay]("pay"), Command[spend]("pay")), paids), "duplicate-name", "aggregate wallet, command pay"},
 		{"two events of a name", wallets(pays, Events(Event[paid]("Paid"), Event[spent]("Paid"))), "duplicate-name", "aggregate wallet, event Paid"},
+		{"event with the record of a command", wallets(pays, Events(Event[paid]("Pay"))), "duplicate-name", "aggregate wallet, event Pay"},
 		{"two commands of a type", wallets(Commands(Command[pay]("pay"), Command[pay]("tip")), paids), "duplicate-type", "aggregate wallet, command tip"},
 		{"two events of a type", wallets(pays, Events(Event[paid]("Paid"), Event[paid]("Tipped"))), "duplicate-type", "aggregate wallet, event Tipped"},
 		{"command that is no struct", wallets(Commands(Command[string]("pay")), paids), "not-a-struct", "aggregate wallet, command pay"},

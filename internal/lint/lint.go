@@ -41,8 +41,9 @@ var rooms = map[string]room{
 	"schemas":                {imports: []string{".", "topology", "schemas"}},
 	"schemas/bank":           {libraries: none},
 	"codecs":                 {imports: []string{".", "topology", "schemas", "internal/record"}},
-	"processors":             {imports: []string{".", "topology", "codecs", "processors/step", "processors/atleastonce", "internal/record", "internal/cluster"}},
+	"processors":             {imports: []string{".", "topology", "codecs", "processors/step", "processors/atleastonce", "processors/exactlyonce", "internal/record", "internal/cluster"}},
 	"processors/step":        {imports: []string{"internal/record"}, libraries: none},
+	"processors/exactlyonce": {imports: []string{".", "topology", "processors/step", "internal/record", "internal/cluster"}},
 	"processors/atleastonce": {imports: []string{".", "topology", "codecs", "processors/step", "internal/record", "internal/cluster"}},
 	"views":                  {imports: []string{".", "topology", "codecs", "internal/cluster", "internal/record"}},
 	"edge":                   {imports: []string{".", "topology", "codecs", "views", "internal/cluster", "internal/record"}},
@@ -50,18 +51,19 @@ var rooms = map[string]room{
 	"devcluster":             {},
 	"cli": {imports: []string{".", "topology", "schemas", "codecs", "processors", "views", "edge", "client", "devcluster",
 		"internal/cluster", "internal/record"}},
-	"cmd/foldlog":      {imports: []string{"bank/bankapp", "cli"}, libraries: none},
-	"internal/cluster": {imports: []string{".", "topology"}},
-	"internal/record":  {libraries: none},
-	"internal/lint":    {libraries: none},
-	"bench":            {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster"}},
+	"cmd/foldlog":        {imports: []string{"bank/bankapp", "cli"}, libraries: none},
+	"internal/cluster":   {imports: []string{".", "topology"}},
+	"internal/kafkatest": {},
+	"internal/record":    {libraries: none},
+	"internal/lint":      {libraries: none},
+	"bench":              {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster"}},
 }
 
 // owners are libraries that one room keeps to itself, so that they can be replaced there.
 var owners = map[string][]string{
 	"github.com/hamba/avro":              {"codecs"},
 	"github.com/riferrei":                {"schemas"},
-	"github.com/lovoo/goka":              {"processors/atleastonce", "views"},
+	"github.com/lovoo/goka":              {"processors/atleastonce", "processors/exactlyonce", "views"},
 	"github.com/spf13":                   {"cli", "bank/bankapp"},
 	"github.com/twmb/franz-go/pkg/kfake": {"devcluster"},
 }

@@ -1,0 +1,83 @@
+package rules
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/foldlog/foldlog"
+)
+
+// Lengths of texts, in characters (Unicode code points).
+const (
+	MaxHolderLength    = 200
+	MaxReferenceLength = 200
+	MaxReasonLength    = 500
+)
+
+// CheckHolder returns nil or what is wrong with an account holder: it is 1 to 200 characters, not all blank. It is also the
+// key of a view, so it has at most 512 bytes and does not start with [foldlog.ReservedKeyPrefix].
+func CheckHolder(field, holder string) error {
+	switch {
+	case strings.TrimSpace(holder) == "":
+		return foldlog.InvalidField(field, "is empty or blank; name who holds the account")
+	case len(holder) > foldlog.MaxViewKeyLength:
+		return foldlog.InvalidField(field, "has %d bytes; at most %d are allowed, since it is the key of a view",
+			len(holder), foldlog.MaxViewKeyLength)
+	case strings.HasPrefix(holder, foldlog.ReservedKeyPrefix):
+		return foldlog.InvalidField(field, "must not start with %q", foldlog.ReservedKeyPrefix)
+	}
+	return CheckText(field, holder, MaxHolderLength)
+}
+
+// CheckText returns nil or what is wrong with a text, which may be empty: it is UTF-8 of at most limit characters.
+func CheckText(field, text string, limit int) error {
+	if !utf8.ValidString(text) {
+		return foldlog.InvalidField(field, "is not UTF-8")
+	}
+	if n := utf8.RuneCountInString(text); n > limit {
+		return foldlog.InvalidField(field, "has %d characters; at most %d are allowed", n, limit)
+	}
+	return nil
+}
+
+// CheckCurrency returns nil or what is wrong with a currency: it is three letters A to Z. Whether ISO 4217 lists it is not
+// checked, since the list changes.
+func CheckCurrency(field, currency string) error {
+	ok := len(currency) == 3
+	for i := 0; ok && i < len(currency); i++ {
+		ok = currency[i] >= 'A' && currency[i] <= 'Z'
+	}
+	if !ok {
+		return foldlog.InvalidField(field, "is %q; use the three capital letters of ISO 4217, such as \"EUR\"", currency)
+	}
+	return nil
+}
+
+// CheckOverdraftLimit returns nil or what is wrong with an overdraft limit: it is 0 to [MaxAmount], or
+// [UnlimitedOverdraft].
+func CheckOverdraftLimit(field string, limit int64) error {
+	if limit < UnlimitedOverdraft || limit > MaxAmount {
+		return foldlog.InvalidField(field, "is %d; use 0 to %d, or %d for no limit", limit, int64(MaxAmount), UnlimitedOverdraft)
+	}
+	return nil
+}
+
+// CheckDate returns nil or what is wrong with an optional date: it is a day of the calendar, written YYYY-MM-DD.
+func CheckDate(field string, date *string) error {
+	if date == nil {
+		return nil
+	}
+	if _, err := time.Parse(time.DateOnly, *date); err != nil {
+		return foldlog.InvalidField(field, "is %q; use a day of the calendar, such as \"2026-01-31\"", *date)
+	}
+	return nil
+}
+
+// CheckID returns nil or what is wrong with a field that is the id of an aggregate.
+func CheckID(field, id string) error {
+	if r, bad := foldlog.AsRejection(foldlog.CheckAggregateID(id)); bad {
+		return foldlog.InvalidField(field, "%s", r.Message)
+	}
+	return nil
+}

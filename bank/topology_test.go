@@ -1,0 +1,70 @@
+package bank_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/foldlog/foldlog/bank"
+	"github.com/foldlog/foldlog/topology"
+)
+
+var update = flag.Bool("update", false, "write what the code gives into testdata")
+
+// golden compares got with a file of testdata. Names of topics, groups and commands are contracts: a difference here is one
+// that other people's programs see.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; run 'go test ./bank -update' and look at what changes", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s has changed. If that is meant, run 'go test ./bank -update' and look at what changes. It is now\n%s", path, got)
+	}
+}
+
+func TestTopologyGolden(t *testing.T) {
+	golden(t, "topology.txt", bank.Topology().Describe(topology.Settings{}))
+	golden(t, "topology.mmd", bank.Topology().Mermaid(topology.Settings{}))
+	doc, err := bank.Topology().JSON(topology.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "topology.json", string(doc)+"\n")
+}
+
+func TestTopologyHasNoFindings(t *testing.T) {
+	for _, finding := range bank.Topology().Lint() {
+		t.Error(finding)
+	}
+}
+
+// TestInternalCommands keeps the commands that only policies send away from HTTP.
+func TestInternalCommands(t *testing.T) {
+	public := map[string]bool{
+		"open": true, "deposit": true, "withdraw": true, "freeze": true, "unfreeze": true, "close": true, "request": true,
+		"debit": false, "credit": false, "refund": false,
+		"confirm-debit": false, "decline-debit": false, "confirm-credit": false, "decline-credit": false, "confirm-refund": false,
+	}
+	seen := 0
+	for _, a := range bank.Topology().Aggregates {
+		for _, c := range a.Commands {
+			seen++
+			if want, known := public[c.Name]; !known || want == c.Private {
+				t.Errorf("%s %s: internal is %t", a.Name, c.Name, c.Private)
+			}
+		}
+	}
+	if seen != len(public) {
+		t.Errorf("%d commands are declared, want %d", seen, len(public))
+	}
+}

@@ -1,0 +1,29 @@
+// Package scenario is a test kit for deciders, policies and projections that reads like a sentence:
+//
+//	scenario.Decider(t, account.Decider()).
+//		Given(account.Opened{Holder: "ann", Currency: "EUR"}, account.Deposited{Amount: 100, Currency: "EUR"}).
+//		When(account.Withdraw{Amount: 30, Currency: "EUR"}).
+//		Then(account.Withdrawn{Holder: "ann", Amount: 30, Currency: "EUR"})
+//
+//	scenario.Policy(t, bank.TransferSteps()).
+//		With(scenario.ID("t-1")).
+//		When(transfer.Requested{From: "a", To: "b", Amount: 5, Currency: "EUR"}).
+//		ThenSends(foldlog.Send{Aggregate: "account", ID: "a", Command: account.Debit{...}})
+//
+//	scenario.Projection(t, bank.Balances()).
+//		With(scenario.ID("a-1")).
+//		Given(account.Opened{Holder: "ann", Currency: "EUR"}).
+//		ThenRow("a-1", bank.BalancesRow{...})
+//
+// It imports the root package only. Its importers are tests, those of users' own domains among them.
+//
+// Invariants:
+//
+//  1. What a domain's functions are given here is what the engine gives them: Validate runs before Decide, versions count
+//     from 1, ids are derived as [foldlog.EventID] derives them, times are in UTC.
+//  2. Expectations are exact and ordered. Nil and empty lists are the same; times are equal when they are the same instant.
+//  3. Every function of the domain is called twice, and a function that answers differently or changes what it was
+//     given fails the test: it would not be repeatable in production either.
+//  4. A failure explains itself: what was given, what was done, what was expected, what came instead, and the first
+//     field that differs.
+package scenario
