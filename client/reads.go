@@ -1,0 +1,163 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/foldlog/foldlog"
+)
+
+// State is an aggregate's state.
+type State struct {
+	AggregateID string          `json:"aggregate_id"`
+	Version     int64           `json:"version"`
+	RecordedAt  time.Time       `json:"recorded_at"`
+	Data        json.RawMessage `json:"state"`
+	// Position is up to where the server had seen everything.
+	Position foldlog.Token `json:"-"`
+}
+
+// Row is a row of a view.
+type Row struct {
+	Key  string          `json:"key"`
+	Data json.RawMessage `json:"row"`
+	// Position is up to where the server had seen everything.
+	Position foldlog.Token `json:"-"`
+}
+
+// Page is a part of a view's rows in the order of their keys. Next is the After of the next page, "" at the end.
+type Page struct {
+	Rows     []Row         `json:"rows"`
+	Next     string        `json:"next"`
+	Position foldlog.Token `json:"-"`
+}
+
+// Query asks for rows of a view.
+type Query struct {
+	// Prefix is what the rows' keys start with.
+	Prefix string
+	// After is the key behind which to start.
+	After string
+	// Limit is the largest number of rows in a page; default the server's.
+	Limit int
+	// Token is what the answer must have seen.
+	Token foldlog.Token
+}
+
+// State returns an aggregate's state as of the token or later. An aggregate without events is a [*Problem] of status 404.
+func (c *Client) State(ctx context.Context, aggregate, id string, after foldlog.Token) (State, error) {
+	var state State
+	position, err := c.read(ctx, path("v1", aggregate, id), after, &state)
+	if err != nil {
+		return State{}, fmt.Errorf("state of %s %s: %w", aggregate, id, err)
+	}
+	state.Position = position
+	return state, nil
+}
+
+// ViewRow returns a row of a view as of the token or later. A missing row is a [*Problem] of status 404.
+func (c *Client) ViewRow(ctx context.Context, view, key string, after foldlog.Token) (Row, error) {
+	var row Row
+	position, err := c.read(ctx, path("v1", "views", view, key), after, &row)
+	if err != nil {
+		return Row{}, fmt.Errorf("row %q of view %s: %w", key, view, err)
+	}
+	row.Position = position
+	return row, nil
+}
+
+// ViewPage returns a page of a view's rows.
+func (c *Client) ViewPage(ctx context.Context, view string, query Query) (Page, error) {
+	values := url.Values{}
+	for name, value := range map[string]string{"prefix": query.Prefix, "after": query.After} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if query.Limit != 0 {
+		values.Set("limit", strconv.Itoa(query.Limit))
+	}
+	target := path("v1", "views", view)
+	if len(values) > 0 {
+		target += "?" + values.Encode()
+	}
+	var page Page
+	position, err := c.read(ctx, target, query.Token, &page)
+	if err != nil {
+		return Page{}, fmt.Errorf("rows of view %s: %w", view, err)
+	}
+	page.Position = position
+	for i := range page.Rows {
+		page.Rows[i].Position = position
+	}
+	return page, nil
+}
+
+// ViewRows returns all rows that a query asks for, page by page. An error ends them.
+func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for {
+			page, err := c.ViewPage(ctx, view, query)
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			for _, row := range page.Rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.After = page.Next
+		}
+	}
+}
+
+func (c *Client) read(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, error) {
+	header := http.Header{"Accept": {"application/json"}}
+	if text := after.String(); text != "" {
+		header.Set("Foldlog-After", text)
+	}
+	resp, err := c.do(ctx, request{method: http.MethodGet, path: target, header: header})
+	if err != nil {
+		return nil, err
+	}
+	position, err := foldlog.ParseToken(resp.header.Get("Foldlog-Position"))
+	if err = errors.Join(err, json.Unmarshal(resp.body, into)); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return position, nil
+}
+
+// Ready asks once whether the server is ready. It returns nil or an error that says what the server waits for.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.attempt(ctx, request{method: http.MethodGet, path: "/readyz"})
+	var p *Problem
+	if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+		return err
+	}
+	var body struct {
+		Waiting map[string]string `json:"waiting"`
+	}
+	if json.Unmarshal(p.body, &body) != nil || len(body.Waiting) == 0 {
+		return err
+	}
+	var reasons []string
+	for _, part := range slices.Sorted(maps.Keys(body.Waiting)) {
+		reasons = append(reasons, part+": "+body.Waiting[part])
+	}
+	p.Detail = "not ready: " + strings.Join(reasons, "; ")
+	return p
+}

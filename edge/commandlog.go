@@ -1,0 +1,135 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/cluster"
+)
+
+// errNothingWritten says that a command is not in the log and will not get there.
+var errNothingWritten = errors.New("nothing was written to the log")
+
+// errMayBeWritten says that nobody knows whether a command is in the log.
+var errMayBeWritten = errors.New("the command may have been written to the log")
+
+// errRecordTooLarge says that the log does not take a command of that size. Nothing was written.
+var errRecordTooLarge = errors.New("the log does not take a command of that size")
+
+// commandLog writes commands. It is safe for concurrent use.
+type commandLog struct {
+	client *kgo.Client
+	// patience is how long a record may wait to be written before it is given up.
+	patience time.Duration
+	// sent counts the produce requests of which at least a part was sent, unanswered those of them that never got an answer.
+	sent, unanswered atomic.Int64
+}
+
+// newCommandLog connects lazily: an unreachable cluster is found by the first command.
+func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, error) {
+	opts, err := config.Franz()
+	if err != nil {
+		return nil, err
+	}
+	l := &commandLog{patience: patience}
+	opts = append(opts,
+		kgo.WithHooks(l),
+		kgo.RecordDeliveryTimeout(patience),
+		// Without it a record whose answer was lost would wait for ever, hold up everything for its partition, and be executed
+		// whenever the brokers come back. Given up and sent again by its client it may be in the log twice, which
+		// its command id makes harmless.
+		kgo.AllowIdempotentProduceCancellation(),
+		// Metadata must be found missing well within the patience, or a record that was never sent would be held
+		// back by a request that nobody answers.
+		kgo.DialTimeout(max(patience/2, time.Second)),
+		kgo.RetryTimeout(max(patience/2, time.Second)),
+		kgo.RequestTimeoutOverhead(max(patience, time.Second)),
+		kgo.ProduceRequestTimeout(patience),
+	)
+	if l.client, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("make the producer of commands: %w", err)
+	}
+	return l, nil
+}
+
+// close gives up what is still being written.
+func (l *commandLog) close() { l.client.Close() }
+
+// append writes the record and returns when all in-sync replicas have it; its partition and offset are then set. An error is or wraps
+// errNothingWritten, errRecordTooLarge or errMayBeWritten. The end of ctx ends the wait, not the writing: cancelling a record
+// fails every record that waits for the same partition, and those are other clients'. The record itself is given up after
+// the log's patience, so that nothing is executed long after its client stopped waiting.
+func (l *commandLog) append(ctx context.Context, record *kgo.Record) error {
+	sentBefore, unansweredBefore := l.sent.Load(), l.unanswered.Load()
+	patience, cancel := context.WithTimeout(context.Background(), l.patience)
+	done := make(chan error, 1)
+	l.client.Produce(patience, record, func(_ *kgo.Record, err error) {
+		cancel()
+		done <- err
+	})
+	select {
+	case err := <-done:
+		if err == nil && record.Offset < 0 { // the broker knows it as written but no longer where
+			return fmt.Errorf("%w: at an offset that the broker no longer knows", errMayBeWritten)
+		}
+		return judge(err, l.sent.Load() != sentBefore, l.unanswered.Load() != unansweredBefore)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: no acknowledgement in time: %w", errMayBeWritten, context.Cause(ctx))
+	}
+}
+
+const produceKey = 0 // the Produce request in Kafka's protocol
+
+// OnBrokerWrite counts requests that went out.
+func (l *commandLog) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, bytesWritten int, _, _ time.Duration, _ error) {
+	if key == produceKey && bytesWritten > 0 {
+		l.sent.Add(1)
+	}
+}
+
+// OnBrokerE2E counts requests that went out and were not answered.
+func (l *commandLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == produceKey && e2e.Err() != nil && e2e.BytesWritten > 0 {
+		l.unanswered.Add(1)
+	}
+}
+
+// judge says what a failure to write means. sent and unanswered say that a produce request went out, or ended without an
+// answer, while the record waited.
+//
+// The client does not say which records were in which request, and it gives up a record after an attempt that may have arrived just as
+// after none. So a record is known to be absent only where no request went out at all in its time, whose ever it was, or
+// where the brokers' last word on it was a final refusal and none of its attempts can have been lost. All else is uncertain,
+// which is always safe to say: the client sends the same command id again.
+func judge(err error, sent, unanswered bool) error {
+	if err == nil {
+		return nil
+	}
+	verdict := errMayBeWritten
+	var refused *kerr.Error
+	switch {
+	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kgo.ErrAborting): // requests may be going out right now
+	case errors.Is(err, kerr.MessageTooLarge) && !unanswered:
+		verdict = errRecordTooLarge
+	case !sent:
+		verdict = errNothingWritten
+	case errors.As(err, &refused) && slices.Contains(refusals, refused) && !unanswered:
+		verdict = errNothingWritten
+	}
+	return fmt.Errorf("%w: %w", verdict, err)
+}
+
+// refusals are the final answers that say for certain that nothing was appended. Those that the client tries again end as
+// a timeout, which says nothing of the kind: NOT_ENOUGH_REPLICAS_AFTER_APPEND is one of them.
+var refusals = []*kerr.Error{
+	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException, kerr.InvalidRequiredAcks, kerr.TopicAuthorizationFailed,
+	kerr.ClusterAuthorizationFailed, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.PolicyViolation, kerr.UnsupportedForMessageFormat,
+	kerr.UnsupportedCompressionType,
+}

@@ -1,0 +1,231 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/topology"
+)
+
+const testTopic = "account.commands"
+
+func broker(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(12, testTopic)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func logTo(t *testing.T, patience time.Duration, brokers ...string) *commandLog {
+	t.Helper()
+	l, err := newCommandLog(cluster.Config{Brokers: brokers}, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	return l
+}
+
+func record(key string) *kgo.Record {
+	return &kgo.Record{Topic: testTopic, Key: []byte(key), Value: []byte("command of " + key)}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestCommandsGoWhereJavaProducersPutThem(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, 5*time.Second, c.ListenAddrs()...)
+	for i := range 50 {
+		key := fmt.Sprintf("account-%d:~.x", i)
+		r := record(key)
+		if err := l.append(within(t, 10*time.Second), r); err != nil {
+			t.Fatal(err)
+		}
+		if want := topology.PartitionOf([]byte(key), 12); r.Partition != want || r.Offset < 0 {
+			t.Fatalf("%s: written to partition %d at %d, want partition %d", key, r.Partition, r.Offset, want)
+		}
+	}
+}
+
+func TestNothingIsWrittenWhereNoBrokerIs(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close() // an address where nobody listens
+	l := logTo(t, time.Second, listener.Addr().String())
+	start := time.Now()
+	err = l.append(within(t, 20*time.Second), record("a"))
+	if !errors.Is(err, errNothingWritten) {
+		t.Fatalf("got %v", err)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("said so after %s", took)
+	}
+}
+
+func TestNothingIsWrittenWhereTheBrokerStaysSilent(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	l := logTo(t, time.Second, listener.Addr().String())
+	if err := l.append(within(t, 20*time.Second), record("a")); !errors.Is(err, errNothingWritten) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestNothingIsWrittenAfterTheBrokerWentAway(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, time.Second, c.ListenAddrs()...)
+	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	// The first may be sent into the dying connection; those after it meet a closed port.
+	_ = l.append(within(t, 20*time.Second), record("a"))
+	for _, key := range []string{"a", "b"} {
+		start := time.Now()
+		if err := l.append(within(t, 20*time.Second), record(key)); !errors.Is(err, errNothingWritten) {
+			t.Errorf("%s: got %v", key, err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: said so after %s", key, took)
+		}
+	}
+}
+
+func TestUnansweredCommandsMayBeWritten(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, time.Second, c.ListenAddrs()...)
+	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		c.SleepControl(func() { <-release })
+		return nil, nil, false // then written after all
+	})
+	defer close(release)
+	if err := l.append(within(t, 1500*time.Millisecond), record("a")); !errors.Is(err, errMayBeWritten) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestALostAnswerBeforeARefusalMayBeWritten(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, time.Second, c.ListenAddrs()...)
+	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+		t.Fatal(err)
+	}
+	first := true
+	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if first {
+			first = false
+			return nil, errors.New("cut the connection"), true
+		}
+		return refuse(req, kerr.TopicAuthorizationFailed), nil, true
+	})
+	if err := l.append(within(t, 20*time.Second), record("a")); !errors.Is(err, errMayBeWritten) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestRefusedCommandsAreNotWritten(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		answer *kerr.Error
+		want   error
+	}{
+		{kerr.TopicAuthorizationFailed, errNothingWritten},
+		{kerr.UnknownTopicOrPartition, errNothingWritten},
+		{kerr.MessageTooLarge, errRecordTooLarge},
+		{kerr.UnknownServerError, errMayBeWritten},
+		{kerr.NotEnoughReplicasAfterAppend, errMayBeWritten},
+		{kerr.RequestTimedOut, errMayBeWritten},
+		{kerr.NotEnoughReplicas, errMayBeWritten}, // not this time, but the client does not tell what an earlier attempt met
+	} {
+		t.Run(tc.answer.Message, func(t *testing.T) {
+			t.Parallel()
+			c := broker(t)
+			l := logTo(t, time.Second, c.ListenAddrs()...)
+			c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				return refuse(req, tc.answer), nil, true
+			})
+			if err := l.append(within(t, 5*time.Second), record("a")); !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestATopicThatIsMissingIsNotWritten(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, 2*time.Second, c.ListenAddrs()...)
+	r := record("a")
+	r.Topic = "nobody.commands"
+	if err := l.append(within(t, 20*time.Second), r); !errors.Is(err, errNothingWritten) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTheLargestCommandFits(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, 5*time.Second, c.ListenAddrs()...)
+	r := record("a")
+	r.Value = make([]byte, topology.MaxCommandBytes)
+	if err := l.append(within(t, 10*time.Second), r); err != nil {
+		t.Fatal(err)
+	}
+	r = record("a")
+	r.Value = make([]byte, 2*topology.MaxCommandBytes)
+	if err := l.append(within(t, 10*time.Second), r); !errors.Is(err, errRecordTooLarge) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// refuse answers a produce request with one error for all partitions.
+func refuse(req kmsg.Request, answer *kerr.Error) kmsg.Response {
+	produce := req.(*kmsg.ProduceRequest)
+	resp := produce.ResponseKind().(*kmsg.ProduceResponse)
+	for _, topic := range produce.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+		for _, partition := range topic.Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition, rp.ErrorCode, rp.BaseOffset = partition.Partition, answer.Code, -1
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}

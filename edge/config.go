@@ -1,0 +1,95 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/views"
+)
+
+// Config says what a [Server] serves and how. The zero value of each field below Cluster means its default.
+type Config struct {
+	Topology *topology.Topology
+	Names    topology.Names
+	Codecs   *codecs.Codecs
+	// Views answers reads and knows the outcomes. It must run until the server's Run has returned, since draining requests
+	// still wait for their outcomes.
+	Views   *views.Set
+	Cluster cluster.Config
+
+	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free one: see Server.Addr.
+	Listen string
+	// OutcomeTimeout is how long a command's request may wait for its outcome, the writing to the log included; default
+	// 10 s. After it the answer is 504. A command that cannot be sent is given up after half of it: 503.
+	OutcomeTimeout time.Duration
+	// VisibilityTimeout is how long a read with Foldlog-After may wait; default 5 s. After it the answer is 504.
+	VisibilityTimeout time.Duration
+	// ReadTimeout is how long a client may take to send a whole request; default 15 s. Half of it, at most 5 s, is for
+	// the headers.
+	ReadTimeout time.Duration
+	// IdleTimeout is how long a connection is kept between requests; default 2 min.
+	IdleTimeout time.Duration
+	// DrainTimeout is how long Run waits for requests under way when its context ends; default OutcomeTimeout + 5 s.
+	DrainTimeout time.Duration
+	// MaxInFlight is how many requests may be under way at once, health and metrics not counted; default 1024. More are
+	// answered 429. Each may hold a body of topology.MaxCommandBytes.
+	MaxInFlight int
+	// ReadyChecks are asked by /readyz, beside the views, by the name that the answer shows. They return nil or what they wait for.
+	ReadyChecks map[string]func() error
+	// Metrics takes the edge's metrics and is served at /metrics; default a registry of its own.
+	Metrics *prometheus.Registry
+	// Logger gets failures as errors and warnings, and each request at debug level; default none.
+	Logger *slog.Logger
+}
+
+// maxHeaderBytes bounds the request's headers. A token of a large topology, in Foldlog-After, must fit.
+const maxHeaderBytes = 64 << 10
+
+// EnsureDefaults fills in what is zero.
+func (c *Config) EnsureDefaults() {
+	def(&c.Listen, "127.0.0.1:8080")
+	def(&c.OutcomeTimeout, 10*time.Second)
+	def(&c.VisibilityTimeout, 5*time.Second)
+	def(&c.ReadTimeout, 15*time.Second)
+	def(&c.IdleTimeout, 2*time.Minute)
+	def(&c.DrainTimeout, c.OutcomeTimeout+5*time.Second)
+	def(&c.MaxInFlight, 1024)
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Validate returns all that is wrong with the configuration, after EnsureDefaults.
+func (c Config) Validate() error {
+	var all []error
+	if c.Topology == nil || c.Codecs == nil || c.Views == nil {
+		all = append(all, errors.New("edge: Topology, Codecs and Views are needed"))
+	}
+	if c.OutcomeTimeout < 2*time.Second {
+		all = append(all, fmt.Errorf("edge: outcome timeout %s: use at least 2 s", c.OutcomeTimeout))
+	}
+	if c.VisibilityTimeout < 0 || c.ReadTimeout < 0 || c.IdleTimeout < 0 || c.DrainTimeout < 0 {
+		all = append(all, errors.New("edge: timeouts must not be negative"))
+	}
+	if c.MaxInFlight < 1 {
+		all = append(all, fmt.Errorf("edge: %d requests in flight: use at least 1", c.MaxInFlight))
+	}
+	return errors.Join(append(all, c.Cluster.Validate())...)
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

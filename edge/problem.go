@@ -1,0 +1,178 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/views"
+)
+
+// Codes that only the edge gives, beside those of the root package.
+//
+// NB: must not change. Clients compare them.
+const (
+	// CodeMethodNotAllowed: the path exists, the method does not (405).
+	CodeMethodNotAllowed = "method_not_allowed"
+	// CodeTimeout: the request's body came too slowly (408).
+	CodeTimeout = "request_timeout"
+	// CodeTooLarge: the command is larger than topology.MaxCommandBytes (413).
+	CodeTooLarge = "too_large"
+	// CodeUnsupportedMediaType: the body is not plain application/json (415).
+	CodeUnsupportedMediaType = "unsupported_media_type"
+	// CodeTooManyRequests: as many requests are under way as are allowed (429).
+	CodeTooManyRequests = "too_many_requests"
+	// CodeUnavailable: the log cannot be reached and nothing was written, or a view is not recovered yet (503).
+	CodeUnavailable = "unavailable"
+)
+
+// statusClientGone is what logs and metrics say of a request whose client went away before the answer. It is never sent.
+const statusClientGone = 499
+
+// statusOf is the one place where codes become statuses. Codes that it does not know are the domain's.
+func statusOf(code string) int {
+	switch code {
+	case foldlog.CodeMalformed, foldlog.CodeInvalidField:
+		return http.StatusBadRequest
+	case foldlog.CodeNotFound:
+		return http.StatusNotFound
+	case CodeMethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case CodeTimeout:
+		return http.StatusRequestTimeout
+	case foldlog.CodeVersionConflict:
+		return http.StatusPreconditionFailed
+	case CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case CodeUnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
+	case CodeTooManyRequests:
+		return http.StatusTooManyRequests
+	case foldlog.CodeInternal:
+		return http.StatusInternalServerError
+	case CodeUnavailable:
+		return http.StatusServiceUnavailable
+	case foldlog.CodeOutcomeUnknown, foldlog.CodeNotYetVisible:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// failure is an error that knows what to tell the client.
+type failure struct {
+	code   string
+	detail string // for people, in the answer
+	field  string
+	// commandID is set where the request was a command.
+	commandID string
+	// recorded says that the code is the command's outcome in the log: such a refusal is never a 400, which promises that
+	// nothing reached the log.
+	recorded bool
+	repeat   bool
+	// allow lists the methods that the path has.
+	allow string
+	// cause is for the log alone.
+	cause error
+}
+
+func (f *failure) Error() string {
+	if f.cause != nil {
+		return fmt.Sprintf("%s: %s: %v", f.code, f.detail, f.cause)
+	}
+	return f.code + ": " + f.detail
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+func (f *failure) status() int {
+	status := statusOf(f.code)
+	if f.recorded && status == http.StatusBadRequest {
+		return http.StatusUnprocessableEntity
+	}
+	return status
+}
+
+func fail(code, format string, args ...any) *failure {
+	return &failure{code: code, detail: fmt.Sprintf(format, args...)}
+}
+
+func (f *failure) because(cause error) *failure {
+	f.cause = cause
+	return f
+}
+
+func notFound(format string, args ...any) *failure {
+	return fail(foldlog.CodeNotFound, format, args...)
+}
+
+func invalid(field, format string, args ...any) *failure {
+	f := fail(foldlog.CodeInvalidField, format, args...)
+	f.field = field
+	return f
+}
+
+// failureOf returns what to tell the client about any error. A client that went away is told nothing: nil.
+func failureOf(ctx context.Context, err error) *failure {
+	var known *failure
+	if errors.As(err, &known) {
+		return known
+	}
+	if rejection, ok := foldlog.AsRejection(err); ok {
+		f := &failure{code: rejection.Code, detail: rejection.Message, field: rejection.Field}
+		if rejection.Code == foldlog.CodeInternal { // a command's own check is defective
+			f.cause = rejection
+		}
+		return f
+	}
+	if errors.Is(err, views.ErrNotYetVisible) {
+		return fail(foldlog.CodeNotYetVisible, "what Foldlog-After names is not visible here yet; ask again").because(err)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return fail(foldlog.CodeInternal, "internal error").because(err)
+}
+
+// problem is the problem document of RFC 9457. Its type is about:blank: the code says what the status does not.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	Code      string `json:"code"`
+	Field     string `json:"field,omitempty"`
+	CommandID string `json:"command_id,omitempty"`
+	Repeat    bool   `json:"repeat,omitempty"`
+	// Instance is the request's id, by which the log says more.
+	Instance string `json:"instance,omitempty"`
+}
+
+func writeProblem(w http.ResponseWriter, f *failure, requestID string) {
+	status := f.status()
+	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: f.detail, Code: f.code, Field: f.field,
+		CommandID: f.commandID, Repeat: f.repeat}
+	if f.code == foldlog.CodeInternal {
+		p.Detail = "internal error"
+	}
+	if status >= http.StatusInternalServerError {
+		p.Instance = "urn:uuid:" + requestID
+	}
+	h := w.Header()
+	h.Del("ETag")
+	h.Set("Cache-Control", "no-store")
+	if f.allow != "" {
+		h.Set("Allow", f.allow)
+	}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+	}
+	// A problem document has strings and numbers only, so it can always be written.
+	_ = writeJSON(w, status, "application/problem+json", p)
+}
+
+// retryAfter is what refused clients are asked to wait.
+const retryAfter = time.Second

@@ -1,0 +1,208 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/views"
+)
+
+// Sizes of a page of rows.
+const (
+	defaultPageSize = 100
+	maxPageSize     = 1000
+)
+
+// reading returns the read's token, query and bounded context.
+func (s *Server) reading(r *http.Request, parameters ...string) (context.Context, context.CancelFunc, foldlog.Token, map[string]string, error) {
+	query, err := queryOf(r.URL, parameters...)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	after, err := s.afterOf(r.Header)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	ctx, cancel := bounded(r, s.config.VisibilityTimeout)
+	return ctx, cancel, after, query, nil
+}
+
+// readFailure says what a failed read means for the client.
+func readFailure(r *http.Request, err error) error {
+	switch {
+	case r.Context().Err() != nil:
+		return r.Context().Err()
+	case errors.Is(err, views.ErrNotReady):
+		return fail(CodeUnavailable, "this view is not recovered yet").because(err)
+	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, views.ErrNotYetVisible):
+		return fail(CodeUnavailable, "this view did not answer in time").because(err)
+	}
+	return err
+}
+
+func setPosition(w http.ResponseWriter, position foldlog.Token) {
+	w.Header().Set("Cache-Control", "no-cache")
+	if text := position.String(); text != "" {
+		w.Header().Set(HeaderPosition, text)
+	}
+}
+
+// stateBody is the body of an aggregate's state.
+type stateBody struct {
+	AggregateID string    `json:"aggregate_id"`
+	Version     int64     `json:"version"`
+	RecordedAt  time.Time `json:"recorded_at"`
+	State       any       `json:"state"`
+}
+
+// state answers with an aggregate's state.
+func (s *Server) state(w http.ResponseWriter, r *http.Request, p params) error {
+	id := p["id"]
+	if err := foldlog.CheckAggregateID(id); err != nil {
+		return err
+	}
+	ctx, cancel, after, _, err := s.reading(r)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	row, err := s.config.Views.State(p["aggregate"]).Get(ctx, id, after)
+	if err != nil {
+		return readFailure(r, err)
+	}
+	setPosition(w, row.Position)
+	state, _ := row.Value.(codecs.State)
+	if !row.Found || state.Version == 0 {
+		return notFound("%s %q has no events", p["aggregate"], id)
+	}
+	tag := etag(state.Version)
+	w.Header().Set("ETag", tag)
+	if unchanged(r.Header, tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return answer(w, stateBody{AggregateID: id, Version: state.Version, RecordedAt: state.RecordedAt.UTC(), State: state.Data})
+}
+
+// rejected is the body of a refused command that was asked for later.
+type rejected struct {
+	CommandID  string    `json:"command_id"`
+	Accepted   bool      `json:"accepted"`
+	Code       string    `json:"code"`
+	Detail     string    `json:"detail,omitempty"`
+	Field      string    `json:"field,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+}
+
+// outcome answers with what became of a command. It is 200 for a rejection, too: the question was answered.
+func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error {
+	if err := foldlog.CheckAggregateID(p["id"]); err != nil {
+		return err
+	}
+	if err := foldlog.CheckCommandID(p["command_id"]); err != nil {
+		return err
+	}
+	if _, err := queryOf(r.URL); err != nil {
+		return err
+	}
+	ctx, cancel := bounded(r, s.config.VisibilityTimeout)
+	defer cancel()
+	o, found, err := s.config.Views.Outcomes(p["aggregate"]).Get(ctx, p["id"], p["command_id"])
+	if err != nil {
+		return readFailure(r, err)
+	}
+	if !found {
+		return notFound("no outcome is known of command %q of %s %q: it was not sent, is not decided yet, or is past the horizon",
+			p["command_id"], p["aggregate"], p["id"])
+	}
+	w.Header().Set("Cache-Control", "no-cache")
+	rejection := o.Rejection()
+	if rejection == nil {
+		return answer(w, acceptedOf(o))
+	}
+	body := rejected{CommandID: o.CommandID, Code: rejection.Code, Detail: rejection.Message, Field: rejection.Field, RecordedAt: o.RecordedAt.UTC()}
+	if rejection.Code == foldlog.CodeInternal {
+		body.Detail = "internal error"
+	}
+	return answer(w, body)
+}
+
+// rowBody is the body of a view's row.
+type rowBody struct {
+	Key string `json:"key"`
+	Row any    `json:"row"`
+}
+
+// row answers with one row of a view.
+func (s *Server) row(w http.ResponseWriter, r *http.Request, p params) error {
+	key := p["key"]
+	if key == "" {
+		return invalid("key", "is empty")
+	}
+	if err := checkKey("key", key); err != nil {
+		return err
+	}
+	ctx, cancel, after, _, err := s.reading(r)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	row, err := s.config.Views.Projection(p["view"]).Get(ctx, key, after)
+	if err != nil {
+		return readFailure(r, err)
+	}
+	setPosition(w, row.Position)
+	if !row.Found {
+		return notFound("view %s has no row %q", p["view"], key)
+	}
+	return answer(w, rowBody{Key: row.Key, Row: row.Value})
+}
+
+// pageBody is a page of a view's rows. Next is what to send as after for the next page; without it this was the last.
+type pageBody struct {
+	Rows []rowBody `json:"rows"`
+	Next string    `json:"next,omitempty"`
+}
+
+// page answers with a view's rows in the order of their keys.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
+	ctx, cancel, token, query, err := s.reading(r, "prefix", "after", "limit")
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	list := views.ListQuery{Prefix: query["prefix"], After: query["after"], Limit: defaultPageSize, Token: token}
+	for _, name := range []string{"prefix", "after"} {
+		if err := checkKey(name, query[name]); err != nil {
+			return err
+		}
+	}
+	if text, given := query["limit"]; given {
+		if list.Limit, err = strconv.Atoi(text); err != nil || list.Limit < 1 || list.Limit > maxPageSize {
+			return invalid("limit", "is %q; send 1 to %d", text, maxPageSize)
+		}
+	}
+	page, err := s.config.Views.Projection(p["view"]).List(ctx, list)
+	if err != nil {
+		return readFailure(r, err)
+	}
+	body := pageBody{Rows: make([]rowBody, len(page.Rows)), Next: page.Next}
+	for i, row := range page.Rows {
+		body.Rows[i] = rowBody{Key: row.Key, Row: row.Value}
+	}
+	setPosition(w, page.Position)
+	return answer(w, body)
+}
+
+func checkKey(field, key string) error {
+	if len(key) > foldlog.MaxViewKeyLength || !utf8.ValidString(key) {
+		return invalid(field, "is not UTF-8 of at most %d bytes", foldlog.MaxViewKeyLength)
+	}
+	return nil
+}
