@@ -14,8 +14,9 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// deliveryTimeout bounds how long a record may wait for the brokers. Then the group starts anew from its committed offsets.
-const deliveryTimeout = time.Minute
+// closeTimeout bounds how long closing waits for what is on its way. There is no bound before that: an outage is waited out. (The client's own
+// bound would count from a record's timestamp, which for an event is as old as its command.)
+const closeTimeout = time.Minute
 
 // linger lets the records of a step leave in one request; without it each would be a request of its own.
 const linger = time.Millisecond
@@ -28,7 +29,7 @@ func newProducer(c cluster.Config) (*producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(opts, kgo.RecordDeliveryTimeout(deliveryTimeout), kgo.ProducerLinger(linger))...)
+	client, err := kgo.NewClient(append(opts, kgo.ProducerLinger(linger))...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka producer: %w", err)
 	}
@@ -78,7 +79,7 @@ func (p *producer) EmitWithHeaders(topic, key string, value []byte, headers goka
 
 // Close waits for what is on its way and closes the connection.
 func (p *producer) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), deliveryTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := p.client.Flush(ctx)
 	p.client.Close()
