@@ -1,0 +1,57 @@
+# All targets need Go and make, nothing else. 'make help' lists them.
+
+GO ?= go
+BIN := bin/foldlog
+ARGS ?=
+PACKAGES ?= ./...
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# The race detector needs cgo, and cgo needs a C compiler that works. RACE=always fails without one, RACE=never goes without.
+RACE ?= auto
+CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
+
+.PHONY: help dev build test lint bench tidy clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+dev: build ## start everything in one process on an embedded broker; ARGS="--http 127.0.0.1:9000" passes flags
+	@exec $(BIN) dev $(ARGS)
+
+build: ## build bin/foldlog
+	@$(GO) build -o $(BIN) ./cmd/foldlog
+
+test: ## run all tests that need only Go; PACKAGES=./cli/... for some of them
+	@race=; \
+	if [ "$(RACE)" != never ]; then \
+	  if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && $(CC_WORKS); then race=-race; \
+	  elif [ "$(RACE)" = always ]; then echo "make test: RACE=always needs cgo and a working C compiler" >&2; exit 1; \
+	  else export CGO_ENABLED=0; echo "make test: no working C compiler: running without the race detector"; fi; \
+	fi; \
+	set -x; $(GO) test $$race -timeout 20m $(PACKAGES) && cd examples/counter && $(GO) test $$race -timeout 5m ./...
+
+lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$unformatted" ] || { echo "gofmt: run 'gofmt -w' on:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	cd examples/counter && $(GO) vet ./...
+	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; \
+	then echo "staticcheck $(PACKAGES)" && $(GO) run $(STATICCHECK) $(PACKAGES) && cd examples/counter && $(GO) run $(STATICCHECK) ./...; \
+	else echo "SKIPPED: staticcheck: $(STATICCHECK) cannot be downloaded or built here"; fi
+	@report=$$($(GO) run $(GOVULNCHECK) $(PACKAGES) 2>&1) && echo "govulncheck: $$report" || { \
+	  case "$$report" in \
+	  *"fetching vulnerabilities"*|*"dial tcp"*|*"no such host"*|*"i/o timeout"*|*"TLS handshake"*) \
+	    echo "SKIPPED: govulncheck: its database cannot be reached from here";; \
+	  *) echo "$$report"; exit 1;; \
+	  esac; }
+
+bench: build ## measure latency and throughput of a whole system on the embedded broker; ARGS passes flags
+	@$(GO) run ./bench/httpload --binary $(BIN) $(ARGS)
+
+tidy: ## go mod tidy, here and in the examples
+	$(GO) mod tidy
+	cd examples/counter && $(GO) mod tidy
+
+clean: ## remove what was built; the data of 'make dev' stays
+	@rm -rf bin

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func testStages() *stages { return newStages(slog.New(slog.DiscardHandler)) }
+
+func TestStagesStopInTheOppositeOrder(t *testing.T) {
+	st := testStages()
+	var order []string
+	st.add("directory", func() error { order = append(order, "directory"); return nil })
+	for _, name := range []string{"views", "processors", "http"} {
+		st.start(name, func(ctx context.Context) error {
+			<-ctx.Done()
+			order = append(order, name) // safe: one stage stops at a time
+			if name == "processors" {
+				return errors.New("a group was cut off")
+			}
+			return ctx.Err()
+		})
+	}
+	err := st.stop()
+	if got := strings.Join(order, " "); got != "http processors views directory" {
+		t.Errorf("order %s", got)
+	}
+	if err == nil || err.Error() != "stop processors: a group was cut off" {
+		t.Errorf("error %v", err)
+	}
+	if err := st.stop(); err != nil || len(order) != 4 {
+		t.Errorf("stopped a second time: %v, %v", order, err)
+	}
+}
+
+func TestStagesTellWhoFailed(t *testing.T) {
+	for want, run := range map[string]func(context.Context) error{
+		"http: port gone":       func(context.Context) error { return errors.New("port gone") },
+		"http: ended by itself": func(context.Context) error { return nil },
+	} {
+		st := testStages()
+		st.start("views", func(ctx context.Context) error { <-ctx.Done(); return nil })
+		st.start("http", run)
+		if err := st.wait(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("failure %v, want %s", err, want)
+		}
+		if err := st.stop(); err != nil {
+			t.Errorf("the failure was told twice: %v", err)
+		}
+	}
+}
+
+func TestProgressInLines(t *testing.T) {
+	var out bytes.Buffer
+	c := &Context{Err: &out}
+	p := c.NewProgress("importing", "commands", 100)
+	now := p.last
+	p.clock = func() time.Time { return now }
+	for range 99 {
+		p.Add(1)
+		now = now.Add(200 * time.Millisecond)
+	}
+	p.Close()
+	want := ""
+	for _, done := range []int{26, 51, 76} {
+		want += fmt.Sprintf("importing: %d of 100 commands\n", done)
+	}
+	if out.String() != want {
+		t.Errorf("have\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for name, want := range map[string]string{
+		"partitons": "partitions", "data_dir": "data-dir", "broker": "brokers", "kafka.tls.ca": "kafka-tls-ca", "": "url", "rolse": "roles",
+	} {
+		if got := nearest(name, optionNames()); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{"7d": 168 * time.Hour, "36h": 36 * time.Hour, "0d": 0, "90m": 90 * time.Minute} {
+		var d days
+		if err := d.Set(text); err != nil || time.Duration(d) != want {
+			t.Errorf("%s: %v, %v", text, time.Duration(d), err)
+		}
+	}
+	for _, text := range []string{"", "7", "d", "-1d", "1.5d", "99999999999d", "soon"} {
+		var d days
+		if err := d.Set(text); err == nil {
+			t.Errorf("%q was read as %v", text, time.Duration(d))
+		}
+	}
+}
