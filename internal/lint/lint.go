@@ -56,6 +56,7 @@ var rooms = map[string]room{
 	"internal/kafkatest": {},
 	"internal/record":    {libraries: none},
 	"internal/lint":      {libraries: none},
+	"deploy/healthcheck": {libraries: none},
 	"bench":              {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster"}},
 }
 
