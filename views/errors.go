@@ -1,0 +1,29 @@
+package views
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotReady is what reads fail with while a store does not yet have what was in the log when its replica connected. Ask again later.
+var ErrNotReady = errors.New("the view is not ready")
+
+// ErrNotYetVisible is what reads with a token fail with when their context ends before the token is covered.
+var ErrNotYetVisible = errors.New("the write is not yet visible")
+
+// RowError says which stored row or outcome could not be decoded. Other rows are not affected.
+type RowError struct {
+	Topic     string
+	Partition int32
+	Key       string
+	Err       error
+}
+
+// Error names the record, with the hint what to do.
+func (e *RowError) Error() string {
+	return fmt.Sprintf("decode %s/%d key %q: %v (look at the record in the topic; a rebuild of its table writes it anew)",
+		e.Topic, e.Partition, e.Key, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RowError) Unwrap() error { return e.Err }

@@ -1,0 +1,119 @@
+package views
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foldlog/foldlog"
+)
+
+// maxKept bounds the outcomes that an expectation keeps, for the case that somebody floods the log with the same command id while the
+// caller does not wait yet. The oldest ones go first.
+const maxKept = 1024
+
+// Expectation waits for the answer to one command. It belongs to one goroutine.
+type Expectation struct {
+	all *expectations
+	id  outcomeID
+
+	mu      sync.Mutex
+	arrived []arrival
+	wake    chan struct{} // has room for one
+}
+
+type arrival struct {
+	cause   foldlog.Position
+	outcome foldlog.Outcome
+}
+
+// Wait returns the outcome of the command that stands at that position, whether it arrived before or arrives now. When ctx ends
+// first, the error wraps its cause: the outcome is unknown. Wait may be called again.
+func (e *Expectation) Wait(ctx context.Context, at foldlog.Position) (foldlog.Outcome, error) {
+	for {
+		if outcome, ok := e.take(at); ok {
+			return outcome, nil
+		}
+		select {
+		case <-e.wake:
+		case <-ctx.Done():
+			return foldlog.Outcome{}, fmt.Errorf("outcome of command %s to %s at %s: %w", e.id.commandID, e.id.aggregateID, at, ctx.Err())
+		}
+	}
+}
+
+// Close unregisters the expectation. It may be called more than once.
+func (e *Expectation) Close() { e.all.remove(e) }
+
+func (e *Expectation) take(at foldlog.Position) (foldlog.Outcome, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.arrived {
+		if a.cause == at {
+			return a.outcome, true
+		}
+	}
+	return foldlog.Outcome{}, false
+}
+
+func (e *Expectation) put(a arrival) {
+	e.mu.Lock()
+	if len(e.arrived) == maxKept {
+		e.arrived = slices.Delete(e.arrived, 0, 1)
+	}
+	e.arrived = append(e.arrived, a)
+	e.mu.Unlock()
+	select {
+	case e.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// expectations are all open ones of an aggregate type.
+type expectations struct {
+	waiters prometheus.Gauge
+	mu      sync.Mutex
+	byID    map[outcomeID][]*Expectation
+}
+
+func newExpectations(waiters prometheus.Gauge) *expectations {
+	return &expectations{waiters: waiters, byID: map[outcomeID][]*Expectation{}}
+}
+
+func (x *expectations) add(id outcomeID) *Expectation {
+	e := &Expectation{all: x, id: id, wake: make(chan struct{}, 1)}
+	x.mu.Lock()
+	x.byID[id] = append(x.byID[id], e)
+	x.mu.Unlock()
+	x.waiters.Inc()
+	return e
+}
+
+func (x *expectations) remove(e *Expectation) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	list := x.byID[e.id]
+	i := slices.Index(list, e)
+	if i < 0 {
+		return
+	}
+	if len(list) == 1 {
+		delete(x.byID, e.id)
+	} else {
+		x.byID[e.id] = slices.Delete(slices.Clone(list), i, i+1) // arrived may be going through the old one
+	}
+	x.waiters.Dec()
+}
+
+// arrived hands an outcome to everyone who expects it.
+func (x *expectations) arrived(id outcomeID, cause foldlog.Position, outcome foldlog.Outcome) {
+	x.mu.Lock()
+	list := x.byID[id]
+	x.mu.Unlock()
+	for _, e := range list {
+		e.put(arrival{cause, outcome})
+	}
+}

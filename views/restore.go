@@ -1,0 +1,131 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/codecs"
+)
+
+const (
+	// restoreBatchBytes and restoreBatchRecords bound what is collected before it is written. Within a batch only the last value of a key
+	// is written, in key order, since LevelDB is what bounds a restore.
+	restoreBatchBytes   = 4 << 20
+	restoreBatchRecords = 20_000
+	// restoreNotice is how often a restore that waits for an open transaction says so.
+	restoreNotice = 30 * time.Second
+)
+
+// restore reads what the store lacks, up to the ends in the description, which may lie behind an open transaction, a marker,
+// aborted records or a hole. It is done when the position is there, not when a record was delivered.
+func (r *replica) restore(ctx context.Context, d description) error {
+	from := map[int32]int64{}
+	remaining := int64(0)
+	for p := range int32(r.partitions) {
+		from[p] = max(r.position(p), d.start[p]) // only a topic with retention starts behind the store
+		remaining += d.end[p] - from[p]
+	}
+	r.status.recovering(remaining, "")
+	r.metrics.remaining.Set(float64(remaining))
+	if err := r.skipTo(from); err != nil || remaining == 0 {
+		return err
+	}
+	client, err := newFetchClient(r.cluster)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	reader, err := newLogReader(client, r.topic)
+	if err != nil {
+		return err
+	}
+
+	c, records := newChanges(), 0
+	notice := time.Now().Add(restoreNotice)
+	err = reader.read(ctx, from, d.end, func(round []chunk) error {
+		waits := ""
+		for _, part := range round {
+			if err := r.collect(ctx, c, part); err != nil {
+				return err
+			}
+			records += len(part.records)
+			remaining -= part.next - from[part.partition]
+			from[part.partition] = part.next
+			if part.waits {
+				waits = fmt.Sprintf("an open transaction holds back partition %d at offset %d of %d", part.partition, part.next, d.end[part.partition])
+			}
+		}
+		r.status.recovering(max(0, remaining), waits)
+		r.metrics.remaining.Set(float64(max(0, remaining)))
+		if waits != "" && time.Now().After(notice) {
+			notice = time.Now().Add(restoreNotice)
+			r.log.Warn("view waits for an open transaction", "where", waits)
+		}
+		if c.bytes < restoreBatchBytes && records < restoreBatchRecords && waits == "" {
+			return nil
+		}
+		records = 0
+		return r.flush(c)
+	})
+	// What was read is written even where the rest could not be, so that it is not read again.
+	if err := errors.Join(err, r.flush(c)); err != nil {
+		return err
+	}
+	return nil
+}
+
+// collect adds what a chunk changes to the batch.
+func (r *replica) collect(ctx context.Context, c *changes, part chunk) error {
+	for _, fetched := range part.records {
+		stage, err := r.index.prepare(ctx, record{
+			partition: part.partition, offset: fetched.Offset, key: string(fetched.Key), value: fetched.Value,
+			progress: header(fetched, codecs.HeaderProgress), cause: header(fetched, codecs.HeaderCause),
+		})
+		if err != nil {
+			return err
+		}
+		if err := stage(r.store, c); err != nil {
+			return err
+		}
+		c.reach(part.partition, fetched.Offset+1)
+	}
+	c.reach(part.partition, part.next)
+	return nil
+}
+
+func (r *replica) flush(c *changes) error {
+	defer c.reset()
+	return r.commit(c)
+}
+
+// skipTo writes the positions where a topic's start moved past the store's.
+func (r *replica) skipTo(next map[int32]int64) error {
+	c := newChanges()
+	for p, offset := range next {
+		if offset != r.position(p) {
+			c.reach(p, offset)
+		}
+	}
+	return r.commit(c)
+}
+
+func header(r *kgo.Record, key string) []byte {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if r.Headers[i].Key == key {
+			return present(r.Headers[i].Value)
+		}
+	}
+	return nil
+}
+
+// present makes an empty value different from none.
+func present(value []byte) []byte {
+	if value == nil {
+		return []byte{}
+	}
+	return value
+}

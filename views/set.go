@@ -1,0 +1,199 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog"
+)
+
+// staleAfter is for how long the set stays ready without a connection, or without knowing where the log ends.
+const staleAfter = 10 * time.Second
+
+// Set has the views of a topology. Its methods are safe for concurrent use.
+type Set struct {
+	config      Config
+	lock        *flock.Flock
+	metrics     *metrics
+	admin       *kgo.Client
+	probes      *kgo.Client
+	replicas    []*replica
+	states      map[string]*Table
+	projections map[string]*Table
+	outcomes    map[string]*Outcomes
+	closeOnce   sync.Once
+	closeErr    error
+	now         func() time.Time
+}
+
+// Open checks the configuration, takes the data directory and registers the metrics. It does not need Kafka. Follow it with [Set.Run],
+// or with [Set.Close] where that is not to be.
+//
+// It fails when the configuration is wrong or another process uses the data directory.
+func Open(c Config) (*Set, error) { return open(c, time.Now) }
+
+func open(c Config, now func() time.Time) (*Set, error) {
+	c.EnsureDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration of views: %w", err)
+	}
+	s := &Set{config: c, metrics: newMetrics(), now: now,
+		states: map[string]*Table{}, projections: map[string]*Table{}, outcomes: map[string]*Outcomes{}}
+	if err := s.takeDir(); err != nil {
+		return nil, err
+	}
+	if err := s.connect(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.declare(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.metrics.register(c.Metrics); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Set) takeDir() error {
+	dir := s.config.dir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory of views: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil { // it may have been there with other permissions
+		return fmt.Errorf("data directory of views: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	taken, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock the data directory of views %s: %w", dir, err)
+	}
+	if !taken {
+		return fmt.Errorf("the data directory of views %s is in use by another process: stop it, or choose another --data-dir", dir)
+	}
+	s.lock = lock
+	return nil
+}
+
+func (s *Set) connect() error {
+	opts, err := s.config.Cluster.Franz()
+	if err != nil {
+		return fmt.Errorf("configuration of views: %w", err)
+	}
+	if s.admin, err = kgo.NewClient(append(opts, kgo.ClientID(s.config.Cluster.ClientID+"-view-admin"))...); err != nil {
+		return fmt.Errorf("kafka client of views: %w", err)
+	}
+	s.probes, err = newFetchClient(s.config.Cluster)
+	return err
+}
+
+// declare makes a replica for each table and each outcomes topic.
+func (s *Set) declare() error {
+	names := s.config.Settings.Names()
+	for _, a := range s.config.Topology.Aggregates {
+		codec := s.config.Codecs.Aggregate(a.Name)
+		if codec == nil {
+			return fmt.Errorf("views: aggregate %s has no codec: make the codecs from the same topology", a.Name)
+		}
+		decode := func(ctx context.Context, value []byte) (any, error) { return codec.DecodeState(ctx, value) }
+		s.states[a.Name] = s.table(names.Table(a.Name), a.Name, false, decode)
+		s.outcomes[a.Name] = s.outcomesOf(names.Outcomes(a.Name), codec.DecodeOutcome)
+	}
+	for _, p := range s.config.Topology.Projections {
+		codec := s.config.Codecs.Projection(p.Name)
+		if codec == nil {
+			return fmt.Errorf("views: projection %s has no codec: make the codecs from the same topology", p.Name)
+		}
+		s.projections[p.Name] = s.table(names.Table(p.Name), p.Source, p.Rekeyed(), codec.DecodeRow)
+	}
+	return nil
+}
+
+func (s *Set) table(topic, source string, rekeyed bool, decode func(context.Context, []byte) (any, error)) *Table {
+	r := s.replica(topic)
+	r.compacted = true
+	progress := newProgress(r.partitions)
+	r.index = &tableIndex{partitions: r.partitions, progress: progress, ignored: r.ignored}
+	r.woken = progress.wake
+	return &Table{replica: r, progress: progress, source: source, rekeyed: rekeyed, decode: decode}
+}
+
+func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (foldlog.Outcome, error)) *Outcomes {
+	r := s.replica(topic)
+	pending := newExpectations(r.metrics.waiters)
+	index := &outcomeIndex{horizon: s.config.Settings.Horizon, now: s.now, decode: decode, pending: pending, ignored: r.ignored, retried: r.retried}
+	r.index = index
+	o := &Outcomes{replica: r, index: index, pending: pending}
+	r.whileTailing = o.purge
+	return o
+}
+
+// State returns the table of an aggregate type's states, or nil where it is not declared.
+func (s *Set) State(aggregate string) *Table { return s.states[aggregate] }
+
+// Projection returns the table of a projection, or nil where it is not declared.
+func (s *Set) Projection(name string) *Table { return s.projections[name] }
+
+// Outcomes returns the outcomes of an aggregate type's commands, or nil where it is not declared.
+func (s *Set) Outcomes(aggregate string) *Outcomes { return s.outcomes[aggregate] }
+
+// Run keeps all views in step with Kafka until ctx ends, then closes the stores and the set. Trouble with Kafka, the schema registry
+// or the disk is logged and tried again. It may be called once.
+func (s *Set) Run(ctx context.Context) error {
+	var wait sync.WaitGroup
+	for _, r := range s.replicas {
+		wait.Go(func() { r.run(ctx) })
+	}
+	wait.Go(func() { newMonitor(kadm.NewClient(s.admin), s.probes, s.config.Logger, s.replicas).run(ctx) })
+	wait.Wait()
+	return s.Close()
+}
+
+// Close gives back what Open took. Run does so itself.
+func (s *Set) Close() error {
+	s.closeOnce.Do(func() {
+		s.metrics.unregister(s.config.Metrics)
+		for _, client := range []*kgo.Client{s.admin, s.probes} {
+			if client != nil {
+				client.Close()
+			}
+		}
+		s.closeErr = s.lock.Unlock()
+	})
+	return s.closeErr
+}
+
+// Ready returns nil when every view has recovered and keeps up with the log, else an error that says of each view what it waits for.
+func (s *Set) Ready() error {
+	var all []error
+	for _, r := range s.replicas {
+		all = append(all, r.ready(s.config.MaxLag, time.Now()))
+	}
+	return errors.Join(all...)
+}
+
+// ready returns nil when the replica has recovered and lacks at most maxLag records.
+func (r *replica) ready(maxLag int64, now time.Time) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	ends, at, lost, cause := r.status.freshness()
+	if !lost.IsZero() && now.Sub(lost) > staleAfter {
+		return fmt.Errorf("%s: disconnected from its topic for %s: %w", r.topic, now.Sub(lost).Round(time.Second), cause)
+	}
+	if age := now.Sub(at); age > staleAfter {
+		return fmt.Errorf("%s: the end of its log is unknown for %s: Kafka does not answer", r.topic, age.Round(time.Second))
+	}
+	if lag := r.sumLag(ends); lag > maxLag {
+		return fmt.Errorf("%s: %d records behind the log, more than %d", r.topic, lag, maxLag)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package views
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// errDamaged is wrapped by errors about stored bytes that nobody wrote like that. The store is of no use any more.
+var errDamaged = errors.New("the store is damaged")
+
+// storeOptions are the settings of every store. One store has all partitions of a topic, so that the memory for write buffers and caches
+// does not grow with the partition count, and a list over all partitions is one ordered scan.
+//
+// Strict: a lost piece in the middle of the journal must not pass for a store that is only a little behind.
+var storeOptions = opt.Options{
+	WriteBuffer:            8 << 20,
+	BlockCacheCapacity:     16 << 20,
+	OpenFilesCacheCapacity: 200,
+	Filter:                 filter.NewBloomFilter(10),
+	Strict:                 opt.StrictAll,
+}
+
+// meta says what a store is a replica of.
+type meta struct {
+	Layout     int    `json:"layout"`
+	Topic      string `json:"topic"`
+	TopicID    string `json:"topic_id"`
+	Partitions int    `json:"partitions"`
+}
+
+// store is the LevelDB of one topic.
+type store struct {
+	dir string
+	db  *leveldb.DB
+}
+
+// openStore opens the store in dir or makes an empty one. An error that wraps errDamaged is one of the stored bytes;
+// any other is one of the environment, such as permissions or a lock held by another process.
+func openStore(dir string) (*store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the view's store: %w", err)
+	}
+	db, err := leveldb.OpenFile(dir, &storeOptions)
+	if err != nil {
+		if !ofEnvironment(err) {
+			return nil, fmt.Errorf("open the view's store %s: %w: %w", dir, errDamaged, err)
+		}
+		return nil, fmt.Errorf("open the view's store %s: %w", dir, err)
+	}
+	return &store{dir: dir, db: db}, nil
+}
+
+func (s *store) close() error { return s.db.Close() }
+
+// moveAside keeps a damaged store for whoever wants to know what happened, in place of the one before it.
+func moveAside(dir string) (string, error) {
+	aside := dir + ".damaged"
+	if err := os.RemoveAll(aside); err != nil {
+		return "", fmt.Errorf("remove the store that was damaged before: %w", err)
+	}
+	if err := os.Rename(dir, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("move the damaged store away: %w", err)
+	}
+	return aside, nil
+}
+
+// meta returns what the store is a replica of; ok is false for a new store.
+func (s *store) meta() (m meta, ok bool, err error) {
+	raw, err := s.get(metaKey)
+	if err != nil || raw == nil {
+		return meta{}, false, err
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return meta{}, false, fmt.Errorf("%w: meta record: %w", errDamaged, err)
+	}
+	return m, true, nil
+}
+
+// begin makes a new store one of a topic, in step with the log as of now: it has nothing yet, so it has missed nothing.
+func (s *store) begin(m meta, now time.Time) error {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	var batch leveldb.Batch
+	batch.Put(metaKey, raw)
+	batch.Put(syncedKey, encodeInt64(now.UnixMilli()))
+	return s.write(&batch)
+}
+
+// synced returns when the store was last known to have the whole log.
+func (s *store) synced() (time.Time, error) {
+	n, err := s.number(syncedKey)
+	return time.UnixMilli(n), err
+}
+
+func (s *store) setSynced(t time.Time) error {
+	var batch leveldb.Batch
+	batch.Put(syncedKey, encodeInt64(t.UnixMilli()))
+	return s.write(&batch)
+}
+
+// positions returns, for each partition, the next offset to apply.
+func (s *store) positions(partitions int) ([]int64, error) {
+	next := make([]int64, partitions)
+	for p := range next {
+		n, err := s.number(positionKey(int32(p)))
+		if err != nil {
+			return nil, err
+		}
+		next[p] = n
+	}
+	return next, nil
+}
+
+// vectors calls each with every stored progress.
+func (s *store) vectors(each func(partition int32, from source, offset int64)) error {
+	iter := s.db.NewIterator(util.BytesPrefix([]byte{kindProgress}), nil)
+	defer iter.Release()
+	for iter.Next() {
+		partition, from, err := parseProgressKey(iter.Key())
+		if err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		offset, err := decodeInt64(iter.Value())
+		if err != nil {
+			return fmt.Errorf("%w: progress: %w", errDamaged, err)
+		}
+		each(partition, from, offset)
+	}
+	return s.failure("scan progress", iter.Error())
+}
+
+func (s *store) number(key []byte) (int64, error) {
+	raw, err := s.get(key)
+	if err != nil || raw == nil {
+		return 0, err
+	}
+	n, err := decodeInt64(raw)
+	if err != nil {
+		return 0, fmt.Errorf("%w: key %q: %w", errDamaged, key, err)
+	}
+	return n, nil
+}
+
+// get returns the value of a key, nil where there is none.
+func (s *store) get(key []byte) ([]byte, error) {
+	value, err := s.db.Get(key, nil)
+	switch {
+	case errors.Is(err, leveldb.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, s.failure("read", err)
+	case value == nil:
+		return []byte{}, nil // an empty value is a value
+	}
+	return value, nil
+}
+
+// largeBatch is where writing through LevelDB's journal ends: a journal's record that is written in several pieces is torn when the process is
+// killed between two of them, and a torn journal is damage, as a restore's would be likely to be.
+const largeBatch = 32 << 10
+
+// write writes the batch as a whole or not at all, whenever the process is killed.
+func (s *store) write(batch *leveldb.Batch) error {
+	if len(batch.Dump()) < largeBatch {
+		return s.failure("write", s.db.Write(batch, nil))
+	}
+	transaction, err := s.db.OpenTransaction()
+	if err != nil {
+		return s.failure("write", err)
+	}
+	if err := transaction.Write(batch, nil); err != nil {
+		transaction.Discard()
+		return s.failure("write", err)
+	}
+	if err := transaction.Commit(); err != nil {
+		transaction.Discard()
+		return s.failure("write", err)
+	}
+	return nil
+}
+
+// failure marks LevelDB's errors about stored bytes.
+func (s *store) failure(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case lerrors.IsCorrupted(err):
+		return fmt.Errorf("%s the view's store %s: %w: %w", what, s.dir, errDamaged, err)
+	}
+	return fmt.Errorf("%s the view's store %s: %w", what, s.dir, err)
+}
+
+// ofEnvironment reports whether a failure to open says nothing about the stored bytes.
+func ofEnvironment(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	var system *os.SyscallError
+	var number syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &system) || errors.As(err, &number) || errors.Is(err, storage.ErrLocked)
+}
