@@ -1,0 +1,40 @@
+package codecs
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+	"unicode/utf8"
+)
+
+// checkTime returns nil where the time can be written so that every reader can take it.
+func checkTime(t time.Time) error {
+	if micros := t.UnixMicro(); micros < minMicros || micros > maxMicros {
+		return fmt.Errorf("recorded_at %s is outside the years 1 to 9999", t)
+	}
+	return nil
+}
+
+// checkTexts returns nil where the texts are valid UTF-8.
+func checkTexts(texts ...string) error {
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			return fmt.Errorf("%q is not valid UTF-8", clip(s))
+		}
+	}
+	return nil
+}
+
+func (a *Aggregate) eventOf(data any) *eventCodec {
+	if data == nil {
+		return nil
+	}
+	return a.eventType[reflect.TypeOf(data)]
+}
+
+func (a *Aggregate) commandFor(data any) *commandCodec {
+	if data == nil {
+		return nil
+	}
+	return a.commandType[reflect.TypeOf(data)]
+}

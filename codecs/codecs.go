@@ -1,0 +1,115 @@
+package codecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// Codecs has the codecs of all aggregate types and projections of a topology.
+type Codecs struct {
+	aggregates  map[string]*Aggregate
+	projections map[string]*Projection
+}
+
+// Aggregate returns the codecs of a declared aggregate type, or nil.
+func (c *Codecs) Aggregate(name string) *Aggregate { return c.aggregates[name] }
+
+// Projection returns the codecs of a declared projection, or nil.
+func (c *Codecs) Projection(name string) *Projection { return c.projections[name] }
+
+// New checks that every declared Go struct matches its Avro record field by field, registers the schemas of every topic, all versions in
+// order, and returns the codecs. While the registry is unavailable it tries again, with growing pauses, until the context ends. The error joins
+// everything that does not match, or says why the registry refuses a schema.
+func New(ctx context.Context, t *topology.Topology, names topology.Names, set *schemas.Set, reg *schemas.Registry,
+	logger *slog.Logger) (*Codecs, error) {
+	b := &builder{set: set, registry: reg, names: names, log: logger, topics: map[string]*topic{}}
+	c := &Codecs{aggregates: map[string]*Aggregate{}, projections: map[string]*Projection{}}
+	for _, a := range t.Aggregates {
+		c.aggregates[a.Name] = b.aggregate(a)
+	}
+	for _, p := range t.Projections {
+		c.projections[p.Name] = b.projection(p)
+	}
+	if err := errors.Join(b.problems...); err != nil {
+		return nil, fmt.Errorf("Go types and Avro schemas of %s differ: %w", t.Name, err)
+	}
+	for _, base := range set.Topics() {
+		if err := b.register(ctx, base); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+type builder struct {
+	set      *schemas.Set
+	registry *schemas.Registry
+	names    topology.Names
+	log      *slog.Logger
+	topics   map[string]*topic
+	problems []error
+}
+
+func (b *builder) problem(format string, args ...any) {
+	b.problems = append(b.problems, fmt.Errorf(format, args...))
+}
+
+// topic returns the topic of that base name, or nil and a problem where it has no schema.
+func (b *builder) topic(base string) *topic {
+	latest := b.set.Latest(base)
+	if latest.Type == nil {
+		b.problem("%s has no schema; load the schemas with the same topology", base)
+		return nil
+	}
+	t := &topic{base: base, latest: latest, registry: b.registry}
+	b.topics[base] = t
+	return t
+}
+
+// register registers all versions of a topic's schema. What is known of them from the start needs no look-up later.
+func (b *builder) register(ctx context.Context, base string) error {
+	subject := topology.Subject(b.names.Prefix + base)
+	for _, version := range b.set.Versions(base) {
+		id, err := b.registerOne(ctx, subject, version.Compact())
+		if err != nil {
+			return fmt.Errorf("%s version %d: %w", base, version.Version, err)
+		}
+		if t := b.topics[base]; t != nil { // a re-keyed topic has no codec of its own
+			w := newWriter(version.Text, t.latest.Type)
+			if w.err != nil {
+				return fmt.Errorf("%s version %d: %w", base, version.Version, w.err)
+			}
+			t.writers.store(id, w)
+			t.id = id
+		}
+	}
+	return nil
+}
+
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+func (b *builder) registerOne(ctx context.Context, subject, text string) (int, error) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		id, err := b.registry.Register(ctx, subject, text)
+		if err == nil || !errors.Is(err, schemas.ErrUnavailable) {
+			return id, err
+		}
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("gave up waiting for the schema registry: %w", err)
+		}
+		b.log.Warn("schema registry unavailable, trying again", "subject", subject, "pause", pause, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}

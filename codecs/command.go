@@ -1,0 +1,192 @@
+package codecs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"mime"
+	"strings"
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// Command is a command as it came from its log.
+type Command struct {
+	// Command has all of its metadata. Its Data is a value of the declared Go type, or nil where there is a Problem with it.
+	foldlog.Command[any]
+	// Spec is the command's declaration; zero where the type is unknown.
+	Spec topology.CommandSpec
+	// Type is the type that the sender wrote, at most [foldlog.MaxIDLength] bytes of it.
+	Type string
+	// PayloadHash decides whether a second command with this id is the same one. It covers type, data as canonical Avro under the latest
+	// schema, and expected version; of a command whose data cannot be read, the whole value.
+	PayloadHash []byte
+	// Problem, where not nil, says why the command cannot be executed, though it can be answered. Its code is one of
+	// [foldlog.CodeInvalidField] and [foldlog.CodeKeyMismatch], or what the command's own Validate returned.
+	Problem *foldlog.Rejection
+}
+
+// DecodeCommand reads a record of the commands topic, JSON or Avro. The header content-type decides which; where it is absent or names something
+// else, the first byte does (0 is Avro). The error is an *Undecodable, where there is no outcome to be given because the aggregate's id or
+// the command's id cannot be read, or wraps schemas.ErrUnavailable.
+//
+// A record without a key is addressed by aggregate_id. Ids, correlation and actor are filled in as documented for the topic.
+func (a *Aggregate) DecodeCommand(ctx context.Context, rec Record) (Command, error) {
+	switch {
+	case rec.Value == nil:
+		return Command{}, undecodable(rec.Value, "a command has a value; this record has none")
+	case len(rec.Value) > topology.MaxCommandBytes:
+		return Command{}, undecodable(rec.Value, "%d bytes are more than a command may have, %d", len(rec.Value), topology.MaxCommandBytes)
+	}
+	if len(rec.Key) > 0 {
+		if err := foldlog.CheckAggregateID(string(rec.Key)); err != nil {
+			return Command{}, undecodable(rec.Value, "record key: %w", err)
+		}
+	}
+	if isJSON(&rec) {
+		r, err := a.openJSON(rec.Value)
+		if err != nil {
+			return Command{}, undecodable(rec.Value, "%w", err)
+		}
+		return a.command(&rec, r)
+	}
+	c, e, err := a.commands.open(ctx, rec.Value)
+	if err != nil {
+		return Command{}, err
+	}
+	defer c.release()
+	return a.command(&rec, a.openAvro(e))
+}
+
+func undecodable(value []byte, format string, args ...any) error {
+	return &Undecodable{Raw: value, Cause: fmt.Errorf(format, args...)}
+}
+
+// isJSON reports how a command is encoded.
+func isJSON(rec *Record) bool {
+	switch header := rec.Header(HeaderContentType); string(header) {
+	case "":
+	case ContentTypeAvro:
+		return false
+	case ContentTypeJSON:
+		return true
+	default:
+		media, _, err := mime.ParseMediaType(string(header))
+		switch {
+		case err != nil:
+		case media == ContentTypeJSON || strings.HasSuffix(media, "+json"):
+			return true
+		case media == ContentTypeAvro || media == "avro/binary" || strings.HasSuffix(media, "+avro"):
+			return false
+		}
+	}
+	return len(rec.Value) == 0 || rec.Value[0] != magic
+}
+
+// command completes what was read: ids, actor, the problems in their order of precedence, and the Go value.
+func (a *Aggregate) command(rec *Record, r *raw) (Command, error) {
+	var cmd Command
+	if r.codec != nil {
+		cmd.Spec, cmd.Type = r.codec.spec, r.codec.spec.Name
+	} else {
+		cmd.Type = clipID(string(r.typ))
+	}
+	cmd.RecordedAt = rec.Timestamp.UTC().Truncate(time.Microsecond)
+	cmd.ExpectedVersion = r.expected
+	if err := r.fillIDs(&cmd.Meta, rec); err != nil {
+		return Command{}, &Undecodable{Raw: rec.Value, Cause: err}
+	}
+	r.fillMeta(&cmd.Meta, rec)
+	if r.expected != nil && *r.expected < 0 {
+		r.note(faultf("must not be negative").in("expected_version"))
+	}
+	var invalid *foldlog.Rejection
+	switch {
+	case r.codec == nil || r.body == nil:
+		cmd.PayloadHash = valueHash(rec.Value)
+	default:
+		cmd.PayloadHash = payloadHash(cmd.Type, r.body, r.expected)
+		if r.problem != nil {
+			break
+		}
+		data, err := r.codec.decode(r.body)
+		if err != nil { // the bytes were sound, so this is a defect; better one dead letter than a stop
+			return Command{}, &Undecodable{Raw: rec.Value, Cause: err}
+		}
+		cmd.Data = data
+		invalid = validate(data)
+	}
+	switch mismatch := r.aggregateID != nil && string(r.aggregateID) != cmd.AggregateID; {
+	case r.problem != nil:
+		cmd.Problem = foldlog.InvalidField(r.problem.path, "%s", r.problem.message)
+	case invalid != nil && invalid.Code == foldlog.CodeInvalidField:
+		cmd.Problem = invalid
+	case mismatch:
+		cmd.Problem = foldlog.Reject(foldlog.CodeKeyMismatch, "aggregate_id is %q, but the record's key is %q; they must be the same",
+			clip(string(r.aggregateID)), cmd.AggregateID)
+	case invalid != nil:
+		cmd.Problem = invalid
+	}
+	if cmd.Problem != nil {
+		cmd.Data = nil
+	}
+	return cmd, nil
+}
+
+func clipID(s string) string {
+	if len(s) > foldlog.MaxIDLength {
+		s = s[:foldlog.MaxIDLength]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// validate runs the payload's own check. Its panic is a defect of the domain, and that command's alone.
+func validate(data any) (r *foldlog.Rejection) {
+	v, ok := data.(foldlog.Validator)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r = foldlog.Reject(foldlog.CodeInternal, "checking the %T panicked: %v", data, p)
+		}
+	}()
+	err := v.Validate()
+	if err == nil {
+		return nil
+	}
+	if rejection, ok := foldlog.AsRejection(err); ok {
+		return rejection
+	}
+	return foldlog.Reject(foldlog.CodeInternal, "%v", err)
+}
+
+// payloadHash hashes what makes two commands the same. Lengths come before texts, so that no two inputs are the same bytes.
+//
+// NB: must not change. Outcomes have it, and a repeated command is compared with them.
+func payloadHash(name string, body []byte, expected *int64) []byte {
+	h := sha256.New()
+	var n [binary.MaxVarintLen64]byte
+	text := func(b []byte) {
+		h.Write(n[:binary.PutUvarint(n[:], uint64(len(b)))])
+		h.Write(b)
+	}
+	h.Write([]byte{1}) // read
+	text([]byte(name))
+	text(body)
+	if expected != nil {
+		h.Write(n[:binary.PutVarint(n[:], *expected)])
+	}
+	return h.Sum(nil)
+}
+
+// valueHash stands in for payloadHash where the data cannot be read. It is never the same as one.
+func valueHash(value []byte) []byte {
+	h := sha256.New()
+	h.Write([]byte{2}) // not read
+	h.Write(value)
+	return h.Sum(nil)
+}

@@ -1,0 +1,135 @@
+package codecs
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/foldlog/foldlog"
+)
+
+// raw is a command taken apart: what JSON and Avro have in common. Texts are nil where they are absent; a fault is what is wrong with the
+// field that it is named after.
+type raw struct {
+	typ, commandID, aggregateID, correlationID, causationID, actor                            []byte
+	typeFault, commandIDFault, aggregateIDFault, correlationFault, causationFault, actorFault *fault
+
+	expected *int64
+	codec    *commandCodec // nil where the type is unknown
+	body     []byte        // canonical bytes of the data, nil where there is something wrong with it
+	problem  *fault        // the first thing that is wrong with what does not make the command unanswerable
+}
+
+func (r *raw) note(f *fault) {
+	if r.problem == nil {
+		r.problem = f
+	}
+}
+
+// fillIDs fills in the command's id and the aggregate's. Without them nobody can be answered, so the error says what is wrong with them.
+func (r *raw) fillIDs(meta *foldlog.Meta, rec *Record) error {
+	switch {
+	case r.commandIDFault != nil:
+		return r.commandIDFault
+	case r.commandID != nil:
+		meta.CommandID = string(r.commandID)
+		if err := foldlog.CheckCommandID(meta.CommandID); err != nil {
+			return err
+		}
+	default:
+		meta.CommandID = defaultCommandID(rec)
+		if err := foldlog.CheckCommandID(meta.CommandID); err != nil {
+			return fmt.Errorf("no command_id, and none follows from the record's place: %w", err)
+		}
+	}
+	if len(rec.Key) > 0 {
+		meta.AggregateID = string(rec.Key)
+		if r.aggregateIDFault != nil {
+			r.note(r.aggregateIDFault)
+		} else if r.aggregateID != nil && string(r.aggregateID) != meta.AggregateID {
+			r.noteError("aggregate_id", foldlog.CheckAggregateID(string(r.aggregateID)))
+		}
+		return nil
+	}
+	switch {
+	case r.aggregateIDFault != nil:
+		return r.aggregateIDFault
+	case r.aggregateID == nil:
+		return errors.New("the record has neither a key nor an aggregate_id")
+	}
+	meta.AggregateID = string(r.aggregateID)
+	return foldlog.CheckAggregateID(meta.AggregateID)
+}
+
+// fillMeta fills in correlation, causation and actor, and notes what is wrong with them.
+func (r *raw) fillMeta(meta *foldlog.Meta, rec *Record) {
+	meta.CorrelationID = r.id("correlation_id", r.correlationID, r.correlationFault, meta.CommandID)
+	meta.CausationID = r.id("causation_id", r.causationID, r.causationFault, "")
+	meta.Actor = AnonymousActor
+	vouched := rec.Header(HeaderActor)
+	switch {
+	case string(vouched) == AnonymousActor:
+	case len(vouched) > 0:
+		if f := checkActor(vouched); f != nil {
+			r.note(f)
+			return
+		}
+		meta.Actor = string(vouched)
+	case r.actorFault != nil:
+		r.note(r.actorFault)
+	case len(r.actor) > 0:
+		if f := checkActor(r.actor); f != nil {
+			r.note(f)
+			return
+		}
+		meta.Actor = ClaimedActorPrefix + string(r.actor)
+	}
+}
+
+// id returns the text where it is a sound id, and otherwise what stands in for it.
+func (r *raw) id(name string, text []byte, f *fault, otherwise string) string {
+	switch {
+	case f != nil:
+		r.note(f)
+		return otherwise
+	case text == nil || string(text) == otherwise: // most often the command's own id
+		return otherwise
+	}
+	id := string(text)
+	if err := foldlog.CheckCommandID(id); err != nil {
+		r.noteError(name, err)
+		return otherwise
+	}
+	return id
+}
+
+// noteError notes a rejection under another field's name; nil is none.
+func (r *raw) noteError(field string, err error) {
+	if rejection, ok := foldlog.AsRejection(err); ok {
+		r.note(&fault{path: field, message: rejection.Message})
+	}
+}
+
+func checkActor(actor []byte) *fault {
+	if len(actor) > foldlog.MaxIDLength || !utf8.Valid(actor) {
+		return faultf("must be valid UTF-8 of at most %d bytes", foldlog.MaxIDLength).in("actor")
+	}
+	return nil
+}
+
+// defaultCommandID returns the id of a command whose sender gave none: the place where it first stood in the log. That is the one that its
+// sender knows, and a command that is forwarded twice, since the forwarder crashed in between, stays one command.
+//
+// NB: must not change. Outcomes are found by it.
+func defaultCommandID(rec *Record) string {
+	id := rec.Topic + "-" + strconv.Itoa(int(rec.Partition)) + "-" + strconv.FormatInt(rec.Offset, 10)
+	topic, partition, offset := rec.Header(HeaderOriginTopic), rec.Header(HeaderOriginPartition), rec.Header(HeaderOriginOffset)
+	if topic != nil && partition != nil && offset != nil {
+		id = string(topic) + "-" + string(partition) + "-" + string(offset)
+	}
+	if len(id) > foldlog.MaxIDLength { // a topic's name has up to 249 characters; the end of the id tells its commands apart
+		id = id[len(id)-foldlog.MaxIDLength:]
+	}
+	return id
+}

@@ -1,0 +1,157 @@
+package codecs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/foldlog/foldlog"
+)
+
+// EncodeEvent returns the value of an event's record. The event's type must be the declared one of its data, a value of the declared Go type.
+// The time is cut to microseconds. How large a record may be is for the writer to check.
+func (a *Aggregate) EncodeEvent(e foldlog.Event[any]) ([]byte, error) {
+	value, err := a.appendEvent(appendPrefix(make([]byte, 0, 384), a.events.id), e)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s of %s %s: %w", e.Type, a.spec.Name, e.AggregateID, err)
+	}
+	return value, nil
+}
+
+func (a *Aggregate) appendEvent(dst []byte, e foldlog.Event[any]) ([]byte, error) {
+	codec := a.eventOf(e.Data)
+	switch {
+	case codec == nil:
+		return nil, fmt.Errorf("%T is not declared as an event", e.Data)
+	case e.Type != codec.spec.Name:
+		return nil, fmt.Errorf("its type is %q, but its data is a %s", e.Type, codec.spec.Name)
+	case e.Version < 1:
+		return nil, fmt.Errorf("version %d: versions count from 1", e.Version)
+	}
+	if err := checkTime(e.RecordedAt); err != nil {
+		return nil, err
+	}
+	if err := checkTexts(e.EventID, e.AggregateID, e.CommandID, e.CorrelationID, e.CausationID, e.Actor); err != nil {
+		return nil, err
+	}
+	var err error
+	for _, field := range a.eventLayout {
+		switch field {
+		case "event_id":
+			dst = appendString(dst, e.EventID)
+		case "event_type":
+			dst = appendString(dst, e.Type)
+		case "aggregate_id":
+			dst = appendString(dst, e.AggregateID)
+		case "version":
+			dst = appendLong(dst, e.Version)
+		case "recorded_at":
+			dst = appendLong(dst, e.RecordedAt.UnixMicro())
+		case "command_id":
+			dst = appendString(dst, e.CommandID)
+		case "correlation_id":
+			dst = appendString(dst, e.CorrelationID)
+		case "causation_id":
+			dst = appendOptionalString(dst, e.CausationID)
+		case "actor":
+			dst = appendString(dst, e.Actor)
+		case "data":
+			if dst, err = codec.append(appendLong(dst, int64(codec.branch)), e.Data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return dst, nil
+}
+
+// DecodeEvent returns the event in a record's value; its data is a value of the declared Go type. The error is an *Undecodable or wraps
+// schemas.ErrUnavailable.
+func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Event[any], error) {
+	c, envelope, err := a.events.openSound(ctx, value)
+	if err != nil {
+		return foldlog.Event[any]{}, err
+	}
+	defer c.release()
+	var e foldlog.Event[any]
+	var eventType, data []byte
+	for i, field := range a.eventLayout {
+		v := envelope.values[i]
+		switch field {
+		case "event_id":
+			e.EventID = readString(v)
+		case "event_type":
+			eventType = readBytes(v)
+		case "aggregate_id":
+			e.AggregateID = readString(v)
+		case "version":
+			e.Version = readLong(v)
+		case "recorded_at":
+			e.RecordedAt = time.UnixMicro(readLong(v)).UTC()
+		case "command_id":
+			e.CommandID = readString(v)
+		case "correlation_id":
+			e.CorrelationID = shared(readBytes(v), e.CommandID)
+		case "causation_id":
+			if v = readOptional(v); v != nil {
+				e.CausationID = shared(readBytes(v), e.CommandID)
+			}
+		case "actor":
+			e.Actor = shared(readBytes(v), AnonymousActor)
+		case "data":
+			data = v
+		}
+	}
+	branch, body := readBranch(data)
+	codec := a.eventAt[branch]
+	switch {
+	case codec == nil:
+		err = fmt.Errorf("data: a record that is not declared as an event: %w", ErrNewerSchema)
+	case codec.spec.Name != string(eventType):
+		err = fmt.Errorf("event_type is %q, but data is a %s", clip(string(eventType)), codec.spec.Name)
+	case e.Version < 1:
+		err = fmt.Errorf("version is %d: versions count from 1", e.Version)
+	default:
+		e.Type = codec.spec.Name
+		e.Data, err = codec.decode(body)
+	}
+	if err != nil {
+		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: err}
+	}
+	return e, nil
+}
+
+// eventJSON is the envelope in JSON.
+//
+// NB: must not change. Clients read events by these names.
+type eventJSON struct {
+	EventID       string    `json:"event_id"`
+	EventType     string    `json:"event_type"`
+	AggregateID   string    `json:"aggregate_id"`
+	Version       int64     `json:"version"`
+	RecordedAt    time.Time `json:"recorded_at"`
+	CommandID     string    `json:"command_id"`
+	CorrelationID string    `json:"correlation_id"`
+	CausationID   *string   `json:"causation_id"`
+	Actor         string    `json:"actor"`
+	Data          any       `json:"data"`
+}
+
+// EventJSON returns the event's envelope in JSON, with the field names of the Avro envelope.
+func (a *Aggregate) EventJSON(e foldlog.Event[any]) ([]byte, error) {
+	out := eventJSON{
+		EventID: e.EventID, EventType: e.Type, AggregateID: e.AggregateID, Version: e.Version, RecordedAt: e.RecordedAt.UTC(),
+		CommandID: e.CommandID, CorrelationID: e.CorrelationID, Actor: e.Actor, Data: e.Data,
+	}
+	if e.CausationID != "" {
+		out.CausationID = &e.CausationID
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out); err != nil {
+		return nil, fmt.Errorf("event %s of %s %s in JSON: %w", e.Type, a.spec.Name, e.AggregateID, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

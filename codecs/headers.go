@@ -1,0 +1,60 @@
+package codecs
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/foldlog/foldlog"
+)
+
+// maxCause is the largest cause in a header, in bytes. Input can make a cause as long as itself.
+const maxCause = 4 << 10
+
+// CloudEventSource returns the ce_source of an aggregate type's events, such as "/foldlog/bank/account".
+//
+// NB: must not change. Routers match on it.
+func CloudEventSource(system, aggregate string) string { return "/foldlog/" + system + "/" + aggregate }
+
+// CloudEventHeaders returns the copies of an event's attributes in CloudEvents' binary mode, with the content type.
+func CloudEventHeaders(source string, e foldlog.Event[any]) []Header {
+	return []Header{
+		{Key: HeaderContentType, Value: []byte(ContentTypeAvro)},
+		{Key: HeaderCESpecVersion, Value: []byte("1.0")},
+		{Key: HeaderCEID, Value: []byte(e.EventID)},
+		{Key: HeaderCESource, Value: []byte(source)},
+		{Key: HeaderCEType, Value: []byte(e.Type)},
+		{Key: HeaderCETime, Value: e.RecordedAt.UTC().AppendFormat(nil, time.RFC3339Nano)},
+		{Key: HeaderCESubject, Value: []byte(e.AggregateID)},
+	}
+}
+
+// OriginHeaders returns the headers of a forwarded command that say where it stood at first.
+func OriginHeaders(r Record) []Header {
+	return []Header{
+		{Key: HeaderOriginTopic, Value: []byte(r.Topic)},
+		{Key: HeaderOriginPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
+		{Key: HeaderOriginOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
+	}
+}
+
+// DeadLetterHeaders returns the headers that say why the group could not handle the record, and where it stands. The
+// record's own headers are not among them.
+func DeadLetterHeaders(r Record, group string, cause error) []Header {
+	return []Header{
+		{Key: HeaderDeadLetterCause, Value: []byte(causeText(cause))},
+		{Key: HeaderDeadLetterTopic, Value: []byte(r.Topic)},
+		{Key: HeaderDeadLetterPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
+		{Key: HeaderDeadLetterOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
+		{Key: HeaderDeadLetterTimestamp, Value: r.Timestamp.UTC().AppendFormat(nil, time.RFC3339Nano)},
+		{Key: HeaderDeadLetterGroup, Value: []byte(group)},
+	}
+}
+
+func causeText(cause error) string {
+	text := cause.Error()
+	if len(text) > maxCause {
+		text = text[:maxCause]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}

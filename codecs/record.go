@@ -1,0 +1,80 @@
+package codecs
+
+import "github.com/foldlog/foldlog/internal/record"
+
+// Record is a Kafka record. It belongs to no client.
+type Record = record.Record
+
+// Header is a header of a record.
+type Header = record.Header
+
+// Names of headers.
+//
+// NB: must not change. Records in logs carry them.
+const (
+	// HeaderChain has the 32 raw bytes of the event's link in the hash chain of its aggregate.
+	HeaderChain = "foldlog-chain"
+	// HeaderCause has the position of the command that an event or outcome follows from, as foldlog.Position writes it.
+	HeaderCause = "foldlog-cause"
+	// HeaderProgress marks a progress record and has the position up to which it speaks.
+	HeaderProgress = "foldlog-progress"
+	// HeaderActor has the identity that the writer of a command vouches for. Without it the record's own actor is only a claim.
+	HeaderActor = "foldlog-actor"
+	// HeaderContentType says how the value is encoded: ContentTypeAvro or ContentTypeJSON.
+	HeaderContentType = "content-type"
+	// HeaderTraceparent has the W3C trace context.
+	HeaderTraceparent = "traceparent"
+	// HeaderOriginTopic, HeaderOriginPartition and HeaderOriginOffset say where a forwarded command stood at first.
+	HeaderOriginTopic     = "foldlog-origin-topic"
+	HeaderOriginPartition = "foldlog-origin-partition"
+	HeaderOriginOffset    = "foldlog-origin-offset"
+	// Headers of dead letters: why, where the record stood, when the log recorded it, and which consumer group could not handle it.
+	HeaderDeadLetterCause     = "foldlog-dead-letter-cause"
+	HeaderDeadLetterTopic     = "foldlog-dead-letter-topic"
+	HeaderDeadLetterPartition = "foldlog-dead-letter-partition"
+	HeaderDeadLetterOffset    = "foldlog-dead-letter-offset"
+	HeaderDeadLetterTimestamp = "foldlog-dead-letter-timestamp"
+	HeaderDeadLetterGroup     = "foldlog-dead-letter-group"
+	// HeaderDeadLetterTruncated is "true" where the value was too large to be kept in full.
+	HeaderDeadLetterTruncated = "foldlog-dead-letter-truncated"
+	// Copies of CloudEvents attributes, for routing. The envelope is the truth.
+	HeaderCESpecVersion = "ce_specversion"
+	HeaderCEID          = "ce_id"
+	HeaderCESource      = "ce_source"
+	HeaderCEType        = "ce_type"
+	HeaderCETime        = "ce_time"
+	HeaderCESubject     = "ce_subject"
+)
+
+// Who an actor is, and who says so.
+//
+// NB: must not change. Events carry them.
+const (
+	// PolicyActorPrefix comes before the name of the policy that sent a command.
+	PolicyActorPrefix = "policy:"
+	// ClaimedActorPrefix comes before what a producer said of itself.
+	ClaimedActorPrefix = "claimed:"
+	// AnonymousActor is one who said nothing.
+	AnonymousActor = "anonymous"
+)
+
+// Content types of values.
+const (
+	ContentTypeAvro = "application/avro"
+	ContentTypeJSON = "application/json"
+)
+
+// Raw is the codec for stream libraries that insist on one (it has the methods of a goka.Codec): bytes in, the same bytes out, never an error.
+// What the bytes mean is found out later, where a failure can become a dead letter instead of stopping the reader.
+type Raw struct{}
+
+// Encode returns the bytes, which must be a []byte or nil; anything else is a defect of the caller and panics.
+func (Raw) Encode(value any) ([]byte, error) {
+	if value == nil {
+		return nil, nil
+	}
+	return value.([]byte), nil
+}
+
+// Decode returns the bytes as they are.
+func (Raw) Decode(data []byte) (any, error) { return data, nil }

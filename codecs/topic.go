@@ -1,0 +1,164 @@
+package codecs
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// topic reads the values of one topic, whatever schema each was written with, as the latest schema has them.
+type topic struct {
+	base   string // without prefix
+	latest schemas.Schema
+	// id is the latest schema's id in the registry.
+	id       int
+	registry *schemas.Registry
+	writers  writers
+}
+
+// writers has what is known of the schemas that values were written with, by id. It is read for every value and hardly ever written.
+type writers struct {
+	known atomic.Pointer[map[int]*writer]
+	mu    sync.Mutex
+}
+
+func (w *writers) load(id int) *writer {
+	if known := w.known.Load(); known != nil {
+		return (*known)[id]
+	}
+	return nil
+}
+
+// store keeps the first writer that is stored for an id, and returns it.
+func (w *writers) store(id int, add *writer) *writer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if have := w.load(id); have != nil {
+		return have
+	}
+	next := map[int]*writer{id: add}
+	if known := w.known.Load(); known != nil {
+		maps.Copy(next, *known)
+	}
+	w.known.Store(&next)
+	return add
+}
+
+// writer is a schema that values were written with.
+type writer struct {
+	fingerprint [32]byte
+	plan        *plan
+	err         error // why nothing that was written with it can be read
+}
+
+// resolve returns the writer of that id. The error is the writer's own or wraps schemas.ErrUnavailable.
+func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
+	if w := t.writers.load(id); w != nil {
+		return w, w.err
+	}
+	text, err := t.registry.Schema(ctx, id)
+	if err != nil {
+		return nil, err // unknown ids are remembered by the registry, not here: they may come to be known
+	}
+	w := newWriter(text, t.latest.Type)
+	if w.err != nil {
+		w.err = fmt.Errorf("schema id %d: %w", id, w.err)
+	}
+	w = t.writers.store(id, w)
+	return w, w.err
+}
+
+func newWriter(text string, reader *schemas.Type) *writer {
+	s, err := schemas.Parse(text)
+	if err != nil {
+		return &writer{err: err}
+	}
+	w := &writer{fingerprint: s.Fingerprint}
+	if w.plan, err = compile(s.Type, reader); err == nil && w.plan.op != opRecord {
+		err = fmt.Errorf("%s is not a record", s.Type.Describe())
+	}
+	if err != nil {
+		w.err = fmt.Errorf("%s cannot be read as %s: %w", s.Type.Describe(), reader.Describe(), err)
+	}
+	return w
+}
+
+// open takes a value apart. The caller releases the converter when done with the envelope; it is nil where there is an error, which is an
+// *Undecodable or wraps schemas.ErrUnavailable.
+func (t *topic) open(ctx context.Context, value []byte) (*converter, *envelope, error) {
+	id, body, err := splitWire(value)
+	if err == nil && len(value) > topology.MaxBatchBytes {
+		err = fmt.Errorf("%d bytes are more than %d", len(value), topology.MaxBatchBytes)
+	}
+	if err != nil {
+		return nil, nil, &Undecodable{Raw: value, Cause: err}
+	}
+	w, err := t.resolve(ctx, id)
+	if err != nil {
+		return nil, nil, t.unreadable(value, err)
+	}
+	c := newConverter(body)
+	e, err := c.open(w.plan)
+	if err != nil {
+		c.release()
+		return nil, nil, &Undecodable{Raw: value, Cause: err}
+	}
+	return c, e, nil
+}
+
+// openSound is open, and refuses values with faults.
+func (t *topic) openSound(ctx context.Context, value []byte) (*converter, *envelope, error) {
+	c, e, err := t.open(ctx, value)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f := e.fault(); f != nil {
+		c.release()
+		return nil, nil, &Undecodable{Raw: value, Cause: f}
+	}
+	return c, e, nil
+}
+
+func (t *topic) unreadable(value []byte, err error) error {
+	if errors.Is(err, schemas.ErrUnavailable) {
+		return fmt.Errorf("read a value of %s: %w", t.base, err)
+	}
+	return &Undecodable{Raw: value, Cause: err}
+}
+
+// chain returns the next link of a hash chain.
+//
+// NB: must not change. Headers and state rows have what it returned.
+func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32]byte, error) {
+	id, body, err := splitWire(value)
+	if err != nil {
+		return [32]byte{}, &Undecodable{Raw: value, Cause: err}
+	}
+	w, err := t.resolve(ctx, id)
+	if err != nil && (w == nil || w.fingerprint == [32]byte{}) { // a schema that cannot be read as the latest still has an identity
+		return [32]byte{}, t.unreadable(value, err)
+	}
+	h := sha256.New()
+	h.Write(previous[:])
+	h.Write(w.fingerprint[:])
+	h.Write(body)
+	var link [32]byte
+	h.Sum(link[:0])
+	return link, nil
+}
+
+// finish checks the size of what was encoded.
+func (t *topic) finish(value []byte) ([]byte, error) {
+	most := topology.MaxBatchBytes
+	if len(value) > most {
+		return nil, fmt.Errorf("value for %s has %d bytes; at most %d are allowed", t.base, len(value), most)
+	}
+	return value, nil
+}

@@ -1,0 +1,95 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/avro"
+)
+
+// typeBuilder turns the parser's tree into a [Type]: names resolved, recursion refused, depth bounded.
+type typeBuilder struct {
+	named map[string]*Type
+	open  map[string]bool // records that are being built: a reference to one is recursion
+}
+
+// build returns the type of a node within a namespace, which unqualified references belong to.
+func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*Type, error) {
+	if depth > MaxDepth {
+		return nil, fmt.Errorf("types nested more than %d levels deep", MaxDepth)
+	}
+	kind := slices.Index(kinds[:], n.Type)
+	if n.Type == "error" {
+		kind = int(Record)
+	}
+	if kind < 0 {
+		return b.reference(fullName(n.Type, namespace), n.Type)
+	}
+	t := &Type{Kind: Kind(kind), Aliases: n.Aliases}
+	switch {
+	case t.Kind == Int && n.LogicalType == Date, t.Kind == Long && n.LogicalType == TimestampMicros:
+		t.Logical = n.LogicalType
+	case t.Kind == String && n.LogicalType == "uuid": // text like any other
+	default:
+		t.Foreign = n.LogicalType
+	}
+	switch t.Kind {
+	case Record, Enum, Fixed:
+		t.Name = fullName(n.Name, n.Namespace)
+		t.Aliases = nil
+		namespace = t.Name[:max(0, strings.LastIndexByte(t.Name, '.'))]
+		for _, a := range n.Aliases {
+			t.Aliases = append(t.Aliases, fullName(a, namespace))
+		}
+		b.named[t.Name] = t
+	}
+	t.Symbols, t.EnumDefault, t.HasEnumDefault, t.Size = n.Symbols, n.EnumDefault, n.HasEnumDefault, n.Size
+	var err error
+	switch t.Kind {
+	case Array:
+		t.Items, err = b.build(n.Items, namespace, depth+1)
+	case Map:
+		t.Values, err = b.build(n.Values, namespace, depth+1)
+	case Union:
+		for i := range n.Branches {
+			var branch *Type
+			if branch, err = b.build(&n.Branches[i], namespace, depth+1); err != nil {
+				return nil, err
+			}
+			t.Branches = append(t.Branches, branch)
+		}
+	case Record:
+		b.open[t.Name] = true
+		for i := range n.Fields {
+			f := &n.Fields[i]
+			typ, err := b.build(&f.Type, namespace, depth+1)
+			if err != nil {
+				return nil, fmt.Errorf("%s.%s: %w", t.ShortName(), f.Name, err)
+			}
+			t.Fields = append(t.Fields, Field{Name: f.Name, Aliases: f.Aliases, Type: typ, Default: f.Default, HasDefault: f.HasDefault})
+		}
+		delete(b.open, t.Name)
+	}
+	return t, err
+}
+
+// reference returns the first type that is known by one of the names.
+func (b *typeBuilder) reference(names ...string) (*Type, error) {
+	for _, name := range names {
+		if b.open[name] {
+			return nil, fmt.Errorf("record %s contains itself; recursive schemas are not supported", name)
+		}
+		if t := b.named[name]; t != nil {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown type %q", names[0])
+}
+
+func fullName(name, namespace string) string {
+	if namespace == "" || strings.Contains(name, ".") {
+		return name
+	}
+	return namespace + "." + name
+}

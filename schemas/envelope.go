@@ -1,0 +1,184 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// The envelopes' fields with their types, as text that both the check and its message use. "?" marks a union of null and the type with default
+// null; "record" and "union" stand for the domain's part.
+//
+// NB: must not change. Records in logs have them, and clients read them by these names.
+var (
+	commandFields = [][2]string{
+		{"command_id", "?string"}, {"type", "string"}, {"aggregate_id", "?string"}, {"expected_version", "?long"},
+		{"correlation_id", "?string"}, {"causation_id", "?string"}, {"actor", "?string"}, {"data", "union"},
+	}
+	eventFields = [][2]string{
+		{"event_id", "string"}, {"event_type", "string"}, {"aggregate_id", "string"}, {"version", "long"},
+		{"recorded_at", TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"},
+		{"actor", "string"}, {"data", "union"},
+	}
+	stateFields = [][2]string{
+		{"version", "long"}, {"recorded_at", TimestampMicros}, {"chain", "bytes"}, {"state", "record"},
+	}
+	outcomeFields = [][2]string{
+		{"command_id", "string"}, {"aggregate_id", "string"}, {"command_type", "string"}, {"accepted", "boolean"}, {"first_version", "long"},
+		{"version", "long"}, {"event_ids", "array"}, {"code", "?string"}, {"message", "?string"}, {"field", "?string"},
+		{"recorded_at", TimestampMicros}, {"correlation_id", "string"}, {"payload_hash", "bytes"}, {"command_partition", "int"},
+		{"command_offset", "long"}, {"repeat", "boolean"},
+	}
+)
+
+func checkEnvelope(t *Type, fields [][2]string) []string {
+	if t.Kind != Record {
+		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
+	}
+	var problems []string
+	for _, want := range fields {
+		f := t.Field(want[0])
+		switch {
+		case f == nil:
+			problems = append(problems, fmt.Sprintf("the envelope lacks the field %s (%s)", want[0], want[1]))
+		case !hasShape(f, want[1]):
+			problems = append(problems, fmt.Sprintf("the envelope's field %s must be %s", want[0], shapeName(want[1])))
+		}
+	}
+	for _, f := range t.Fields {
+		if !slices.ContainsFunc(fields, func(want [2]string) bool { return want[0] == f.Name }) {
+			problems = append(problems, fmt.Sprintf("the envelope has the field %s, which Foldlog does not know; put it into the data", f.Name))
+		}
+	}
+	return problems
+}
+
+func hasShape(f *Field, shape string) bool {
+	if base, nullable := strings.CutPrefix(shape, "?"); nullable {
+		other, nullIndex, ok := f.Type.Nullable()
+		return ok && nullIndex == 0 && other.Kind.String() == base && f.HasDefault && f.Default == nil
+	}
+	if shape == TimestampMicros {
+		return f.Type.Kind == Long && f.Type.Logical == TimestampMicros
+	}
+	return f.Type.Kind.String() == shape && f.Type.Logical == ""
+}
+
+func shapeName(shape string) string {
+	if base, nullable := strings.CutPrefix(shape, "?"); nullable {
+		return fmt.Sprintf(`["null", %q] with default null`, base)
+	}
+	if shape == TimestampMicros {
+		return "long with logicalType " + TimestampMicros
+	}
+	return "of type " + shape
+}
+
+func checkCommands(t *Type, a *topology.AggregateSpec) []string {
+	problems := checkEnvelope(t, commandFields)
+	branches, more := dataBranches(t)
+	problems = append(problems, more...)
+	for _, c := range a.Commands {
+		if branches != nil && branches[c.Record()] == nil {
+			problems = append(problems, fmt.Sprintf("data has no record %s for the declared command %s", c.Record(), c.Name))
+		}
+	}
+	return problems // a record without a declared command is one that was retired: its old records must stay readable
+}
+
+func checkEvents(t *Type, a *topology.AggregateSpec) []string {
+	problems := checkEnvelope(t, eventFields)
+	branches, more := dataBranches(t)
+	problems = append(problems, more...)
+	for _, e := range a.Events {
+		if branches != nil && branches[e.Name] == nil {
+			problems = append(problems, fmt.Sprintf("data has no record %s for the declared event", e.Name))
+		}
+		delete(branches, e.Name)
+	}
+	for _, name := range sortedKeys(branches) {
+		problems = append(problems, fmt.Sprintf("data has the record %s, which is no declared event: logs keep events for ever, so declare it", name))
+	}
+	return problems
+}
+
+func dataBranches(t *Type) (map[string]*Type, []string) {
+	if t.Kind != Record || t.Field("data") == nil || t.Field("data").Type.Kind != Union {
+		return nil, nil // already reported
+	}
+	var problems []string
+	branches := map[string]*Type{}
+	for _, b := range t.Field("data").Type.Branches {
+		switch {
+		case b.Kind != Record:
+			problems = append(problems, fmt.Sprintf("data may hold records only, not %s", b.Describe()))
+			continue
+		case branches[b.ShortName()] != nil:
+			problems = append(problems, fmt.Sprintf("data has two records named %s", b.ShortName()))
+		}
+		branches[b.ShortName()] = b
+		problems = append(problems, checkPayload(b, b.ShortName(), map[*Type]bool{})...)
+	}
+	return branches, problems
+}
+
+func checkState(t *Type) []string {
+	problems := checkEnvelope(t, stateFields)
+	if t.Kind == Record {
+		if f := t.Field("state"); f != nil && f.Type.Kind == Record {
+			problems = append(problems, checkPayload(f.Type, f.Type.ShortName(), map[*Type]bool{})...)
+		}
+	}
+	return problems
+}
+
+func checkRow(t *Type) []string {
+	if t.Kind != Record {
+		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
+	}
+	return checkPayload(t, t.ShortName(), map[*Type]bool{})
+}
+
+func checkOutcome(s Schema) []string { return checkEnvelope(s.Type, outcomeFields) }
+
+// checkPayload reports what a domain's records must not contain, since some reader would get it wrong.
+func checkPayload(t *Type, where string, seen map[*Type]bool) (problems []string) {
+	if seen[t] {
+		return nil
+	}
+	seen[t] = true
+	switch t.Kind {
+	case Record:
+		for _, f := range t.Fields {
+			problems = append(problems, checkPayload(f.Type, where+"."+f.Name, seen)...)
+		}
+	case Array:
+		problems = checkPayload(t.Items, where+"[]", seen)
+	case Map:
+		problems = checkPayload(t.Values, where+"{}", seen)
+	case Union:
+		other, _, ok := t.Nullable()
+		if !ok {
+			return []string{where + ": a union must be of null and one other type"}
+		}
+		problems = checkPayload(other, where, seen)
+	case Fixed, Null:
+		return []string{fmt.Sprintf("%s: %s is not supported; use bytes or a union of null and a type", where, t.Kind)}
+	}
+	if t.Foreign != "" {
+		problems = append(problems, fmt.Sprintf("%s: logical type %s is not supported; use %s or %s (money is a long of minor units)", where, t.Foreign,
+			TimestampMicros, Date))
+	}
+	return problems
+}
+
+func sortedKeys(m map[string]*Type) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,176 @@
+package schemas
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// Outcomes has foldlog/outcomes/vN.avsc, the schema of outcomes of every aggregate type.
+//
+//go:embed foldlog
+var Outcomes embed.FS
+
+const outcomesDir = "foldlog/outcomes"
+
+// Set is all versions of the schemas of all topics of a topology. It is immutable.
+type Set struct {
+	versions map[string][]Schema // topic without prefix -> versions from 1
+}
+
+// Topics returns the topics that have schemas, without prefix, sorted.
+func (s *Set) Topics() []string {
+	topics := make([]string, 0, len(s.versions))
+	for topic := range s.versions {
+		topics = append(topics, topic)
+	}
+	slices.Sort(topics)
+	return topics
+}
+
+// Versions returns all versions of a topic's schema, oldest first. The topic is given without prefix, such as "account.events".
+func (s *Set) Versions(topicBase string) []Schema { return slices.Clone(s.versions[topicBase]) }
+
+// Latest returns the latest version of a topic's schema, or the zero Schema for a topic that the topology does not have.
+func (s *Set) Latest(topicBase string) Schema {
+	versions := s.versions[topicBase]
+	if len(versions) == 0 {
+		return Schema{}
+	}
+	return versions[len(versions)-1]
+}
+
+// Load reads the schemas of all topics of the topology. Files are named by topic and version, "account.events/v1.avsc". Outcomes have the embedded
+// schema; a re-keyed topic has that of the events it carries. The error joins everything that is wrong: missing files, gaps between
+// versions, files that belong to no topic, schemas that cannot be parsed, a version that cannot be read with a later one, an
+// envelope without its fields, declared commands and events without a record.
+func Load(files fs.FS, t *topology.Topology) (*Set, error) {
+	l := &loader{files: files, set: &Set{versions: map[string][]Schema{}}, expected: map[string]bool{}}
+	names := topology.Names{}
+	outcomes := l.read(Outcomes, outcomesDir, checkOutcome)
+	for _, a := range t.Aggregates {
+		l.topic(names.Commands(a.Name), func(s Schema) []string { return checkCommands(s.Type, a) })
+		l.topic(names.Events(a.Name), func(s Schema) []string { return checkEvents(s.Type, a) })
+		l.topic(names.Table(a.Name), func(s Schema) []string { return checkState(s.Type) })
+		l.set.versions[names.Outcomes(a.Name)] = outcomes
+	}
+	for _, p := range t.Projections {
+		l.topic(names.Table(p.Name), func(s Schema) []string { return checkRow(s.Type) })
+		if p.Rekeyed() {
+			l.set.versions[names.RekeyedTopic(p.Name)] = l.set.versions[names.Events(p.Source)]
+		}
+	}
+	l.strays()
+	if err := errors.Join(l.problems...); err != nil {
+		return nil, fmt.Errorf("schemas of %s: %w", t.Name, err)
+	}
+	return l.set, nil
+}
+
+type loader struct {
+	files    fs.FS
+	set      *Set
+	expected map[string]bool // directories that belong to a topic
+	problems []error
+}
+
+func (l *loader) problem(format string, args ...any) {
+	l.problems = append(l.problems, fmt.Errorf(format, args...))
+}
+
+func (l *loader) topic(base string, check func(Schema) []string) {
+	l.expected[base] = true
+	l.set.versions[base] = l.read(l.files, base, check)
+}
+
+var versionFile = regexp.MustCompile(`^v([1-9][0-9]{0,5})\.avsc$`)
+
+// read returns the versions in a directory, as far as they are sound. The check is for the latest one.
+func (l *loader) read(files fs.FS, dir string, check func(Schema) []string) []Schema {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.problem("%s: %w", dir, err)
+		return nil
+	}
+	numbers := map[int]bool{}
+	latest := 0
+	for _, e := range entries {
+		match := versionFile.FindStringSubmatch(e.Name())
+		switch {
+		case match != nil && !e.IsDir():
+			n, _ := strconv.Atoi(match[1])
+			numbers[n] = true
+			latest = max(latest, n)
+		case strings.HasSuffix(e.Name(), ".avsc"):
+			l.problem("%s: a version's file is named v1.avsc, v2.avsc, ...", path.Join(dir, e.Name()))
+		}
+	}
+	if latest == 0 {
+		l.problem("%s/v1.avsc is missing: every topic needs a schema", dir)
+		return nil
+	}
+	var versions []Schema
+	for n := 1; n <= latest; n++ {
+		if !numbers[n] {
+			l.problem("%s/v%d.avsc is missing, but v%d.avsc exists: versions are numbered without a gap", dir, n, latest)
+			continue
+		}
+		s, err := l.parse(files, path.Join(dir, fmt.Sprintf("v%d.avsc", n)))
+		if err != nil {
+			l.problems = append(l.problems, err)
+			continue
+		}
+		s.Version = n
+		versions = append(versions, s)
+	}
+	for i, reader := range versions {
+		for _, writer := range versions[:i] {
+			if err := Compatible(writer, reader); err != nil {
+				l.problem("%s: v%d cannot read what was written with v%d: %w; published versions are read for ever, so add a field with "+
+					"a default instead", dir, reader.Version, writer.Version, err)
+			}
+		}
+	}
+	if len(versions) > 0 && versions[len(versions)-1].Version == latest {
+		for _, p := range check(versions[len(versions)-1]) {
+			l.problem("%s/v%d.avsc: %s", dir, latest, p)
+		}
+	}
+	return versions
+}
+
+func (l *loader) parse(files fs.FS, name string) (Schema, error) {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return Schema{}, fmt.Errorf("%s: %w", name, err)
+	}
+	s, err := Parse(string(text))
+	if err != nil {
+		return Schema{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// strays reports schema files that belong to no topic: most likely a misspelt directory.
+func (l *loader) strays() {
+	err := fs.WalkDir(l.files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if dir := path.Dir(name); !d.IsDir() && strings.HasSuffix(name, ".avsc") && !l.expected[dir] {
+			l.problem("%s belongs to no topic of the topology: is %q misspelt?", name, dir)
+		}
+		return nil
+	})
+	if err != nil {
+		l.problem("schema files cannot be listed: %w", err)
+	}
+}

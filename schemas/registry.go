@@ -1,0 +1,229 @@
+package schemas
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/riferrei/srclient"
+	"golang.org/x/sync/singleflight"
+)
+
+// Config says how to reach a schema registry with Confluent's HTTP interface.
+type Config struct {
+	// URL is the registry's base URL, such as "http://localhost:8081" or "https://host/apis/ccompat/v7".
+	URL string
+	// User and Password are sent as HTTP basic authentication where User is not empty.
+	User     string
+	Password string
+	// TLS is the configuration for https; nil means Go's defaults.
+	TLS *tls.Config
+	// Timeout bounds one request; default 5 s.
+	Timeout time.Duration
+	// UnknownIDFor is how long the answer that an id is unknown is remembered, so that a flood of records with made-up ids does not become
+	// a flood of requests; default 5 s. Outages are never remembered.
+	UnknownIDFor time.Duration
+}
+
+// EnsureDefaults fills in what is zero.
+func (c *Config) EnsureDefaults() {
+	if c.Timeout == 0 {
+		c.Timeout = 5 * time.Second
+	}
+	if c.UnknownIDFor == 0 {
+		c.UnknownIDFor = 5 * time.Second
+	}
+}
+
+// Registry is a client of a schema registry. Answers are cached for ever, since neither an id nor a registered schema changes its meaning; so
+// an outage does not touch records whose schema was seen before. It is safe for concurrent use.
+type Registry struct {
+	client  *srclient.SchemaRegistryClient
+	log     *slog.Logger
+	config  Config
+	flights singleflight.Group
+
+	mu      sync.RWMutex
+	texts   map[int]string           // id -> schema
+	refused map[int]refusal          // id -> a remembered answer that there is no such schema
+	ids     map[registeredSchema]int // registered here -> id
+}
+
+type registeredSchema struct{ subject, text string }
+
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+// maxRefused bounds the memory for unknown ids.
+const maxRefused = 1024
+
+// New returns a client. It sends nothing yet.
+func New(config Config, logger *slog.Logger) *Registry {
+	config.EnsureDefaults()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config.TLS
+	client := srclient.NewSchemaRegistryClient(strings.TrimRight(config.URL, "/"), srclient.WithClient(&http.Client{
+		Timeout:   config.Timeout,
+		Transport: &roundTripper{next: transport, user: config.User, password: config.Password},
+	}))
+	client.CachingEnabled(false) // it would keep ids and versions without their subject's context; ours is below
+	return &Registry{
+		client: client, log: logger, config: config,
+		texts: map[int]string{}, refused: map[int]refusal{}, ids: map[registeredSchema]int{},
+	}
+}
+
+// Schema returns the schema with that id. The error wraps [ErrUnavailable] (try again), [ErrUnknownID] or [ErrNotAvro]. Callers that ask for
+// the same id at the same time share one request, and each stops waiting when its own context ends.
+func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
+	r.mu.RLock()
+	text, known := r.texts[id]
+	refused, wasRefused := r.refused[id]
+	r.mu.RUnlock()
+	if known {
+		return text, nil
+	}
+	if wasRefused && time.Now().Before(refused.until) {
+		return "", refused.err
+	}
+	if id <= 0 || id > math.MaxInt32 {
+		return "", fmt.Errorf("schema id %d: %w", id, ErrUnknownID) // no registry gives such ids
+	}
+	got, err := r.shared(ctx, "id "+strconv.Itoa(id), func() (any, error) { return r.fetch(id) })
+	if err != nil {
+		return "", fmt.Errorf("schema id %d at %s: %w", id, r.config.URL, err)
+	}
+	return got.(string), nil
+}
+
+func (r *Registry) fetch(id int) (string, error) {
+	s, err := r.client.GetSchema(id)
+	if err != nil {
+		if err = classify(err); !errors.Is(err, ErrUnknownID) && !errors.Is(err, ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err) // whatever it said, it was not about this id
+		}
+	} else if err = selfContained(s); err == nil && s.Schema() == "" {
+		err = fmt.Errorf("%w: it answered without a schema", ErrUnavailable)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.texts[id] = s.Schema()
+		delete(r.refused, id)
+		return s.Schema(), nil
+	case !errors.Is(err, ErrUnavailable):
+		if len(r.refused) >= maxRefused {
+			clear(r.refused)
+		}
+		r.refused[id] = refusal{fmt.Errorf("schema id %d at %s: %w", id, r.config.URL, err), time.Now().Add(r.config.UnknownIDFor)}
+	}
+	return "", err
+}
+
+func selfContained(s *srclient.Schema) error {
+	if t := s.SchemaType(); t != nil && *t != "" && *t != srclient.Avro {
+		return fmt.Errorf("its type is %s: %w", *t, ErrNotAvro)
+	}
+	if len(s.References()) > 0 {
+		return fmt.Errorf("it refers to %d other schemas: %w", len(s.References()), ErrNotAvro)
+	}
+	return nil
+}
+
+// shared runs the call once for all who ask for the same key at the same time. The call itself is bounded by the
+// client's timeout, so it outlives the context of the one who started it: the others still want its answer.
+func (r *Registry) shared(ctx context.Context, key string, call func() (any, error)) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	select {
+	case result := <-r.flights.DoChan(key, call):
+		return result.Val, result.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// Register makes sure that the subject demands BACKWARD_TRANSITIVE compatibility and has the schema, and returns the schema's id. The
+// error wraps [ErrUnavailable] (try again), [ErrIncompatible] or [ErrInvalid], with the registry's own words.
+func (r *Registry) Register(ctx context.Context, subject, schema string) (int, error) {
+	key := registeredSchema{subject, schema}
+	r.mu.RLock()
+	id, known := r.ids[key]
+	r.mu.RUnlock()
+	if known {
+		return id, nil
+	}
+	got, err := r.shared(ctx, "subject "+subject+" "+schema, func() (any, error) { return r.register(key) })
+	if err != nil {
+		return 0, fmt.Errorf("register schema of subject %s at %s: %w", subject, r.config.URL, err)
+	}
+	return got.(int), nil
+}
+
+func (r *Registry) register(key registeredSchema) (int, error) {
+	wanted, err := Parse(key.text)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	pending, err := r.demandCompatibility(key.subject)
+	if err != nil {
+		return 0, err
+	}
+	s, err := r.client.CreateSchema(key.subject, key.text, srclient.Avro)
+	if err != nil {
+		return 0, classify(err)
+	}
+	if pending {
+		if _, err = r.demandCompatibility(key.subject); err != nil {
+			return 0, err
+		}
+	}
+	// Some registries answer with an older schema that differs in documentation or aliases only. The data looks the same, so that
+	// is as good; anything else would make every record unreadable.
+	stored, err := Parse(s.Schema())
+	if err != nil || stored.Fingerprint != wanted.Fingerprint {
+		return 0, fmt.Errorf("%w: it answered with id %d, whose schema is another one; look at the registry's own data", ErrInvalid, s.ID())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids[key] = s.ID()
+	r.texts[s.ID()] = s.Schema()
+	r.log.Debug("schema registered", "subject", key.subject, "id", s.ID())
+	return s.ID(), nil
+}
+
+// demandCompatibility sets the subject's level where it differs. It reports pending where the registry cannot hold the
+// level of a subject without schemas (Apicurio).
+func (r *Registry) demandCompatibility(subject string) (pending bool, err error) {
+	level, err := r.client.GetCompatibilityLevel(subject, false)
+	if err != nil {
+		var answered *statusError
+		if !errors.As(err, &answered) || answered.status != http.StatusNotFound {
+			return false, classify(err)
+		}
+	}
+	if err == nil && *level == srclient.BackwardTransitive {
+		return false, nil
+	}
+	_, err = r.client.ChangeSubjectCompatibilityLevel(subject, srclient.BackwardTransitive)
+	var answered *statusError
+	if errors.As(err, &answered) && answered.status == http.StatusNotFound {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w", classify(err))
+	}
+	return false, nil
+}
