@@ -39,7 +39,7 @@ func jsonBodyOf(r *http.Request) ([]byte, error) {
 }
 
 func tooLarge() *failure {
-	return fail(CodeTooLarge, "the command is larger than %d bytes", topology.MaxCommandBytes)
+	return fail(foldlog.CodeTooLarge, "the command is larger than %d bytes", topology.MaxCommandBytes)
 }
 
 func bodyFailure(err error) error {

@@ -20,8 +20,6 @@ const (
 	CodeMethodNotAllowed = "method_not_allowed"
 	// CodeTimeout: the request's body came too slowly (408).
 	CodeTimeout = "request_timeout"
-	// CodeTooLarge: the command is larger than topology.MaxCommandBytes (413).
-	CodeTooLarge = "too_large"
 	// CodeUnsupportedMediaType: the body is not plain application/json (415).
 	CodeUnsupportedMediaType = "unsupported_media_type"
 	// CodeTooManyRequests: as many requests are under way as are allowed (429).
@@ -46,7 +44,7 @@ func statusOf(code string) int {
 		return http.StatusRequestTimeout
 	case foldlog.CodeVersionConflict:
 		return http.StatusPreconditionFailed
-	case CodeTooLarge:
+	case foldlog.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case CodeUnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
@@ -69,8 +67,8 @@ type failure struct {
 	field  string
 	// commandID is set where the request was a command.
 	commandID string
-	// recorded says that the code is the command's outcome in the log: such a refusal is never a 400, which promises that
-	// nothing reached the log.
+	// recorded says that the code is the command's outcome in the log: such a refusal is never a 400 or 413, which promise
+	// that nothing reached the log.
 	recorded bool
 	repeat   bool
 	// allow lists the methods that the path has.
@@ -90,7 +88,7 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func (f *failure) status() int {
 	status := statusOf(f.code)
-	if f.recorded && status == http.StatusBadRequest {
+	if f.recorded && (status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge) {
 		return http.StatusUnprocessableEntity
 	}
 	return status
