@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -174,24 +172,5 @@ func TestImportSendsNothingFromFilesWithMistakes(t *testing.T) {
 	}
 	if got := clitest.Run(t, bankapp.App(), "bank", "import"); got.Code != cli.ExitUsage {
 		t.Errorf("without a file: %+v", got)
-	}
-}
-
-// The real records, where they are present beside the project.
-func TestImportRealRecords(t *testing.T) {
-	file := filepath.Join("..", "..", "..", "shared", "data", "berka", "trans-1993q1-q3.asc")
-	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the Berka data set is not beside the project")
-	}
-	if testing.Short() {
-		t.Skip("14,983 commands, twice: not in short mode")
-	}
-	system := clitest.Start(t, bankapp.App(), t.TempDir())
-	for _, newEvents := range []int{14983, 0} {
-		got := system.Run("bank", "import", file)
-		want := fmt.Sprintf("accounts 858/858 reconciled, 14983 commands, %d new events", newEvents)
-		if got.Code != cli.ExitOK || lastLine(got.Out) != want {
-			t.Fatalf("exit %d, %q, want %q\n%s", got.Code, got.Out, want, got.Err)
-		}
 	}
 }
