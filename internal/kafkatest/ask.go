@@ -2,28 +2,38 @@ package kafkatest
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // askLimit bounds one request to one node. A live broker answers within milliseconds, or seconds on a busy machine.
 const askLimit = 10 * time.Second
 
-// clusterID writes an id in Kafka's own form.
-func clusterID(id uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+func newAsker(addr string) (*kgo.Client, error) {
+	return kgo.NewClient(kgo.SeedBrokers(addr), kgo.ClientID("kafkatest"), kgo.DialTimeout(askLimit))
+}
 
-// ask sends a request to this node alone, whatever metadata say.
+// ask sends a request to this node's broker alone, whatever metadata say.
 func (n *node) ask(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
+	return n.askBy(ctx, n.client, "broker", request)
+}
+
+// askController sends a request to this node's controller. A broker would pass it on to the active controller, and wait half a minute for
+// one that is frozen.
+func (n *node) askController(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
+	return n.askBy(ctx, n.controller, "controller", request)
+}
+
+func (n *node) askBy(ctx context.Context, client *kgo.Client, role string, request kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := within(ctx, askLimit)
 	defer cancel()
-	response, err := n.client.SeedBrokers()[0].Request(ctx, request)
+	response, err := client.SeedBrokers()[0].Request(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("ask broker %d: %w", n.ID, err)
+		return nil, fmt.Errorf("ask %s %d: %w", role, n.ID, err)
 	}
 	return response, nil
 }
@@ -48,7 +58,7 @@ func (k *Kafka) ask(ctx context.Context, request kmsg.Request) (kmsg.Response, e
 func (k *Kafka) responsive() []*node {
 	var nodes []*node
 	for _, n := range k.nodes {
-		if n.child.responsive() {
+		if n.process.Responsive() {
 			nodes = append(nodes, n)
 		}
 	}

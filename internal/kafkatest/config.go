@@ -1,9 +1,12 @@
 package kafkatest
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/google/uuid"
 )
 
 // KafkaConfig says what cluster to start. The zero value is one broker with the settings of [StartKafka].
@@ -11,20 +14,26 @@ type KafkaConfig struct {
 	// Brokers is how many nodes there are, each a broker and a controller; default 1. With 3 or more, topics have three replicas and a
 	// write needs two, and so have the brokers' own topics.
 	Brokers int
+	// ClusterID is 16 bytes in base64url, as Kafka writes them; default random ones.
+	ClusterID string
 	// Dir takes properties, logs and data of all nodes, node I in "node-I". It must be empty or not exist. Default a temporary directory.
 	Dir string
 	// Keep leaves the directory when the cluster is closed.
 	Keep bool
-	// Java is the program to run; default that of JAVA_HOME, else the one in the path.
+	// Java is the program to run, from version 17 on; default the first that is found of JAVA_HOME, the path and the system's folders.
 	Java string
 	// HeapMB bounds each node's heap, in MiB; default 512.
 	HeapMB int
+	// LongRun makes Java optimise for throughput, as in production: for benchmarks and for load over minutes. The default starts a broker
+	// with half the CPU time, which is most of what a short test costs.
+	LongRun bool
 	// JVM has more arguments for each node's Java.
 	JVM []string
 	// Properties are broker settings on top of the defaults, for all nodes; see [FastDetection].
 	Properties map[string]string
-	// NodeProperties returns settings for one node, on top of all others.
-	NodeProperties func(Node) map[string]string
+	// NodeProperties returns settings for one node, on top of all others. It is given all nodes, in the order of their ids. Addr must stay an
+	// address where the broker listens without encryption or login, and ControllerAddr one where the controller does.
+	NodeProperties func(n Node, all []Node) map[string]string
 	// Logger is told what the cluster does and what is done to it; default nobody. The brokers' own logs are files in Dir.
 	Logger *slog.Logger
 }
@@ -51,11 +60,15 @@ func (c *KafkaConfig) EnsureDefaults() {
 	if c.Brokers == 0 {
 		c.Brokers = 1
 	}
+	if c.ClusterID == "" {
+		id := uuid.New()
+		c.ClusterID = base64.RawURLEncoding.EncodeToString(id[:])
+	}
 	if c.HeapMB == 0 {
 		c.HeapMB = 512
 	}
 	if c.NodeProperties == nil {
-		c.NodeProperties = func(Node) map[string]string { return nil }
+		c.NodeProperties = func(Node, []Node) map[string]string { return nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

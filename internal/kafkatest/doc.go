@@ -1,6 +1,7 @@
 // Package kafkatest starts Apache Kafka and a schema registry for tests, as child processes on loopback, and breaks them on purpose:
-// kill, freeze, stop and boot a broker, chosen by its role. It needs a JDK from 17 on, and Maven for the first start on a machine, which
-// fetches Apache Kafka and Apicurio Registry from Maven Central into a cache (FOLDLOG_CACHE, default the user's cache directory).
+// kill, freeze, stop and boot a broker, chosen by its role. It needs a JDK, from 17 on for Kafka and from 21 on for the registry, and Maven
+// for the first start on a machine, which fetches Apache Kafka and Apicurio Registry from Maven Central into a cache (FOLDLOG_CACHE,
+// default the user's cache directory).
 //
 // [StartKafka] and [StartRegistry] are for any program. [Shared], [SharedRegistry], [Start] and [Need] are the thin part for tests: they
 // skip where FOLDLOG_TEST_KAFKA is not 1, because `make test` needs only Go.

@@ -9,29 +9,29 @@ import (
 
 // Kill ends a broker at once (SIGKILL) and returns when it is gone. The others notice when its session times out, see [FastDetection].
 func (k *Kafka) Kill(id int) error {
-	return k.fault("kill", id, func(n *node) error { return n.child.kill() })
+	return k.fault("kill", id, func(n *node) error { return n.process.Kill() })
 }
 
 // Freeze holds a broker still (SIGSTOP): its connections stay open and nothing answers on them.
 func (k *Kafka) Freeze(id int) error {
-	return k.fault("freeze", id, func(n *node) error { return n.child.freeze() })
+	return k.fault("freeze", id, func(n *node) error { return n.process.Freeze() })
 }
 
 // Thaw lets a frozen broker go on (SIGCONT), with whatever it was doing.
 func (k *Kafka) Thaw(id int) error {
-	return k.fault("thaw", id, func(n *node) error { return n.child.thaw() })
+	return k.fault("thaw", id, func(n *node) error { return n.process.Thaw() })
 }
 
 // Stop shuts a broker down (SIGTERM): it hands its leaderships over. A frozen one is thawed first. It returns when the broker is gone, or
 // with an error when ctx ends before.
 func (k *Kafka) Stop(ctx context.Context, id int) error {
-	return k.fault("stop", id, func(n *node) error { return n.child.stop(ctx) })
+	return k.fault("stop", id, func(n *node) error { return n.process.Stop(ctx) })
 }
 
 // Boot starts a broker that was killed or stopped, on its data and ports, and does not wait: two nodes of three may have to be booted
 // before either can become ready. See [Kafka.AwaitReady] and [Kafka.AwaitInSync].
 func (k *Kafka) Boot(id int) error {
-	return k.fault("boot", id, func(n *node) error { return n.child.boot() })
+	return k.fault("boot", id, func(n *node) error { return n.process.Boot() })
 }
 
 func (k *Kafka) fault(what string, id int, do func(*node) error) error {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -36,9 +35,10 @@ type Kafka struct {
 // node is one process, a broker and a controller.
 type node struct {
 	Node
-	dir    string
-	child  *child
-	client *kgo.Client // asks this node alone
+	dir     string
+	process *Process
+	// client and controller ask this node alone.
+	client, controller *kgo.Client
 }
 
 // StartKafka starts a cluster and returns once it is ready. Its program is fetched first if it is not on the machine, which takes as long as ctx allows.
@@ -55,7 +55,7 @@ func StartKafka(ctx context.Context, config KafkaConfig) (_ *Kafka, err error) {
 			err = errors.Join(fmt.Errorf("start Kafka: %w", err), k.Close())
 		}
 	}()
-	if k.java, err = findJava(ctx, config.Java); err != nil {
+	if k.java, err = findJava(ctx, config.Java, kafkaJava); err != nil {
 		return nil, err
 	}
 	if k.jars, err = kafkaDistribution.fetch(ctx, config.Logger); err != nil {
@@ -68,7 +68,7 @@ func StartKafka(ctx context.Context, config KafkaConfig) (_ *Kafka, err error) {
 		return nil, err
 	}
 	for _, n := range k.nodes {
-		if err := n.child.boot(); err != nil {
+		if err := n.process.Boot(); err != nil {
 			return nil, err
 		}
 	}
@@ -92,11 +92,14 @@ func (k *Kafka) prepare(ctx context.Context) (err error) {
 			Node: Node{ID: i + 1, Addr: k.ports.Addr(2 * i), ControllerAddr: k.ports.Addr(2*i + 1)},
 			dir:  filepath.Join(k.dir, fmt.Sprintf("node-%d", i+1)),
 		}
-		n.child = &child{name: fmt.Sprintf("broker %d", n.ID), logFile: filepath.Join(n.dir, "log"), command: func() *exec.Cmd { return k.broker(n) }}
-		if n.client, err = kgo.NewClient(kgo.SeedBrokers(n.Addr), kgo.ClientID("kafkatest"), kgo.DialTimeout(askLimit)); err != nil {
+		n.process = NewProcess(fmt.Sprintf("broker %d", n.ID), filepath.Join(n.dir, "log"), func() *exec.Cmd { return k.broker(n) })
+		k.nodes = append(k.nodes, n)
+		if n.client, err = newAsker(n.Addr); err != nil {
 			return err
 		}
-		k.nodes = append(k.nodes, n)
+		if n.controller, err = newAsker(n.ControllerAddr); err != nil {
+			return err
+		}
 	}
 	for _, n := range k.nodes { // properties name all nodes
 		if err := os.MkdirAll(n.dir, 0o700); err != nil {
@@ -117,13 +120,11 @@ func (k *Kafka) log4jFile() string     { return filepath.Join(k.dir, "log4j2.pro
 
 // format makes the nodes' data directories those of one new cluster.
 func (k *Kafka) format(ctx context.Context) error {
-	id := uuid.New()
 	results := make(chan error)
 	for _, n := range k.nodes {
 		go func() {
-			// The tool lives for a second: the optimising compiler and a parallel collector would only be in its way.
-			cmd := exec.CommandContext(ctx, k.java, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(k.jars, "*"),
-				"-Dlog4j2.configurationFile="+k.log4jFile(), "kafka.tools.StorageTool", "format", "--cluster-id", clusterID(id), "--config", n.propertiesFile())
+			cmd := exec.CommandContext(ctx, k.java, "-Xmx128m", "-XX:+UseSerialGC", quickStart, "-cp", filepath.Join(k.jars, "*"),
+				"-Dlog4j2.configurationFile="+k.log4jFile(), "kafka.tools.StorageTool", "format", "--cluster-id", k.config.ClusterID, "--config", n.propertiesFile())
 			cmd.Env = javaEnvironment(k.java, nil)
 			printed, err := cmd.CombinedOutput()
 			if err != nil {
@@ -144,6 +145,9 @@ func (k *Kafka) broker(n *node) *exec.Cmd {
 	args := []string{
 		fmt.Sprintf("-Xmx%dm", k.config.HeapMB), "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true",
 		"-Dlog4j2.configurationFile=" + k.log4jFile(), "-cp", filepath.Join(k.jars, "*"),
+	}
+	if !k.config.LongRun {
+		args = append(args, quickStart)
 	}
 	args = append(args, k.config.JVM...)
 	cmd := exec.Command(k.java, append(args, "kafka.Kafka", n.propertiesFile())...)
@@ -179,14 +183,14 @@ func (k *Kafka) Usage(id int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	return n.child.usage()
+	return n.process.Usage()
 }
 
 // Died returns an error with the end of the log for every broker that ended although nobody killed or stopped it.
 func (k *Kafka) Died() error {
 	var all []error
 	for _, n := range k.nodes {
-		all = append(all, n.child.died())
+		all = append(all, n.process.Died())
 	}
 	return errors.Join(all...)
 }
@@ -196,10 +200,12 @@ func (k *Kafka) Close() (err error) {
 	k.closed.Do(func() {
 		var all []error
 		for _, n := range k.nodes {
-			if n.client != nil {
-				n.client.Close()
+			for _, client := range []*kgo.Client{n.client, n.controller} {
+				if client != nil {
+					client.Close()
+				}
 			}
-			all = append(all, n.child.close())
+			all = append(all, n.process.Close())
 		}
 		if k.ports != nil {
 			all = append(all, k.ports.Close())

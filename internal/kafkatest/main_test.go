@@ -14,7 +14,7 @@ const orphanMaker = "KAFKATEST_ORPHAN_MAKER"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(orphanMaker); dir != "" {
 		c := sleeper(dir)
-		if err := c.boot(); err != nil {
+		if err := c.Boot(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -25,6 +25,6 @@ func TestMain(m *testing.M) {
 }
 
 // sleeper is a child that does nothing for longer than any test takes.
-func sleeper(dir string) *child {
-	return &child{name: "sleeper", logFile: filepath.Join(dir, "log"), command: func() *exec.Cmd { return exec.Command("sleep", "3600") }}
+func sleeper(dir string) *Process {
+	return NewProcess("sleeper", filepath.Join(dir, "log"), func() *exec.Cmd { return exec.Command("sleep", "3600") })
 }

@@ -49,7 +49,7 @@ func (k *Kafka) properties(n *node) map[string]string {
 		"transaction.max.timeout.ms":       "900000",
 	}
 	maps.Copy(p, k.config.Properties)
-	maps.Copy(p, k.config.NodeProperties(n.Node))
+	maps.Copy(p, k.config.NodeProperties(n.Node, k.Nodes()))
 	return p
 }
 

@@ -130,21 +130,32 @@ func coordinatorIn(response kmsg.Response) (int, error) {
 	return int(found[0].NodeID), kerr.ErrorForCode(found[0].ErrorCode)
 }
 
+// quorum returns the state of the metadata quorum. Only the active controller tells it.
 func (k *Kafka) quorum(ctx context.Context) (*kmsg.DescribeQuorumResponseTopicPartition, error) {
-	response, err := k.ask(ctx, quorumRequest())
-	if err != nil {
-		return nil, err
+	var all []error
+	for _, n := range k.responsive() {
+		response, err := n.askController(ctx, quorumRequest())
+		if err != nil {
+			all = append(all, err)
+			continue
+		}
+		quorum, err := quorumIn(response)
+		if err == nil {
+			return quorum, nil
+		}
+		all = append(all, fmt.Errorf("controller %d: %w", n.ID, err))
 	}
+	return nil, fmt.Errorf("no controller is active: %w", errors.Join(all...))
+}
+
+func quorumIn(response kmsg.Response) (*kmsg.DescribeQuorumResponseTopicPartition, error) {
 	quorum := response.(*kmsg.DescribeQuorumResponse)
 	if err := kerr.ErrorForCode(quorum.ErrorCode); err != nil {
-		return nil, fmt.Errorf("describe the metadata quorum: %w", err)
+		return nil, err
 	}
 	if len(quorum.Topics) != 1 || len(quorum.Topics[0].Partitions) != 1 {
-		return nil, errors.New("describe the metadata quorum: no partition in the answer")
+		return nil, errors.New("no partition in the answer")
 	}
 	partition := &quorum.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(partition.ErrorCode); err != nil {
-		return nil, fmt.Errorf("describe the metadata quorum: %w", err)
-	}
-	return partition, nil
+	return partition, kerr.ErrorForCode(partition.ErrorCode)
 }

@@ -33,7 +33,7 @@ type RegistryConfig struct {
 	Dir string
 	// Keep leaves the directory when the registry is closed.
 	Keep bool
-	// Java is the program to run; default that of JAVA_HOME, else the one in the path.
+	// Java is the program to run, from version 21 on; default the first that is found of JAVA_HOME, the path and the system's folders.
 	Java string
 	// HeapMB bounds the heap, in MiB; default 384.
 	HeapMB int
@@ -70,14 +70,14 @@ func (c RegistryConfig) Validate() error {
 // Registry is a running Apicurio Registry, which speaks the interface of Confluent's. Its methods may be called by several goroutines at
 // once.
 type Registry struct {
-	config RegistryConfig
-	dir    string
-	home   string
-	java   string
-	ports  *Ports
-	child  *child
-	client *http.Client
-	closed sync.Once
+	config  RegistryConfig
+	dir     string
+	home    string
+	java    string
+	ports   *Ports
+	process *Process
+	client  *http.Client
+	closed  sync.Once
 }
 
 // StartRegistry starts a schema registry and returns once it is ready. Its program is fetched first if it is not on the machine, which
@@ -93,7 +93,7 @@ func StartRegistry(ctx context.Context, config RegistryConfig) (_ *Registry, err
 			err = errors.Join(fmt.Errorf("start the registry: %w", err), r.Close())
 		}
 	}()
-	if r.java, err = findJava(ctx, config.Java); err != nil {
+	if r.java, err = findJava(ctx, config.Java, registryJava); err != nil {
 		return nil, err
 	}
 	if r.home, err = registryDistribution.fetch(ctx, config.Logger); err != nil {
@@ -105,9 +105,9 @@ func StartRegistry(ctx context.Context, config RegistryConfig) (_ *Registry, err
 	if r.ports, err = ReservePorts(2); err != nil {
 		return nil, err
 	}
-	r.child = &child{name: "the registry", logFile: filepath.Join(r.dir, "log"), command: r.command}
+	r.process = NewProcess("the registry", filepath.Join(r.dir, "log"), r.command)
 	begin := time.Now()
-	if err := r.child.boot(); err != nil {
+	if err := r.process.Boot(); err != nil {
 		return nil, err
 	}
 	if err := r.AwaitReady(ctx); err != nil {
@@ -134,14 +134,14 @@ func (r *Registry) command() *exec.Cmd {
 		"apicurio.rest.deletion.group.enabled":            "true",
 	}
 	if r.config.Durable {
-		properties["apicurio.datasource.url"] = "jdbc:h2:file:" + filepath.Join(r.dir, "h2") + ";DB_CLOSE_ON_EXIT=FALSE"
+		properties["apicurio.datasource.url"] = "jdbc:h2:file:" + filepath.Join(r.dir, "h2") + ";DB_CLOSE_ON_EXIT=FALSE;WRITE_DELAY=0"
 	}
 	if len(r.config.Kafka) > 0 {
 		properties["apicurio.storage.kind"] = "kafkasql"
 		properties["apicurio.kafkasql.bootstrap.servers"] = strings.Join(r.config.Kafka, ",")
 	}
 	maps.Copy(properties, r.config.Properties)
-	args := []string{fmt.Sprintf("-Xmx%dm", r.config.HeapMB), "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"}
+	args := []string{fmt.Sprintf("-Xmx%dm", r.config.HeapMB), "-XX:+UseSerialGC", quickStart, "-XX:+ExitOnOutOfMemoryError"}
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		args = append(args, "-D"+name+"="+properties[name])
 	}
@@ -154,21 +154,24 @@ func (r *Registry) command() *exec.Cmd {
 // URL is the base URL for clients of Confluent's interface.
 func (r *Registry) URL() string { return "http://" + r.ports.Addr(0) + "/apis/ccompat/v7" }
 
+// ManagementURL is the base URL for health and metrics.
+func (r *Registry) ManagementURL() string { return "http://" + r.ports.Addr(1) }
+
 // Dir is where log and data are.
 func (r *Registry) Dir() string { return r.dir }
 
 // Usage returns what the running registry uses.
-func (r *Registry) Usage() (Usage, error) { return r.child.usage() }
+func (r *Registry) Usage() (Usage, error) { return r.process.Usage() }
 
 // AwaitReady returns once the registry answers, and fails when it has not after 90 s, when ctx ends, and at once when it died by itself.
 func (r *Registry) AwaitReady(ctx context.Context) error {
 	ctx, cancel := within(ctx, registryLimit)
 	defer cancel()
 	return poll(ctx, "wait for the registry to be ready", func(ctx context.Context) error {
-		if err := r.child.died(); err != nil {
+		if err := r.process.Died(); err != nil {
 			return fatal{err}
 		}
-		if err := r.call(ctx, http.MethodGet, "http://"+r.ports.Addr(1)+"/health/ready", ""); err != nil {
+		if err := r.call(ctx, http.MethodGet, r.ManagementURL()+"/health/ready", ""); err != nil {
 			return err
 		}
 		if err := r.call(ctx, http.MethodGet, r.URL()+"/subjects", ""); err != nil {
@@ -203,23 +206,23 @@ func (r *Registry) call(ctx context.Context, method, url, body string) error {
 }
 
 // Kill ends the registry at once and returns when it is gone.
-func (r *Registry) Kill() error { return r.child.kill() }
+func (r *Registry) Kill() error { return r.process.Kill() }
 
 // Freeze holds the registry still: its connections stay open and nothing answers on them.
-func (r *Registry) Freeze() error { return r.child.freeze() }
+func (r *Registry) Freeze() error { return r.process.Freeze() }
 
 // Thaw lets a frozen registry go on.
-func (r *Registry) Thaw() error { return r.child.thaw() }
+func (r *Registry) Thaw() error { return r.process.Thaw() }
 
 // Boot starts the registry again after Kill, under the same URL, and does not wait; see [Registry.AwaitReady]. What it kept in memory is lost.
-func (r *Registry) Boot() error { return r.child.boot() }
+func (r *Registry) Boot() error { return r.process.Boot() }
 
 // Close kills the registry, a frozen one too, and removes its data unless they are to be kept. Only the first call has an effect.
 func (r *Registry) Close() (err error) {
 	r.closed.Do(func() {
 		var all []error
-		if r.child != nil {
-			all = append(all, r.child.close())
+		if r.process != nil {
+			all = append(all, r.process.Close())
 		}
 		if r.ports != nil {
 			all = append(all, r.ports.Close())

@@ -56,9 +56,6 @@ func (k *Kafka) Controller(ctx context.Context) (id int, err error) {
 		if err != nil {
 			return err
 		}
-		if quorum.LeaderID < 0 {
-			return fmt.Errorf("no controller is active in epoch %d", quorum.LeaderEpoch)
-		}
 		id = int(quorum.LeaderID)
 		return nil
 	})

@@ -37,7 +37,7 @@ func Need(t T) {
 	t.Helper()
 	required := os.Getenv(EnvRequire) == "1"
 	if !required && os.Getenv(EnvTest) != "1" {
-		t.Skipf("needs Apache Kafka: set %s=1 (and have a JDK from %d on, and Maven)", EnvTest, oldestJava)
+		t.Skipf("needs Apache Kafka: set %s=1 (and have a JDK from %d on, and Maven)", EnvTest, registryJava)
 	}
 	switch err := Available(t.Context()); {
 	case err == nil:

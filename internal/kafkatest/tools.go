@@ -12,16 +12,19 @@ import (
 	"strings"
 )
 
-// oldestJava is the first Java that runs Kafka's brokers.
-const oldestJava = 17
+// What runs on which Java, from that version on.
+const (
+	kafkaJava    = 17
+	registryJava = 21
+)
 
 // ErrUnavailable is wrapped by errors about tools that this machine lacks: a JDK that is new enough, or Maven.
 var ErrUnavailable = errors.New("this machine cannot run Apache Kafka")
 
-// Available returns nil where brokers and registries can be started: there is a Java from 17 on, and what they consist of is in the cache
-// or Maven is there to fetch it. Otherwise the error wraps [ErrUnavailable].
+// Available returns nil where brokers and registries can be started: there is a Java from 21 on (from 17 on for brokers alone), and what
+// they consist of is in the cache or Maven is there to fetch it. Otherwise the error wraps [ErrUnavailable].
 func Available(ctx context.Context) error {
-	if _, err := findJava(ctx, ""); err != nil {
+	if _, err := findJava(ctx, "", registryJava); err != nil {
 		return err
 	}
 	for _, d := range []distribution{kafkaDistribution, registryDistribution} {
@@ -35,36 +38,67 @@ func Available(ctx context.Context) error {
 	return nil
 }
 
-// findJava returns the Java to run: the given one, that of JAVA_HOME, or the one in the path.
-func findJava(ctx context.Context, given string) (string, error) {
-	java, origin := given, "the configuration"
-	if java == "" {
-		java, origin = "java", "the path"
-		if home := os.Getenv("JAVA_HOME"); home != "" {
-			java, origin = filepath.Join(home, "bin", "java"), "JAVA_HOME"
+// findJava returns the Java to run: the given one, or else the first from the oldest version on of JAVA_HOME, the path, and the places
+// where systems keep several.
+func findJava(ctx context.Context, given string, oldest int) (string, error) {
+	candidates := []string{given}
+	if given == "" {
+		candidates = installedJavas()
+	}
+	var all []error
+	for _, candidate := range candidates {
+		path, err := exec.LookPath(candidate)
+		if err != nil {
+			all = append(all, err)
+			continue
 		}
+		version, err := javaVersion(ctx, path)
+		if err == nil && version < oldest {
+			err = fmt.Errorf("%s is Java %d", path, version)
+		}
+		if err == nil {
+			return path, nil
+		}
+		all = append(all, err)
 	}
-	path, err := exec.LookPath(java)
+	return "", fmt.Errorf("%w: install a JDK from %d on, or set JAVA_HOME to one: %w", ErrUnavailable, oldest, errors.Join(all...))
+}
+
+// installedJavas returns where to look for Java, the best place first.
+func installedJavas() []string {
+	var all []string
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		all = append(all, filepath.Join(home, "bin", "java"))
+	}
+	all = append(all, "java")
+	for _, pattern := range []string{
+		"/usr/lib/jvm/*/bin/java",                                    // Linux
+		"/Library/Java/JavaVirtualMachines/*/Contents/Home/bin/java", // macOS
+	} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			panic(err) // a constant pattern
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+func javaVersion(ctx context.Context, java string) (int, error) {
+	printed, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%w: find Java by %s: %w: install a JDK from %d on, or set JAVA_HOME", ErrUnavailable, origin, err, oldestJava)
+		return 0, fmt.Errorf("%s -version: %w: %s", java, err, tail(string(printed)))
 	}
-	printed, err := exec.CommandContext(ctx, path, "-version").CombinedOutput()
+	version, err := versionIn(string(printed))
 	if err != nil {
-		return "", fmt.Errorf("%w: %s -version: %w\n%s", ErrUnavailable, path, err, tail(string(printed)))
+		return 0, fmt.Errorf("%s -version: %w", java, err)
 	}
-	version, err := javaVersion(string(printed))
-	if err != nil {
-		return "", fmt.Errorf("%w: %s -version: %w", ErrUnavailable, path, err)
-	}
-	if version < oldestJava {
-		return "", fmt.Errorf("%w: %s is Java %d: install a JDK from %d on, or set JAVA_HOME to one", ErrUnavailable, path, version, oldestJava)
-	}
-	return path, nil
+	return version, nil
 }
 
 var quotedVersion = regexp.MustCompile(`version "(?:1\.)?([0-9]+)`) // until 8, versions were called 1.8
 
-func javaVersion(printed string) (int, error) {
+func versionIn(printed string) (int, error) {
 	match := quotedVersion.FindStringSubmatch(printed)
 	if match == nil {
 		return 0, fmt.Errorf("no version in %q", printed)

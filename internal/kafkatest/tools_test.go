@@ -15,20 +15,44 @@ func TestJavaVersion(t *testing.T) {
 		`openjdk version "25" 2025-09-16`:                                     25,
 		`java version "1.8.0_402"`:                                            8,
 	} {
-		if got, err := javaVersion(printed); err != nil || got != want {
+		if got, err := versionIn(printed); err != nil || got != want {
 			t.Errorf("%q: got %d, %v, want %d", printed, got, err, want)
 		}
 	}
-	if _, err := javaVersion("command not found"); err == nil {
+	if _, err := versionIn("command not found"); err == nil {
 		t.Error("found a version where there is none")
 	}
 }
 
-func TestMissingJavaIsSaid(t *testing.T) {
-	t.Setenv("JAVA_HOME", filepath.Join(t.TempDir(), "nothing"))
-	err := Available(t.Context())
-	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "JAVA_HOME") {
-		t.Errorf("got %v", err)
+func TestJavaThatIsNewEnoughIsChosen(t *testing.T) {
+	dir := t.TempDir()
+	for _, version := range []string{"16", "17", "22"} {
+		home := filepath.Join(dir, version, "bin")
+		if err := os.MkdirAll(home, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		script := "#!/bin/sh\necho 'openjdk version \"" + version + ".0.1\"'\n"
+		if err := os.WriteFile(filepath.Join(home, "java"), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("JAVA_HOME", filepath.Join(dir, "16"))
+	t.Setenv("PATH", filepath.Join(dir, "22", "bin")+":"+os.Getenv("PATH"))
+	if got, err := findJava(t.Context(), "", 21); err != nil || got != filepath.Join(dir, "22", "bin", "java") {
+		t.Errorf("got %s, %v", got, err)
+	}
+	t.Setenv("JAVA_HOME", filepath.Join(dir, "17"))
+	if got, err := findJava(t.Context(), "", 17); err != nil || got != filepath.Join(dir, "17", "bin", "java") {
+		t.Errorf("got %s, %v, not that of JAVA_HOME", got, err)
+	}
+	_, err := findJava(t.Context(), "", 99)
+	for _, want := range []string{"JDK from 99 on", "is Java 17", "is Java 22"} {
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+	if _, err := findJava(t.Context(), filepath.Join(dir, "16", "bin", "java"), 17); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("took the Java that was given although it is too old: %v", err)
 	}
 }
 

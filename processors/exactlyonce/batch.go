@@ -42,16 +42,22 @@ type part struct {
 func cut(lanes []*lane) []part {
 	var parts []part
 	for _, l := range lanes {
-		l.mu.Lock()
-		b := l.batch
-		if b.inputs > 0 {
-			l.batch = &batch{records: make([]record.Record, 0, len(b.records)), rows: make([]change, 0, len(b.rows))}
-		}
-		l.mu.Unlock()
-		if b.inputs > 0 {
+		if b := l.cut(); b != nil {
 			notify(l.emptied)
 			parts = append(parts, part{l, b})
 		}
 	}
 	return parts
+}
+
+// cut takes the open batch from the lane, or nil where nothing happened since the last cut.
+func (l *lane) cut() *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.batch
+	if b.inputs == 0 {
+		return nil // it stays the lane's
+	}
+	l.batch = &batch{records: make([]record.Record, 0, min(len(b.records), 4096)), rows: make([]change, 0, min(len(b.rows), 4096))}
+	return b
 }

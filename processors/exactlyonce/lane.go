@@ -33,6 +33,11 @@ type lane struct {
 	next    atomic.Int64 // input offset after the last one handled
 	end     atomic.Int64 // end of the input, as far as known
 	waiting atomic.Pointer[string]
+
+	stored    atomic.Pointer[store] // the same as store, for whoever asks from outside
+	reached   atomic.Int64          // place in the table that the restore reached
+	restoring atomic.Int64          // offsets left to restore
+	fault     error                 // why the restore failed
 }
 
 func newLane(g *generation, partition int32, lanes int) *lane {
@@ -261,8 +266,7 @@ func (m *memory) Lookup(ctx context.Context, key string) (any, error) {
 	if err != nil {
 		return nil, failf(CauseStore, "index entry %q, partition %d: %w", key, l.partition, err)
 	}
-	r.Topic, r.Partition = l.group.Index.Topic, l.partition
-	found, ok, err := l.group.Index.Read(ctx, r)
+	found, ok, err := l.readIndex(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("index entry %q of %s, partition %d: %w", key, r.Topic, l.partition, err)
 	}

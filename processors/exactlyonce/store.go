@@ -41,8 +41,12 @@ type receipt struct {
 	Seen time.Time `json:"seen"`
 }
 
-// seenEvery is how often an idle store notes that it is still complete.
-const seenEvery = time.Minute
+const (
+	// seenEvery is how often an idle store notes that it is still complete.
+	seenEvery = time.Minute
+	// frozenAfter is the silence after which a process must have been frozen. Another may own the partition since.
+	frozenAfter = 10 * time.Minute
+)
 
 // store is the local copy of a partition's rows and index entries in LevelDB.
 type store struct {
@@ -60,6 +64,8 @@ type store struct {
 	bytes   int64
 	receipt receipt // what it will say once the queue is stored
 	broken  error
+	looked  time.Time // when the store was last known to be its partition's
+	frozen  bool
 
 	queued  atomic.Int64
 	damaged atomic.Bool
@@ -294,7 +300,7 @@ func (s *store) flush(closing bool) error {
 		s.mu.Unlock()
 		return s.broken
 	}
-	if len(s.queue) == 0 && !closing && time.Since(s.receipt.Seen) < seenEvery {
+	if len(s.queue) == 0 && !closing && began.Sub(s.looked) < seenEvery {
 		s.mu.Unlock()
 		return nil
 	}
@@ -306,7 +312,7 @@ func (s *store) flush(closing bool) error {
 		items[i] = stored{e.kind, e.key, e.committed}
 		e.committed, e.queued = nil, false
 	}
-	s.receipt.Seen = began.UTC()
+	s.see(began)
 	r := s.receipt
 	s.mu.Unlock()
 
@@ -328,14 +334,21 @@ func (s *store) flush(closing bool) error {
 	return nil
 }
 
+// see notes that the store is complete now, unless the process was frozen since it last said so. The wall clock counts, since others go by it.
+func (s *store) see(now time.Time) {
+	now = now.UTC().Round(0)
+	if !s.looked.IsZero() && now.Sub(s.looked) > frozenAfter {
+		s.frozen = true
+	}
+	if s.looked = now; !s.frozen {
+		s.receipt.Seen = now
+	}
+}
+
 // write puts things and the receipt into the store in one batch. Sorted keys are cheaper for LevelDB.
 func (s *store) write(items []stored, r receipt, sync bool) error {
 	slices.SortFunc(items, func(a, b stored) int { return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.key, b.key)) })
-	size := 0
-	for i := range items {
-		size += len(items[i].key) + len(items[i].value) + 16
-	}
-	b := leveldb.MakeBatch(size + 512)
+	b := new(leveldb.Batch)
 	key := make([]byte, 0, 256)
 	for i := range items {
 		key = append(append(key[:0], items[i].kind), items[i].key...)
@@ -367,18 +380,6 @@ func (s *store) each(kind byte, f func(key string, value []byte) bool) error {
 	}
 	if err := it.Error(); err != nil {
 		return s.spoiled("read", err)
-	}
-	return nil
-}
-
-// remove deletes keys of a kind.
-func (s *store) remove(kind byte, keys []string) error {
-	b := new(leveldb.Batch)
-	for _, key := range keys {
-		b.Delete(append([]byte{kind}, key...))
-	}
-	if err := s.db.Write(b, nil); err != nil {
-		return s.spoiled("write", err)
 	}
 	return nil
 }
