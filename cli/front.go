@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -71,6 +72,21 @@ func (f *front) address() string {
 	return net.JoinHostPort(f.host, strconv.Itoa(port))
 }
 
+// handOver returns a listener on the same socket for whoever serves next. Connections that come while nobody serves wait in its queue, and nobody
+// else can take the address in between.
+func (f *front) handOver() (net.Listener, error) {
+	file, err := f.listener.(*net.TCPListener).File()
+	if err != nil {
+		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
+	}
+	defer file.Close() //nolint:errcheck // the listener has a descriptor of its own
+	next, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
+	}
+	return next, nil
+}
+
 // check makes readiness depend on one more part. A check under the same name is replaced; nil takes it away.
 func (f *front) check(name string, ready func() error) {
 	f.mu.Lock()
@@ -117,7 +133,7 @@ func notReady(checks map[string]func() error) map[string]string {
 	return waiting
 }
 
-// Close frees the address. It returns once nothing is served any more, so that the address can be taken again at once.
+// Close stops serving and returns once nothing is served any more. The address is free unless it was handed over.
 func (f *front) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -208,19 +208,23 @@ func (s *system) startViews(codec *codecs.Codecs) (*views.Set, error) {
 	return set, nil
 }
 
-// startHTTP starts the HTTP interface, which takes over the front's address.
+// startHTTP starts the HTTP interface, which takes over the front's listener.
 func (s *system) startHTTP(codec *codecs.Codecs, set *views.Set, closeFront func() error) error {
 	others := maps.Clone(s.checks)
 	delete(others, "views") // the HTTP interface asks them itself
-	if err := closeFront(); err != nil {
+	listener, err := s.front.handOver()
+	if err != nil {
 		return err
+	}
+	if err := closeFront(); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	server, err := edge.New(edge.Config{
 		Topology: s.app.Topology, Names: s.settings.Names(), Codecs: codec, Views: set, Cluster: s.cluster,
-		Listen: s.address, ReadyChecks: others, Metrics: s.metrics, Logger: s.logger,
+		Listener: listener, ReadyChecks: others, Metrics: s.metrics, Logger: s.logger,
 	})
 	if err != nil {
-		return fmt.Errorf("HTTP interface: %w", err)
+		return errors.Join(fmt.Errorf("HTTP interface: %w", err), listener.Close())
 	}
 	s.stages.start("HTTP interface", server.Run)
 	return nil

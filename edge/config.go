@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,8 @@ type Config struct {
 
 	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free one: see Server.Addr.
 	Listen string
+	// Listener is served where it is not nil, instead of listening on Listen. The server closes it.
+	Listener net.Listener
 	// OutcomeTimeout is how long a command's request may wait for its outcome, the writing to the log included; default
 	// 10 s. After it the answer is 504. A command that cannot be sent is given up after half of it: 503.
 	OutcomeTimeout time.Duration

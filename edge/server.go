@@ -41,6 +41,9 @@ func New(config Config) (*Server, error) {
 	if s.log, err = newCommandLog(config.Cluster, config.OutcomeTimeout/2); err != nil {
 		return nil, err
 	}
+	if s.listener = config.Listener; s.listener != nil {
+		return s, nil
+	}
 	if s.listener, err = net.Listen("tcp", config.Listen); err != nil {
 		s.log.close()
 		return nil, fmt.Errorf("serve HTTP: %w (choose another address with --http)", err)
