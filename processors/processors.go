@@ -14,6 +14,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/processors/atleastonce"
+	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -28,8 +29,10 @@ type Config struct {
 	DataDir string
 	// Instance names this process among those that share the work.
 	Instance string
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
+	// AtLeastOnce runs groups without transactions: what is killed can lose and double work. It is there to be compared with.
+	AtLeastOnce bool
+	Logger      *slog.Logger
+	Metrics     prometheus.Registerer
 }
 
 // Processors runs every aggregate, policy and projection of a topology.
@@ -40,8 +43,8 @@ type Processors struct {
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	runners map[string]*atleastonce.Runner // running now, by group
-	faults  map[string]error               // why a group is not running, by group
+	runners map[string]runner // running now, by group
+	faults  map[string]error  // why a group is not running, by group
 }
 
 // New checks the topology and prepares its groups. It reaches for nothing yet.
@@ -71,7 +74,25 @@ func New(c Config) (*Processors, error) {
 	}
 	compile := &compiler{topology: c.Topology, settings: c.Settings, names: c.Settings.Names(), codecs: c.Codecs, metrics: m, log: c.Logger}
 	return &Processors{config: c, groups: compile.groups(), restarts: restarts, log: c.Logger,
-		runners: map[string]*atleastonce.Runner{}, faults: map[string]error{}}, nil
+		runners: map[string]runner{}, faults: map[string]error{}}, nil
+}
+
+// runner is one attempt at running a group.
+type runner interface {
+	// Run returns nil after ctx has ended and all that was begun is finished; an error means that the attempt stopped.
+	Run(ctx context.Context) error
+	// Recovered reports whether every assigned partition is restored and consuming.
+	Recovered() bool
+}
+
+func (p *Processors) runner(g step.Group) (runner, error) {
+	c := p.config
+	if c.AtLeastOnce {
+		return atleastonce.New(g, atleastonce.Config{Cluster: c.Cluster, DataDir: c.DataDir, Logger: p.log}), nil
+	}
+	return exactlyonce.New(g, exactlyonce.Config{
+		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
+	})
 }
 
 // Run keeps all groups running until ctx ends, and returns once each has finished what it began. A group that fails is
@@ -89,10 +110,12 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 	const shortest, longest, healthy = 200 * time.Millisecond, 15 * time.Second, time.Minute
 	wait := shortest
 	for {
-		runner := atleastonce.New(g, atleastonce.Config{Cluster: p.config.Cluster, DataDir: p.config.DataDir, Logger: p.log})
-		p.running(g.Name, runner, nil)
 		started := time.Now()
-		err := runner.Run(ctx)
+		attempt, err := p.runner(g)
+		if err == nil {
+			p.running(g.Name, attempt, nil)
+			err = attempt.Run(ctx)
+		}
 		if ctx.Err() != nil {
 			p.running(g.Name, nil, errors.New("stopped"))
 			if err != nil {
@@ -118,10 +141,10 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 	}
 }
 
-func (p *Processors) running(group string, runner *atleastonce.Runner, fault error) {
+func (p *Processors) running(group string, attempt runner, fault error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.runners[group], p.faults[group] = runner, fault
+	p.runners[group], p.faults[group] = attempt, fault
 }
 
 // Ready returns nil when every group is restored and consuming, and otherwise says which is not and why.

@@ -183,7 +183,12 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	}
 	s, err := r.client.CreateSchema(key.subject, key.text, srclient.Avro)
 	if err != nil {
-		return 0, classify(err)
+		// Another process that starts at the same time may have been faster, which some registries answer with a conflict.
+		there, lookupErr := r.client.LookupSchema(key.subject, key.text, srclient.Avro)
+		if lookupErr != nil {
+			return 0, classify(err)
+		}
+		s = there
 	}
 	if pending {
 		if _, err = r.demandCompatibility(key.subject); err != nil {
@@ -222,8 +227,15 @@ func (r *Registry) demandCompatibility(subject string) (pending bool, err error)
 	if errors.As(err, &answered) && answered.status == http.StatusNotFound {
 		return true, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w", classify(err))
+	if err == nil {
+		return false, nil
 	}
-	return false, nil
+	// Another process that starts at the same time may have been faster: Apicurio answers 409 then.
+	if level, readErr := r.client.GetCompatibilityLevel(subject, false); readErr == nil && *level == srclient.BackwardTransitive {
+		return false, nil
+	}
+	if answered != nil && answered.status == http.StatusConflict { // somebody is changing it; no schema is in question yet
+		return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w: %w", ErrUnavailable, answered)
+	}
+	return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w", classify(err))
 }

@@ -151,6 +151,40 @@ func TestLevelIsSetAfterTheFirstSchemaWhereItMust(t *testing.T) {
 	}
 }
 
+// Processes of a system start at the same time and register the same schemas. Apicurio answers the slower one with a conflict, although all
+// is as it wants it.
+func TestConflictWithAProcessThatWasFaster(t *testing.T) {
+	s := newServer(t, httptest.NewServer)
+	faster := schemas.New(schemas.Config{URL: s.URL}, logger())
+	r := schemas.New(schemas.Config{URL: s.URL}, logger())
+	var looked, leveled, created atomic.Bool
+	var want int
+	s.on(func(w http.ResponseWriter, req *http.Request) bool {
+		switch {
+		case req.Method == http.MethodGet && strings.HasPrefix(req.URL.Path, "/config/") && !looked.Swap(true):
+			return failing(404, `{"error_code":40401,"message":"no level yet"}`)(w, req)
+		case req.Method == http.MethodPut && !leveled.Swap(true):
+			s.on(nil) // the faster one goes through in between
+			var err error
+			if want, err = faster.Register(context.Background(), "x-value", schemaA); err != nil {
+				t.Error(err)
+			}
+			s.on(func(w http.ResponseWriter, req *http.Request) bool {
+				if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/versions") && !created.Swap(true) {
+					return failing(409, `{"error_code":409,"message":"the version already exists"}`)(w, req)
+				}
+				return false
+			})
+			return failing(409, `{"error_code":409,"message":"A rule named 'COMPATIBILITY' already exists."}`)(w, req)
+		}
+		return false
+	})
+	got, err := r.Register(context.Background(), "x-value", schemaA)
+	if err != nil || got != want || !created.Load() {
+		t.Errorf("id %d, want %d; %v", got, want, err)
+	}
+}
+
 func TestIncompatibleSchemaIsRefusedWithTheRegistrysWords(t *testing.T) {
 	c, err := devcluster.Start(context.Background(), devcluster.Config{Dir: t.TempDir(), KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0"})
 	if err != nil {

@@ -1,0 +1,95 @@
+package exactlyonce
+
+import (
+	"sync"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/record"
+)
+
+// carrierSize is how many inputs Goka is handed as one message: its path from the claim to the callback is paid once for all of them.
+const carrierSize = 512
+
+// inboxLimit is how many inputs may wait in front of a lane before its partition is not fetched for a while.
+const inboxLimit = 8 * carrierSize
+
+// carrier is a run of inputs of one partition.
+type carrier struct {
+	records []record.Record
+	first   int64 // offset by which Goka's message and the carrier know each other
+	next    int64 // offset after the last record, control records included
+}
+
+// carriers splits fetched records. Control records are passed over, but count for the place in the log.
+func carriers(fetched []*kgo.Record) []*carrier {
+	var all []*carrier
+	for len(fetched) > 0 {
+		n := min(len(fetched), carrierSize)
+		c := &carrier{records: make([]record.Record, 0, n), first: fetched[0].Offset, next: fetched[n-1].Offset + 1}
+		for _, r := range fetched[:n] {
+			if r.Attrs.IsControl() {
+				continue
+			}
+			in := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
+			if len(r.Headers) > 0 {
+				in.Headers = make([]record.Header, len(r.Headers))
+				for i, h := range r.Headers {
+					in.Headers[i] = record.Header(h)
+				}
+			}
+			c.records = append(c.records, in)
+		}
+		all = append(all, c)
+		fetched = fetched[n:]
+	}
+	return all
+}
+
+// inbox is the carriers in front of a lane. Goka gets a token for each through the claim's messages.
+type inbox struct {
+	mu       sync.Mutex
+	carriers []*carrier
+	inputs   int
+	taken    chan struct{}
+	tokens   chan *sarama.ConsumerMessage
+}
+
+func (b *inbox) init() {
+	b.taken = make(chan struct{}, 1)
+	// Every carrier in the inbox has its token in the channel or with Goka, so the channel never blocks the fetcher for one lane.
+	b.tokens = make(chan *sarama.ConsumerMessage, 4096)
+}
+
+// put adds a carrier and reports whether the lane should not be given more for now.
+func (b *inbox) put(c *carrier, topic string, partition int32) (full bool) {
+	b.mu.Lock()
+	b.carriers = append(b.carriers, c)
+	b.inputs += len(c.records) + 1
+	full = b.inputs > inboxLimit || len(b.carriers) > cap(b.tokens)/2
+	b.mu.Unlock()
+	b.tokens <- &sarama.ConsumerMessage{Topic: topic, Partition: partition, Offset: c.first}
+	return full
+}
+
+// take returns the carrier whose token Goka brings, or nil if there is none.
+func (b *inbox) take() *carrier {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.carriers) == 0 {
+		return nil
+	}
+	c := b.carriers[0]
+	b.carriers[0] = nil
+	b.carriers = b.carriers[1:]
+	b.inputs -= len(c.records) + 1
+	notify(b.taken)
+	return c
+}
+
+func (b *inbox) full() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.inputs > inboxLimit || len(b.carriers) > cap(b.tokens)/2
+}

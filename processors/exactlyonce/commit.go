@@ -1,0 +1,114 @@
+package exactlyonce
+
+import (
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/processors/step"
+)
+
+// commit makes what the lanes have gathered one transaction. Meanwhile they gather the next.
+func (g *generation) commit() error {
+	e := g.engine
+	began := time.Now()
+	parts := cut(g.ordered)
+	if len(parts) == 0 {
+		return nil
+	}
+	e.point(PointBeforeTransaction)
+	stats := TransactionStats{Lanes: len(parts), OffsetsOnly: true}
+	for _, p := range parts {
+		stats.OffsetsOnly = stats.OffsetsOnly && p.batch.offsetsOnly()
+		stats.Inputs += p.batch.inputs
+		stats.Rows += len(p.batch.rows)
+		stats.Bytes += int(p.batch.bytes)
+	}
+	stats.Cut = time.Since(began)
+	e.committing.start()
+	defer e.committing.stop()
+	ctx, cancel := within(e.config.Patience)
+	defer cancel()
+	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(PointProduced) }, Sent: func() { e.point(PointOffsets) },
+		Track: [2]string{e.tableTopic(), e.indexTopic()}}
+	var err error
+	if stats.OffsetsOnly {
+		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
+	} else {
+		w.Outputs = g.outputs(parts)
+		stats.Records = len(w.Outputs)
+		err = e.txns.next().Commit(ctx, w)
+	}
+	if err != nil {
+		return err
+	}
+	e.point(PointAfterTransaction)
+	committed := time.Now()
+	stats.Run = committed.Sub(began) - stats.Cut
+	g.apply(parts, w.Reached)
+	stats.Apply = time.Since(committed)
+	e.point(PointApplied)
+	e.config.Metrics.transaction(stats)
+	return nil
+}
+
+// outputs returns all records of a transaction: those of the steps in their order, then the last row of each key, and after everything
+// what progress they make.
+func (g *generation) outputs(parts []part) []Output {
+	n := 0
+	for _, p := range parts {
+		n += len(p.batch.records) + len(p.batch.rows) + len(p.batch.progress)
+	}
+	outputs := make([]Output, 0, n)
+	for _, p := range parts {
+		for i := range p.batch.records {
+			outputs = append(outputs, Output{&p.batch.records[i], -1})
+		}
+		rows := make([]record.Record, len(p.batch.rows))
+		for i, c := range p.batch.rows {
+			rows[i] = record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}
+			outputs = append(outputs, Output{&rows[i], p.lane.partition})
+		}
+	}
+	for _, p := range parts {
+		outputs = append(outputs, g.progress(p)...)
+	}
+	return outputs
+}
+
+// progress returns the records that announce a part's progress: in a table in the lane's own partition, since a source partition
+// reaches no other, and elsewhere in all partitions.
+func (g *generation) progress(p part) []Output {
+	var outputs []Output
+	topic := g.engine.group.ProgressTopic
+	for from, offset := range p.batch.progress {
+		text := []byte(foldlog.Position{Aggregate: from.name, Partition: from.partition, Offset: offset}.String())
+		for partition, key := range g.engine.progressKeys(from) {
+			if topic == g.engine.tableTopic() && int32(partition) != p.lane.partition {
+				continue
+			}
+			outputs = append(outputs, Output{&record.Record{Topic: topic, Key: []byte(key), Value: text,
+				Headers: []record.Header{{Key: step.HeaderProgress, Value: text}}}, int32(partition)})
+		}
+	}
+	return outputs
+}
+
+// apply hands what is committed to the stores, and waits where they cannot keep up.
+func (g *generation) apply(parts []part, reached [2]map[int32]int64) {
+	for _, p := range parts {
+		l := p.lane
+		l.next.Store(max(l.next.Load(), p.batch.next))
+		if l.store == nil {
+			continue
+		}
+		l.store.apply(p.batch.rows, p.batch.index, reached[0][l.partition], reached[1][l.partition])
+		for l.store.full() && g.ctx.Err() == nil {
+			notify(l.store.kick)
+			select {
+			case <-l.store.room:
+			case <-g.ctx.Done():
+			}
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A member that died may leave a transaction open. Its successor need not wait until the brokers abort it, which takes the transaction
+// timeout and up to ten seconds: to initialise the dead owner's transactional id aborts it at once. That is safe, since every
+// live member ended its transactions before it joined the generation that gave the partition away.
+
+// stateOngoing is a transaction that is neither prepared nor complete.
+const stateOngoing = "Ongoing"
+
+// fenceTable aborts the open transactions of other instances of this group on a partition of its table or index. It returns how many.
+func (e *engine) fenceTable(ctx context.Context, topic string, partition int32) (int, error) {
+	set := kadm.TopicsSet{}
+	set.Add(topic, partition)
+	described, err := e.admin.DescribeProducers(ctx, set)
+	if err != nil {
+		return 0, fmt.Errorf("describe the producers of %s, partition %d: %w", topic, partition, err)
+	}
+	var producers []int64
+	described.EachProducer(func(p kadm.DescribedProducer) {
+		if p.CurrentTxnStartOffset >= 0 {
+			producers = append(producers, p.ProducerID)
+		}
+	})
+	if len(producers) == 0 {
+		return 0, nil
+	}
+	ids, err := e.ongoing(ctx, producers)
+	if err != nil {
+		return 0, err
+	}
+	var fenced int
+	for _, id := range ids {
+		if instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id) == e.config.Instance {
+			continue // our own, which are initialised
+		}
+		if err := e.fence(ctx, id); err != nil {
+			return fenced, err
+		}
+		fenced++
+		e.log.Info("aborted the open transaction of an owner that is gone", "transactional_id", id, "topic", topic, "partition", partition)
+	}
+	return fenced, nil
+}
+
+// ongoing returns the ids of the group's open transactions, of certain producers or of all.
+func (e *engine) ongoing(ctx context.Context, producers []int64) ([]string, error) {
+	listed, err := e.admin.ListTransactions(ctx, producers, []string{stateOngoing})
+	if err != nil {
+		return nil, fmt.Errorf("list open transactions: %w", err)
+	}
+	var ids []string
+	for id := range listed {
+		if instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id) != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// fence initialises a transactional id: its holder cannot commit any more, and its open transaction is aborted when this returns.
+func (e *engine) fence(ctx context.Context, id string) error {
+	if !strings.HasPrefix(id, transactionalIDs(e.config.TransactionalIDPrefix, e.group.Name)) {
+		return fmt.Errorf("transactional id %s is not of group %s", id, e.group.Name)
+	}
+	err := patiently(ctx, func() error {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(id), int32(e.config.TransactionTimeout.Milliseconds())
+		req.ProducerID, req.ProducerEpoch = -1, -1
+		resp, err := req.RequestWith(ctx, e.client)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
+	if err != nil {
+		return fmt.Errorf("fence transactional id %s: %w", id, err)
+	}
+	return nil
+}
+
+// unblockOffsets aborts the open transactions of members that are gone while they hold committed offsets back. sarama asks for the offsets of
+// an assignment before setup and waits as long as they are unstable; this runs beside it, until they are stable or ctx ends.
+func (e *engine) unblockOffsets(ctx context.Context, partitions []int32) {
+	for wait := 20 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
+		unstable, err := e.offsetsUnstable(ctx, partitions)
+		if err == nil && !unstable {
+			return
+		}
+		if unstable {
+			e.state("waiting for a transaction that holds the group's offsets")
+			if err := e.fenceGone(ctx); err != nil && ctx.Err() == nil {
+				e.log.Warn("cannot abort the open transactions of members that are gone; waiting for the brokers to do so", "error", err)
+			}
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// offsetsUnstable reports whether a transaction may still change the group's offsets.
+func (e *engine) offsetsUnstable(ctx context.Context, partitions []int32) (bool, error) {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group, req.RequireStable = e.group.Name, true
+	topic := kmsg.NewOffsetFetchRequestTopic()
+	topic.Topic, topic.Partitions = e.group.Input, partitions
+	req.Topics = append(req.Topics, topic)
+	group := kmsg.NewOffsetFetchRequestGroup()
+	group.Group = e.group.Name
+	groupTopic := kmsg.NewOffsetFetchRequestGroupTopic()
+	groupTopic.Topic, groupTopic.Partitions = e.group.Input, partitions
+	group.Topics = append(group.Topics, groupTopic)
+	req.Groups = append(req.Groups, group)
+	resp, err := req.RequestWith(ctx, e.client)
+	if err != nil {
+		return false, err
+	}
+	codes := []int16{resp.ErrorCode}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+	}
+	for _, g := range resp.Groups {
+		codes = append(codes, g.ErrorCode)
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+	}
+	for _, code := range codes {
+		switch err := kerr.ErrorForCode(code); {
+		case errors.Is(err, kerr.UnstableOffsetCommit):
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// fenceGone aborts the group's open transactions whose instances are not among its members. Those of members are about to end.
+func (e *engine) fenceGone(ctx context.Context) error {
+	ids, err := e.ongoing(ctx, nil)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	described, err := e.admin.DescribeGroups(ctx, e.group.Name)
+	if err == nil {
+		err = described[e.group.Name].Err
+	}
+	if err != nil {
+		return fmt.Errorf("describe group %s: %w", e.group.Name, err)
+	}
+	member := map[string]bool{e.config.Instance: true}
+	for _, m := range described[e.group.Name].Members {
+		if m.InstanceID != nil {
+			member[strings.TrimSuffix(*m.InstanceID, "."+e.group.Name)] = true
+		}
+	}
+	for _, id := range ids {
+		if member[instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id)] {
+			continue
+		}
+		if err := e.fence(ctx, id); err != nil {
+			return err
+		}
+		e.log.Info("aborted the open transaction of a member that is gone, which held offsets back", "transactional_id", id)
+	}
+	return nil
+}

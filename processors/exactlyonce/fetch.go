@@ -1,0 +1,146 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching that partition and serves the others.
+const stuckAfter = 250 * time.Millisecond
+
+// fetcher reads the inputs of one generation. It begins once every claim has said where it starts, and belongs to its
+// generation alone, so that nothing fetched for an old one reaches a new one.
+type fetcher struct {
+	gen    *generation
+	client *kgo.Client
+
+	mu     sync.Mutex
+	starts map[int32]kgo.Offset
+	done   chan struct{} // closed when the loop ended; nil before it began
+}
+
+func newFetcher(g *generation) *fetcher { return &fetcher{gen: g, starts: map[int32]kgo.Offset{}} }
+
+// claim says where a partition starts. The last of all claims starts the fetching.
+func (f *fetcher) claim(partition int32, offset int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	start := kgo.NewOffset().At(offset)
+	if offset == sarama.OffsetOldest {
+		start = kgo.NewOffset().AtStart()
+	}
+	f.starts[partition] = start
+	if len(f.starts) < len(f.gen.lanes) || f.gen.ctx.Err() != nil || f.done != nil {
+		return nil
+	}
+	opts, err := fetchOptions(f.gen.engine.config, f.gen.engine.group.Input, f.starts)
+	if err != nil {
+		return err
+	}
+	if f.client, err = kgo.NewClient(opts...); err != nil {
+		return fmt.Errorf("kafka client: %w", err)
+	}
+	if err := assertFetch(f.client); err != nil {
+		f.client.Close()
+		return fail(CauseConfiguration, err)
+	}
+	f.done = make(chan struct{})
+	go f.loop()
+	return nil
+}
+
+// close ends the fetching and waits for it. The generation's context has ended.
+func (f *fetcher) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done != nil {
+		f.client.Close()
+		<-f.done
+	}
+}
+
+func (f *fetcher) loop() {
+	defer close(f.done)
+	topic := f.gen.engine.group.Input
+	paused := map[int32]bool{}
+	for {
+		// A paused lane needs someone who looks whether it has room again.
+		ctx, cancel := f.gen.ctx, context.CancelFunc(func() {})
+		if len(paused) > 0 {
+			ctx, cancel = context.WithTimeout(ctx, stuckAfter)
+		}
+		fetches := f.client.PollFetches(ctx)
+		cancel()
+		if f.gen.ctx.Err() != nil || fetches.IsClientClosed() {
+			return
+		}
+		if err := fault(fetches); err != nil {
+			f.gen.engine.fail(failf(CauseFetch, "read %s: %w", topic, err))
+			return
+		}
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			l := f.gen.lanes[p.Partition]
+			if l == nil {
+				return
+			}
+			if p.HighWatermark > 0 {
+				l.end.Store(p.HighWatermark)
+			}
+			for _, c := range carriers(p.Records) {
+				f.gen.engine.point(PointFetched)
+				l.inbox.put(c, topic, p.Partition)
+			}
+		})
+		for partition := range paused {
+			if !f.gen.lanes[partition].inbox.full() {
+				delete(paused, partition)
+				f.client.ResumeFetchPartitions(map[string][]int32{topic: {partition}})
+			}
+		}
+		for partition, l := range f.gen.lanes {
+			if !paused[partition] && !f.awaitRoom(l) {
+				if f.gen.ctx.Err() != nil {
+					return
+				}
+				paused[partition] = true
+				f.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
+			}
+		}
+	}
+}
+
+// awaitRoom waits a little until a lane's inbox has room.
+func (f *fetcher) awaitRoom(l *lane) bool {
+	if !l.inbox.full() {
+		return true
+	}
+	timeout := time.NewTimer(stuckAfter)
+	defer timeout.Stop()
+	for l.inbox.full() {
+		select {
+		case <-l.inbox.taken:
+		case <-timeout.C:
+			return false
+		case <-f.gen.ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// fault returns what is wrong with fetches beyond a poll that was given up.
+func fault(fetches kgo.Fetches) error {
+	var all []error
+	fetches.EachError(func(_ string, partition int32, err error) {
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			all = append(all, fmt.Errorf("partition %d: %w", partition, err))
+		}
+	})
+	return errors.Join(all...)
+}

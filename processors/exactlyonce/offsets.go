@@ -1,0 +1,149 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Offsets are places in an input topic, and the membership in whose name they are committed. The group refuses them from any other
+// generation or member: that is the fence. The epoch of a producer is none, since it follows whoever initialised last, not who owns a partition.
+type Offsets struct {
+	Group, Topic string
+	Next         map[int32]int64
+	Generation   int32
+	MemberID     string
+	InstanceID   string
+}
+
+// unknownEpoch says that the leader's epoch is not known. Zero would be a real epoch.
+const unknownEpoch = -1
+
+// isGenerationOver reports whether the group refused offsets since it went on without this member.
+func isGenerationOver(err error) bool {
+	return errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress)
+}
+
+// isForNow reports errors of coordinators that go away by themselves.
+func isForNow(err error) bool {
+	return errors.Is(err, kerr.ConcurrentTransactions) || errors.Is(err, kerr.CoordinatorLoadInProgress) ||
+		errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotCoordinator) || errors.Is(err, kerr.RequestTimedOut) ||
+		errors.Is(err, kerr.UnstableOffsetCommit) || errors.Is(err, kerr.NotEnoughReplicas) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)
+}
+
+// patiently repeats f while it fails for now, with growing pauses from a millisecond on, until ctx ends.
+func patiently(ctx context.Context, f func() error) error {
+	const longest = 100 * time.Millisecond
+	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
+		err := f()
+		if err == nil || !isForNow(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last answer: %w)", ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the two requests are
+// written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
+func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
+	id, epoch, err := t.client.ProducerID(ctx)
+	if err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
+	err = patiently(ctx, func() error {
+		req := kmsg.NewPtrAddOffsetsToTxnRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
+		resp, err := req.RequestWith(ctx, t.client)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
+	if err != nil {
+		return fmt.Errorf("add the group to the transaction: %w", err)
+	}
+	return patiently(ctx, func() error { return t.sendTxnOffsetCommit(ctx, o, id, epoch) })
+}
+
+func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64, epoch int16) error {
+	req := kmsg.NewPtrTxnOffsetCommitRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
+	o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
+	topic := kmsg.NewTxnOffsetCommitRequestTopic()
+	topic.Topic = o.Topic
+	for partition, next := range o.Next {
+		p := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		p.Partition, p.Offset, p.LeaderEpoch = partition, next, unknownEpoch
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, t.client)
+	if err != nil {
+		return err
+	}
+	if resp.Version < 3 {
+		return errors.New("the brokers take offsets without a generation only (Kafka before 2.5): fencing is impossible")
+	}
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("partition %d: %w", p.Partition, err)
+			}
+		}
+	}
+	return nil
+}
+
+// fence puts the membership into a request.
+func (o Offsets) fence(generation *int32, memberID *string, instanceID **string) {
+	*generation, *memberID = o.Generation, o.MemberID
+	if o.InstanceID != "" {
+		*instanceID = kmsg.StringPtr(o.InstanceID)
+	}
+}
+
+// CommitOffsets is in [Txn].
+func (t *franzTxn) CommitOffsets(ctx context.Context, o Offsets) error {
+	return commitOffsets(ctx, t.client, o)
+}
+
+func commitOffsets(ctx context.Context, client *kgo.Client, o Offsets) error {
+	err := patiently(ctx, func() error {
+		req := kmsg.NewPtrOffsetCommitRequest()
+		req.Group = o.Group
+		o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
+		topic := kmsg.NewOffsetCommitRequestTopic()
+		topic.Topic = o.Topic
+		for partition, next := range o.Next {
+			p := kmsg.NewOffsetCommitRequestTopicPartition()
+			p.Partition, p.Offset, p.LeaderEpoch = partition, next, unknownEpoch
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		req.Topics = append(req.Topics, topic)
+		resp, err := req.RequestWith(ctx, client)
+		if err != nil {
+			return err
+		}
+		for _, topic := range resp.Topics {
+			for _, p := range topic.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return fmt.Errorf("partition %d: %w", p.Partition, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil && isGenerationOver(err) {
+		return fmt.Errorf("%w: %w", errGenerationOver, err)
+	}
+	return fail(CauseTransaction, err)
+}

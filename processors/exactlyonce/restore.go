@@ -1,0 +1,318 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// restorer reads a partition from a place to the end that it had when the restore began.
+//
+// The end is the high watermark, read uncommitted: what a dead owner wrote last counts, too. Reading committed goes as far as the first open
+// transaction only, so the restore first waits until none is left below the end, and aborts those of dead owners. Then it reads on until
+// its place in the log, not a record, reaches the end: the last offsets may be markers, aborted records or holes that compaction left.
+type restorer struct {
+	engine    *engine
+	lane      *lane
+	topic     string
+	partition int32
+	log       *slog.Logger
+	each      func(*kgo.Record) error
+	through   func(next int64) error // all before next was given to each
+
+	leader  int32
+	records int
+	fenced  int
+}
+
+// errNotACopy says that a store's place does not exist in the topic.
+var errNotACopy = errors.New("the topic does not have the store's place any more")
+
+// fetchBytes is the size of a fetch in a restore.
+const fetchBytes = 8 << 20
+
+// Isolation levels as requests have them.
+const (
+	readUncommitted int8 = 0
+	readCommitted   int8 = 1
+)
+
+func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
+	r.leader = -1
+	start, err := r.offset(ctx, -2, readUncommitted)
+	if err != nil {
+		return 0, err
+	}
+	end, err := r.offset(ctx, -1, readUncommitted)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case from > end:
+		return 0, fmt.Errorf("%w: %s, partition %d: place %d, the topic ends at %d", errNotACopy, r.topic, r.partition, from, end)
+	case from < start && from > 0 && r.topic == r.engine.tableTopic():
+		return 0, fmt.Errorf("%w: %s, partition %d: place %d, the topic begins at %d", errNotACopy, r.topic, r.partition, from, start)
+	}
+	from = max(from, start)
+	if err := r.awaitStable(ctx, end); err != nil {
+		return 0, err
+	}
+	return r.read(ctx, from, end)
+}
+
+// awaitStable waits until no transaction is open below the end.
+func (r *restorer) awaitStable(ctx context.Context, end int64) error {
+	deadline := newDeadline(r.engine.config.Patience)
+	for wait, tried := 2*time.Millisecond, 0; ; wait, tried = min(2*wait, 250*time.Millisecond), tried+1 {
+		stable, err := r.offset(ctx, -1, readCommitted)
+		if err != nil {
+			return err
+		}
+		if lastStableGuard(stable, end) {
+			return nil
+		}
+		deadline.progress(stable)
+		why := fmt.Sprintf("partition %d waits for an open transaction on %s at offset %d, below the end at %d", r.partition, r.topic, stable, end)
+		r.lane.waiting.Store(&why)
+		if tried%16 == 2 { // not at once: a live member that ends its last transaction now needs a few milliseconds
+			n, err := r.engine.fenceTable(ctx, r.topic, r.partition)
+			if r.fenced += n; err != nil {
+				r.log.Warn("cannot abort the open transactions of dead owners; waiting for the brokers to do so", "topic", r.topic, "error", err)
+			}
+		}
+		if deadline.passed() {
+			return failf(CauseRestore, "a transaction on %s, partition %d, has been open at offset %d for more than %s; reading on would miss what it may commit. "+
+				"Find it with kafka-transactions.sh describe-producers and abort it", r.topic, r.partition, stable, r.engine.config.Patience)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// lastStableGuard reports whether everything below the end is decided.
+func lastStableGuard(stable, end int64) bool { return stable >= end }
+
+// chunk is what one fetch brought.
+type chunk struct {
+	records []*kgo.Record
+	next    int64
+	err     error
+}
+
+// read fetches from a place to the end. While one chunk is being stored the next is on its way.
+func (r *restorer) read(ctx context.Context, from, end int64) (int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	chunks := make(chan chunk, 1)
+	go func() {
+		defer close(chunks)
+		for at := from; at < end; {
+			c := r.fetch(ctx, at, end)
+			select {
+			case chunks <- c:
+			case <-ctx.Done():
+				return
+			}
+			if c.err != nil {
+				return
+			}
+			at = c.next
+		}
+	}()
+	next := from
+	r.lane.restoring.Store(max(end-next, 0))
+	if err := r.through(next); err != nil {
+		return 0, err
+	}
+	for c := range chunks {
+		if c.err != nil {
+			return 0, c.err
+		}
+		for _, rec := range c.records {
+			if rec.Attrs.IsControl() || rec.Offset >= end {
+				continue
+			}
+			r.records++
+			if err := r.each(rec); err != nil {
+				return 0, err
+			}
+		}
+		next = min(c.next, end)
+		r.lane.restoring.Store(end - next)
+		if err := r.through(next); err != nil {
+			return 0, err
+		}
+	}
+	if err := ctx.Err(); err != nil && next < end {
+		return 0, err
+	}
+	r.lane.waiting.Store(nil)
+	return next, nil
+}
+
+// fetch reads on from a place. It tries until it gets somewhere or its patience ends.
+func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
+	deadline := newDeadline(r.engine.config.Patience)
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		p, err := r.fetchOnce(ctx, at)
+		if err == nil {
+			var records kgo.FetchPartition
+			next := at
+			records, next = kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+				KeepControlRecords: true, Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: r.topic, Partition: r.partition,
+			}, p, kgo.DefaultDecompressor(), nil)
+			err = records.Err
+			switch {
+			case errors.Is(err, kerr.OffsetOutOfRange):
+				return chunk{err: fmt.Errorf("%w: %s, partition %d, place %d", errNotACopy, r.topic, r.partition, at)}
+			case err == nil && next > at:
+				return chunk{records: records.Records, next: next}
+			case err == nil && len(p.RecordBatches) == 0 && p.LastStableOffset >= end:
+				// All is decided, and there is nothing from here to the end: compaction left a hole.
+				return chunk{next: end}
+			}
+		}
+		if ctx.Err() != nil {
+			return chunk{err: ctx.Err()}
+		}
+		if err != nil {
+			r.leader = -1 // it may have moved
+		}
+		if deadline.passed() {
+			return chunk{err: failf(CauseRestore, "read %s, partition %d: no progress at offset %d of %d for %s: %w", r.topic, r.partition, at, end,
+				r.engine.config.Patience, errors.Join(err, errors.New("the brokers send nothing")))}
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return chunk{err: err}
+		}
+	}
+}
+
+// fetchOnce asks the partition's leader for what follows a place.
+func (r *restorer) fetchOnce(ctx context.Context, at int64) (*kmsg.FetchResponseTopicPartition, error) {
+	if r.leader < 0 {
+		leader, err := r.findLeader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.leader = leader
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, 100, 1, fetchBytes
+	req.IsolationLevel, req.SessionID, req.SessionEpoch = readCommitted, 0, -1
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = r.topic
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = r.partition, -1, at, -1, -1, fetchBytes
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	raw, err := r.engine.client.Broker(int(r.leader)).RetriableRequest(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp := raw.(*kmsg.FetchResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return nil, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return nil, errors.New("the broker's answer lacks the partition")
+	}
+	return &resp.Topics[0].Partitions[0], nil
+}
+
+func (r *restorer) findLeader(ctx context.Context) (int32, error) {
+	meta, err := r.engine.admin.Metadata(ctx, r.topic)
+	if err != nil {
+		return -1, err
+	}
+	p, ok := meta.Topics[r.topic].Partitions[r.partition]
+	if !ok {
+		return -1, errors.Join(fmt.Errorf("%s has no partition %d", r.topic, r.partition), meta.Topics[r.topic].Err)
+	}
+	if p.Err != nil || p.Leader < 0 {
+		return -1, errors.Join(fmt.Errorf("partition %d of %s has no leader", r.partition, r.topic), p.Err)
+	}
+	return p.Leader, nil
+}
+
+// offset asks for the first (-2) or last (-1) offset of the partition.
+func (r *restorer) offset(ctx context.Context, which int64, isolation int8) (int64, error) {
+	deadline := newDeadline(r.engine.config.Patience)
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		offset, err := listOffset(ctx, r.engine.client, r.topic, r.partition, which, isolation)
+		if err == nil {
+			return offset, nil
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if deadline.passed() {
+			return 0, failf(CauseRestore, "find the ends of %s, partition %d: %w", r.topic, r.partition, err)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func listOffset(ctx context.Context, client *kgo.Client, topic string, partition int32, which int64, isolation int8) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.IsolationLevel = -1, isolation
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, which, -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return 0, errors.New("the broker's answer lacks the partition")
+	}
+	answer := resp.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+		return 0, err
+	}
+	return answer.Offset, nil
+}
+
+// deadline passes when nothing moved for a while.
+type deadline struct {
+	patience time.Duration
+	at       time.Time
+	seen     int64
+}
+
+func newDeadline(patience time.Duration) *deadline {
+	return &deadline{patience: patience, at: time.Now().Add(patience), seen: -1}
+}
+
+// progress starts anew if value moved.
+func (d *deadline) progress(value int64) {
+	if value != d.seen {
+		d.seen, d.at = value, time.Now().Add(d.patience)
+	}
+}
+
+func (d *deadline) passed() bool { return time.Now().After(d.at) }
+
+// sleep waits, or returns why ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

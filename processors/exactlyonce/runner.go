@@ -1,0 +1,236 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/processors/step"
+)
+
+// Runner runs one group for one attempt.
+type Runner struct {
+	group   step.Group
+	config  Config
+	started atomic.Bool
+	engine  atomic.Pointer[engine]
+}
+
+// New returns a runner for the group. It reaches for nothing yet.
+func New(group step.Group, config Config) (*Runner, error) {
+	config.EnsureDefaults()
+	if err := errors.Join(config.Validate(), validateGroup(group)); err != nil {
+		return nil, fail(CauseConfiguration, fmt.Errorf("group %s: %w", group.Name, err))
+	}
+	config.Cluster.ClientID = "foldlog-" + config.Instance
+	return &Runner{group: group, config: config}, nil
+}
+
+// Run consumes until ctx ends. Then it commits what is handled, leaves the group for good, so that others take over at once, and
+// returns nil. Any error means that the attempt stopped: what was not committed is dropped, the instance is still a member, and a new runner
+// goes on where the last transaction ended. [Cause] classifies it. Run may be called once.
+func (r *Runner) Run(ctx context.Context) error {
+	if r.started.Swap(true) {
+		return errors.New("a runner runs once")
+	}
+	e := &engine{
+		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint,
+		dir: filepath.Join(r.config.DataDir, "exactly-once", r.group.Name), keys: map[source][]string{},
+	}
+	if e.point == nil {
+		e.point = func(string) {}
+	}
+	e.state("starting")
+	e.ctx, e.cancel = context.WithCancelCause(ctx)
+	defer e.cancel(nil)
+	r.engine.Store(e)
+	err := e.run(ctx)
+	e.recovered.Store(false)
+	if err != nil {
+		e.state(fmt.Sprintf("stopped: %v", err))
+		return fmt.Errorf("group %s stopped: %w", r.group.Name, err)
+	}
+	e.state("stopped")
+	return nil
+}
+
+// Recovered reports whether every assigned partition is restored and consuming.
+func (r *Runner) Recovered() bool {
+	e := r.engine.Load()
+	return e != nil && e.recovered.Load()
+}
+
+// Status says in a few words what the group is doing or waiting for.
+func (r *Runner) Status() string {
+	e := r.engine.Load()
+	if e == nil {
+		return "not started"
+	}
+	return e.status()
+}
+
+// Stats returns what the group looks like now.
+func (r *Runner) Stats() Stats {
+	s := Stats{Lag: map[int32]int64{}, Restoring: map[int32]int64{}}
+	e := r.engine.Load()
+	if e == nil {
+		return s
+	}
+	s.OldestTransaction = e.committing.age()
+	g := e.current.Load()
+	if g == nil {
+		return s
+	}
+	for partition, l := range g.lanes {
+		if end := l.end.Load(); end > 0 {
+			s.Lag[partition] = max(end-l.next.Load(), 0)
+		}
+		if st := l.stored.Load(); st != nil {
+			s.Unflushed += st.queued.Load()
+		}
+		if left := l.restoring.Load(); left > 0 {
+			s.Restoring[partition] = left
+		}
+	}
+	return s
+}
+
+// engine is one attempt of a runner.
+type engine struct {
+	group  step.Group
+	config Config
+	log    *slog.Logger
+	point  func(string)
+	dir    string
+
+	ctx    context.Context // ends with the attempt
+	cancel context.CancelCauseFunc
+
+	client *kgo.Client // for everything but inputs and transactions
+	admin  *kadm.Client
+	txns   *pair
+
+	background sync.WaitGroup
+	current    atomic.Pointer[generation]
+	recovered  atomic.Bool
+	committing clock
+
+	mu      sync.Mutex
+	failure error
+	doing   string
+	keys    map[source][]string // topology.ProgressKeys, by source
+}
+
+// fail ends the attempt. The first error stands.
+func (e *engine) fail(err error) {
+	e.mu.Lock()
+	first := e.failure == nil
+	if first {
+		e.failure = err
+	}
+	e.mu.Unlock()
+	if first {
+		e.log.Error("the attempt stops; what is not committed is dropped", "cause", Cause(err), "error", err)
+	}
+	e.cancel(err)
+}
+
+func (e *engine) failed() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failure
+}
+
+func (e *engine) state(doing string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.doing = doing
+}
+
+func (e *engine) status() string {
+	e.mu.Lock()
+	doing := []string{e.doing}
+	e.mu.Unlock()
+	if g := e.current.Load(); g != nil {
+		for _, l := range g.ordered {
+			if why := l.waiting.Load(); why != nil {
+				doing = append(doing, *why)
+			}
+		}
+	}
+	return strings.Join(doing, "; ")
+}
+
+// run makes the attempt and returns when all that it started has ended.
+func (e *engine) run(parent context.Context) error {
+	opts, err := adminOptions(e.config)
+	if err != nil {
+		return fail(CauseConfiguration, err)
+	}
+	if e.client, err = kgo.NewClient(opts...); err != nil {
+		return failf(CauseConfiguration, "kafka client: %w", err)
+	}
+	defer e.client.Close()
+	e.admin = kadm.NewClient(e.client)
+	e.state("asking the brokers for the topics")
+	if err := e.checkTopics(); err != nil {
+		return stoppedOr(parent, err)
+	}
+	e.state("taking over what an earlier run left open")
+	if e.txns, err = newPair(e.ctx, e.config, e.group.Name, e.point); err != nil {
+		return stoppedOr(parent, err)
+	}
+	defer func() {
+		e.txns.close()
+		if failure := e.failed(); failure != nil && Cause(failure) != CauseFenced { // who fenced us goes on with these ids
+			e.abortLeftovers()
+		}
+	}()
+	e.state("joining the group")
+	processor, err := e.processor()
+	if err != nil {
+		return stoppedOr(parent, fail(CauseMembership, err))
+	}
+	err = processor.Run(e.ctx)
+	e.cancel(nil)
+	e.background.Wait()
+	if failure := e.failed(); failure != nil {
+		return failure
+	}
+	if parent.Err() != nil {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("it ended by itself")
+	}
+	return fail(CauseOther, err)
+}
+
+// stoppedOr returns nil where the caller wanted the end, since then errors are its consequence.
+func stoppedOr(parent context.Context, err error) error {
+	if parent.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// abortLeftovers aborts, as far as possible in a moment, what a failed attempt left open, so that readers need not wait for the next attempt.
+func (e *engine) abortLeftovers() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for i := range 2 {
+		id := transactionalID(e.config.TransactionalIDPrefix, e.group.Name, e.config.Instance, i)
+		if err := e.fence(ctx, id); err != nil {
+			e.log.Warn("a transaction of the failed attempt may stay open until the next attempt", "transactional_id", id, "error", err)
+		}
+	}
+}

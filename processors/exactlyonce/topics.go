@@ -1,0 +1,139 @@
+package exactlyonce
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// defaultDeleteRetention is Kafka's default delete.retention.ms.
+const defaultDeleteRetention = 24 * time.Hour
+
+// checkTopics asserts what would go wrong later, and without a word, if the topics or brokers were others than the group expects.
+func (e *engine) checkTopics() error {
+	if err := e.checkBrokers(); err != nil {
+		return err
+	}
+	names := []string{e.group.Input}
+	for _, name := range append([]string{e.tableTopic(), e.indexTopic(), e.group.ProgressTopic}, e.group.Outputs...) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	ctx, cancel := within(e.config.Patience)
+	defer cancel()
+	listed, err := e.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return failf(CauseMembership, "list topics: %w", err)
+	}
+	var all []error
+	for _, name := range names {
+		switch t, ok := listed[name]; {
+		case !ok:
+			all = append(all, fmt.Errorf("topic %s: the brokers do not know it", name))
+		case t.Err != nil:
+			all = append(all, fmt.Errorf("topic %s: %w", name, t.Err))
+		case len(t.Partitions) != e.group.Partitions:
+			all = append(all, fmt.Errorf("topic %s has %d partitions, the group was made for %d: keys would move away from their state",
+				name, len(t.Partitions), e.group.Partitions))
+		}
+	}
+	return fail(CauseConfiguration, errors.Join(all...))
+}
+
+// checkBrokers asserts that the brokers know what fencing needs.
+func (e *engine) checkBrokers() error {
+	ctx, cancel := within(e.config.Patience)
+	defer cancel()
+	brokers, err := e.admin.ApiVersions(ctx)
+	if err != nil {
+		return failf(CauseMembership, "ask the brokers for their versions: %w", err)
+	}
+	for _, b := range brokers {
+		if b.Err != nil {
+			continue // it is down; those that are up speak for it
+		}
+		for key, least := range map[kmsg.Key]int16{kmsg.TxnOffsetCommit: 3, kmsg.OffsetFetch: 7, kmsg.JoinGroup: 5} {
+			if have, ok := b.KeyMaxVersion(int16(key)); !ok || have < least {
+				return failf(CauseConfiguration, "broker %d supports %s up to version %d, exactly once needs %d (Kafka 2.5)", b.NodeID, key.Name(), have, least)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *engine) tableTopic() string {
+	if e.group.Table == nil {
+		return ""
+	}
+	return e.group.Table.Topic
+}
+
+func (e *engine) indexTopic() string {
+	if e.group.Index == nil {
+		return ""
+	}
+	return e.group.Index.Topic
+}
+
+// expectedStore returns what a store must be a copy of to be trusted in this generation.
+func (e *engine) expectedStore() (expected, error) {
+	want := expected{group: e.group.Name, longestAbsence: defaultDeleteRetention / 2}
+	ctx, cancel := within(e.config.Patience)
+	defer cancel()
+	listed, err := e.admin.ListTopics(ctx, e.stateTopics()...)
+	if err == nil {
+		for _, t := range listed {
+			err = errors.Join(err, t.Err)
+		}
+	}
+	if err != nil {
+		return want, failf(CauseRestore, "find the ids of the topics of group %s: %w", e.group.Name, err)
+	}
+	if e.group.Table != nil {
+		want.tableID = listed[e.tableTopic()].ID.String()
+		// Where the setting cannot be read, for want of permission, the default is assumed.
+		configs, err := e.admin.DescribeTopicConfigs(ctx, e.tableTopic())
+		if err == nil {
+			for _, c := range configs {
+				for _, value := range c.Configs {
+					if millis, err := strconv.ParseInt(value.MaybeValue(), 10, 64); value.Key == "delete.retention.ms" && err == nil && millis > 0 {
+						want.longestAbsence = time.Duration(millis) * time.Millisecond / 2
+					}
+				}
+			}
+		}
+	}
+	if e.group.Index != nil {
+		want.indexID = listed[e.indexTopic()].ID.String()
+	}
+	return want, nil
+}
+
+// stateTopics are the topics that stores are copies of.
+func (e *engine) stateTopics() []string {
+	var names []string
+	for _, name := range []string{e.tableTopic(), e.indexTopic()} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// progressKeys returns, for each partition, the key of the progress record of a source partition.
+func (e *engine) progressKeys(from source) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	keys := e.keys[from]
+	if keys == nil {
+		keys = topology.ProgressKeys(from.name, from.partition, e.group.Partitions)
+		e.keys[from] = keys
+	}
+	return keys
+}
