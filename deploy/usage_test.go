@@ -127,6 +127,7 @@ func (s *system) checkMetrics(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		request.Header.Set("Accept", "text/plain;version=0.0.4") // the form that the parser reads; Prometheus takes others, too
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		families, err := parser.TextToMetricFamilies(bytes.NewReader(fetch(t, request)))
 		if err != nil {

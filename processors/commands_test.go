@@ -57,12 +57,12 @@ func TestBadInputIsAnsweredOrSetAside(t *testing.T) {
 		wantDead[fmt.Sprintf("%s/%d/%d", topic, bad[i].Partition, bad[i].Offset)] = true
 	}
 	s.eventually("five dead letters", func() error {
-		if n := len(s.read(s.names.DeadLetters("account"))); n < len(wantDead) {
+		if n := len(s.deadLetters("account")); n < len(wantDead) {
 			return fmt.Errorf("%d so far", n)
 		}
 		return nil
 	})
-	for _, r := range s.read(s.names.DeadLetters("account")) {
+	for _, r := range s.deadLetters("account") {
 		at := fmt.Sprintf("%s/%s/%s", r.Header(codecs.HeaderDeadLetterTopic), r.Header(codecs.HeaderDeadLetterPartition), r.Header(codecs.HeaderDeadLetterOffset))
 		if !wantDead[at] {
 			t.Errorf("dead letter for %s, which is none or has one already: %s", at, r.Header(codecs.HeaderDeadLetterCause))

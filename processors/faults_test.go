@@ -134,7 +134,7 @@ func TestFaultsOfTheDomainStopNobody(t *testing.T) {
 	deadLetter := func(group, cause string) {
 		t.Helper()
 		s.eventually("a dead letter of "+group, func() error {
-			for _, r := range s.read(s.names.DeadLetters(group)) {
+			for _, r := range s.deadLetters(group) {
 				if strings.Contains(string(r.Header(codecs.HeaderDeadLetterCause)), cause) {
 					return nil
 				}

@@ -91,7 +91,7 @@ func TestTransfersEndAndConserveMoney(t *testing.T) {
 	})
 	s.checkLog("account")
 	s.checkLog("transfer")
-	if dead := len(s.read(s.names.DeadLetters("transfer"))) + len(s.read(s.names.DeadLetters("account"))); dead != 0 {
+	if dead := len(s.deadLetters("transfer")) + len(s.deadLetters("account")); dead != 0 {
 		t.Errorf("%d dead letters, want none", dead)
 	}
 }
@@ -188,7 +188,7 @@ func TestRejectedPolicyCommandIsADeadLetter(t *testing.T) {
 		t.Errorf("outcome %+v", o)
 	}
 	s.eventually("a dead letter", func() error {
-		if n := len(s.read(s.names.DeadLetters("transfer"))); n != 1 {
+		if n := len(s.deadLetters("transfer")); n != 1 {
 			return fmt.Errorf("%d dead letters", n)
 		}
 		return nil

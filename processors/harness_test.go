@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkatest"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors"
 	"github.com/foldlog/foldlog/schemas"
@@ -28,6 +31,14 @@ import (
 
 // patience is how long a test waits for what must come.
 const patience = 60 * time.Second
+
+// onKafka runs the suite on Apache Kafka and Apicurio instead of the embedded broker and registry.
+var onKafka = os.Getenv(kafkatest.EnvTest) == "1" || os.Getenv(kafkatest.EnvRequire) == "1"
+
+// systems counts the systems of this process.
+var systems atomic.Int64
+
+func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
 
 // system is a broker, a registry and the codecs of a topology; processors run on it as a test asks for.
 type system struct {
@@ -52,16 +63,22 @@ func startSystem(t *testing.T, top *topology.Topology, files fs.FS) *system {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	devDir := t.TempDir()
-	dev, err := devcluster.Start(ctx, devcluster.Config{Dir: devDir, KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0", Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &system{
-		t: t, topology: top, settings: topology.Settings{Partitions: 4, ReplicationFactor: 1, MinISR: 1},
-		cluster: cluster.Config{Brokers: dev.Brokers()}, dataDir: t.TempDir(), logger: logger, dev: dev, devDir: devDir,
+		t: t, topology: top, settings: topology.Settings{Partitions: 4, ReplicationFactor: 1, MinISR: 1}, dataDir: t.TempDir(), logger: logger,
 	}
-	t.Cleanup(func() { _ = s.dev.Close() })
+	var registryURL string
+	if onKafka {
+		s.settings.Prefix = fmt.Sprintf("t%d.", systems.Add(1)) // tests share a cluster
+		s.cluster.Brokers, registryURL = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()
+	} else {
+		s.devDir = t.TempDir()
+		var err error
+		if s.dev, err = devcluster.Start(ctx, devcluster.Config{Dir: s.devDir, KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0", Logger: logger}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.dev.Close() })
+		s.cluster.Brokers, registryURL = s.dev.Brokers(), s.dev.RegistryURL()
+	}
 	s.settings.EnsureDefaults()
 	s.names = s.settings.Names()
 	if _, err := cluster.EnsureTopics(ctx, s.cluster, top, s.settings); err != nil {
@@ -72,7 +89,7 @@ func startSystem(t *testing.T, top *topology.Topology, files fs.FS) *system {
 		t.Fatal(err)
 	}
 	s.schemas = set
-	if s.codecs, err = codecs.New(ctx, top, s.names, set, schemas.New(schemas.Config{URL: dev.RegistryURL()}, logger), logger); err != nil {
+	if s.codecs, err = codecs.New(ctx, top, s.names, set, schemas.New(schemas.Config{URL: registryURL}, logger), logger); err != nil {
 		t.Fatal(err)
 	}
 	opts, err := s.cluster.Franz()
@@ -89,6 +106,9 @@ func startSystem(t *testing.T, top *topology.Topology, files fs.FS) *system {
 // stopBroker stops broker and registry and returns how to start them again, on the same data and ports.
 func (s *system) stopBroker() (start func()) {
 	s.t.Helper()
+	if s.dev == nil {
+		s.t.Skip("the cluster is shared; the engine's own suite and the deployment's break one of theirs")
+	}
 	kafka, registry := s.dev.Brokers()[0], strings.TrimPrefix(s.dev.RegistryURL(), "http://")
 	if err := s.dev.Close(); err != nil {
 		s.t.Fatal(err)
@@ -282,6 +302,12 @@ func (s *system) events(aggregate string) ([]foldlog.Event[any], []record.Record
 		events[i] = e
 	}
 	return events, records
+}
+
+// deadLetters returns the dead letters of a group, named without the prefix.
+func (s *system) deadLetters(group string) []record.Record {
+	s.t.Helper()
+	return s.read(s.names.DeadLetters(s.names.Group(group)))
 }
 
 // rows returns the last row of each key of a table, raw.

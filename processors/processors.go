@@ -37,10 +37,10 @@ type Config struct {
 
 // Processors runs every aggregate, policy and projection of a topology.
 type Processors struct {
-	config   Config
-	groups   []step.Group
-	restarts *prometheus.CounterVec
-	log      *slog.Logger
+	config Config
+	groups []step.Group
+	engine *engineMetrics
+	log    *slog.Logger
 
 	mu      sync.Mutex
 	runners map[string]runner // running now, by group
@@ -64,17 +64,16 @@ func New(c Config) (*Processors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
-	restarts := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "foldlog", Name: "group_restarts_total",
-		Help: "Consumer groups that stopped for a failure and were started again."}, []string{"group"})
-	if err := c.Metrics.Register(restarts); err != nil {
+	p := &Processors{config: c, log: c.Logger, runners: map[string]runner{}, faults: map[string]error{}}
+	if p.engine, err = newEngineMetrics(c.Metrics, p.stats); err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
 	if c.Instance != "" {
-		c.Cluster.ClientID = "foldlog-" + c.Instance
+		p.config.Cluster.ClientID = "foldlog-" + c.Instance
 	}
 	compile := &compiler{topology: c.Topology, settings: c.Settings, names: c.Settings.Names(), codecs: c.Codecs, metrics: m, log: c.Logger}
-	return &Processors{config: c, groups: compile.groups(), restarts: restarts, log: c.Logger,
-		runners: map[string]runner{}, faults: map[string]error{}}, nil
+	p.groups = compile.groups()
+	return p, nil
 }
 
 // runner is one attempt at running a group.
@@ -83,6 +82,8 @@ type runner interface {
 	Run(ctx context.Context) error
 	// Recovered reports whether every assigned partition is restored and consuming.
 	Recovered() bool
+	// Status says in a few words what the group is doing or waiting for.
+	Status() string
 }
 
 func (p *Processors) runner(g step.Group) (runner, error) {
@@ -92,6 +93,7 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 	}
 	return exactlyonce.New(g, exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
+		Metrics: p.engine.of(g.Name),
 	})
 }
 
@@ -130,8 +132,8 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 			wait = shortest
 		}
 		p.running(g.Name, nil, err)
-		p.restarts.WithLabelValues(g.Name).Inc()
-		p.log.Error("a group stopped and will be started again", "group", g.Name, "in", wait, "error", err)
+		p.engine.restarts.WithLabelValues(g.Name, exactlyonce.Cause(err)).Inc()
+		p.log.Error("a group stopped and will be started again", "group", g.Name, "cause", exactlyonce.Cause(err), "in", wait, "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -157,9 +159,24 @@ func (p *Processors) Ready() error {
 		case runner != nil && runner.Recovered():
 		case p.faults[g.Name] != nil:
 			waiting = append(waiting, fmt.Errorf("group %s: %w", g.Name, p.faults[g.Name]))
+		case runner != nil:
+			waiting = append(waiting, fmt.Errorf("group %s: %s", g.Name, runner.Status()))
 		default:
 			waiting = append(waiting, fmt.Errorf("group %s is starting", g.Name))
 		}
 	}
 	return errors.Join(waiting...)
+}
+
+// stats returns what the running groups look like now.
+func (p *Processors) stats() map[string]exactlyonce.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := map[string]exactlyonce.Stats{}
+	for name, r := range p.runners {
+		if engine, ok := r.(*exactlyonce.Runner); ok {
+			all[name] = engine.Stats()
+		}
+	}
+	return all
 }

@@ -1,5 +1,5 @@
-// Package atleastonce runs groups on plain Goka with safe settings: no transactions, at least once. What it can lose or double when
-// a process is killed is described in docs/guarantees.md; a graceful stop loses and doubles nothing.
+// Package atleastonce runs groups on plain Goka with safe settings: no transactions, at least once. A process
+// that is killed can lose and double work; a graceful stop loses and doubles nothing. It is there to be compared with the exactly-once engine.
 //
 // Importers: processors. It imports the step seam, topology (partitioning) and the cluster connection.
 //

@@ -49,6 +49,14 @@ func (r *Runner) Recovered() bool {
 	return r.goka != nil && r.goka.Recovered()
 }
 
+// Status says in a few words what the group is doing.
+func (r *Runner) Status() string {
+	if r.Recovered() {
+		return "running"
+	}
+	return "starting"
+}
+
 // Run consumes until ctx ends, and then returns nil once all that was begun is acknowledged. Any error means that the
 // group stopped; a new runner can continue where it left off.
 func (r *Runner) Run(ctx context.Context) error {

@@ -138,6 +138,9 @@ func assertProducer(client *kgo.Client) error {
 	if off, _ := client.OptValue(kgo.DisableIdempotentWrite).(bool); off {
 		all = append(all, errors.New("kafka producer: idempotent writing must be on"))
 	}
+	if bound, _ := client.OptValue(kgo.RecordDeliveryTimeout).(time.Duration); bound != 0 {
+		all = append(all, errors.New("kafka producer: no delivery timeout, since it counts from a record's timestamp, and an event's is as old as its command"))
+	}
 	v, _ := client.OptValue(kgo.MaxVersions).(*kversion.Versions)
 	if v == nil {
 		return errors.Join(append(all, errors.New("kafka producer: request versions must be capped"))...)

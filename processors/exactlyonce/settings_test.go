@@ -83,8 +83,9 @@ func TestSilentlyWrongProducerSettingsAreRefused(t *testing.T) {
 	}
 	latest := kversion.Stable()
 	for want, more := range map[string][]kgo.Opt{
-		"":       nil,
-		"EndTxn": {kgo.MaxVersions(latest)},
+		"delivery timeout": {kgo.RecordDeliveryTimeout(time.Minute)},
+		"":                 nil,
+		"EndTxn":           {kgo.MaxVersions(latest)},
 	} {
 		client, err := kgo.NewClient(append(good, more...)...)
 		if err != nil {
