@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +47,17 @@ func TestDeadLetters(t *testing.T) {
 		letters = decode[[]letter](t, s.Kafka("dead-letters", "list", "--group", "account", "--json").Out)
 		return len(letters) == 3
 	})
+	ready, err := http.Get(s.HTTP + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ready.Body.Close() //nolint:errcheck // only the status is of interest
+	if ready.StatusCode != http.StatusOK {
+		t.Errorf("bad input makes the system unready: %s", ready.Status)
+	}
+	if got := s.Run("send", "account", "alice", "open", `{"holder": "Alice", "currency": "EUR"}`); got.Code != cli.ExitOK {
+		t.Errorf("a command behind bad input: %+v", got)
+	}
 	for _, l := range letters {
 		if l.Topic != "account.dead-letters" || l.Cause == "" || l.Source.Topic != "account.commands" || l.Key.Text != "alice" || l.Value != nil {
 			t.Errorf("%+v", l)
