@@ -13,7 +13,7 @@ import (
 )
 
 // startDev starts `foldlog dev` on free ports in a temporary folder and returns its URL once it is ready.
-func startDev(ctx context.Context, binary string) (url string, stop func(), err error) {
+func startDev(ctx context.Context, binary string, args ...string) (url string, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "foldlog-bench-")
 	if err != nil {
 		return "", nil, err
@@ -26,7 +26,9 @@ func startDev(ctx context.Context, binary string) (url string, stop func(), err 
 	if err != nil {
 		return "", nil, err
 	}
-	dev := exec.Command(binary, "dev", "--data-dir", filepath.Join(dir, "data"), "--http", ports[0], "--kafka", ports[1], "--registry-listen", ports[2])
+	dev := exec.Command(binary, append([]string{
+		"dev", "--data-dir", filepath.Join(dir, "data"), "--http", ports[0], "--kafka", ports[1], "--registry-listen", ports[2],
+	}, args...)...)
 	dev.Stdout, dev.Stderr = log, log
 	if err := dev.Start(); err != nil {
 		return "", nil, fmt.Errorf("start %s (run `make build` first): %w", binary, err)

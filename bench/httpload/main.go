@@ -21,7 +21,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	url := flag.String("url", "", "a running system; default: start one from --binary")
+	url := flag.String("url", "", "a running system; default: start one from --binary, once exactly once and once at least once")
 	binary := flag.String("binary", "bin/foldlog", "the foldlog binary to start where --url is not given")
 	duration := flag.Duration("duration", 20*time.Second, "how long each rate is kept")
 	accounts := flag.Int("accounts", 1000, "how many accounts the commands go to")
@@ -30,38 +30,60 @@ func run(ctx context.Context) error {
 	if *duration <= 0 || *accounts <= 0 || *clients <= 0 {
 		return errors.New("duration, accounts and clients must be positive")
 	}
-	if *url == "" {
-		started, stop, err := startDev(ctx, *binary)
-		if err != nil {
-			return err
-		}
-		defer stop()
-		*url = started
-	}
-	b := newBench(*url, *accounts)
 	fmt.Printf("%s/%s, %d cores, %s; embedded broker in the same process unless --url says otherwise; %d accounts, deposits\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *accounts)
-	if err := b.openAccounts(ctx, *clients); err != nil {
+	if *url != "" {
+		_, err := measure(ctx, *url, *accounts, *clients, *duration)
 		return err
 	}
-	if _, err := b.atRate(ctx, 200, 3*time.Second); err != nil { // warm-up
-		return err
-	}
-	fmt.Printf("\n%-28s %10s %10s %10s %10s %10s\n", "command to outcome", "commands", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
-	for _, rate := range []int{200, 1000} {
-		latencies, err := b.atRate(ctx, rate, *duration)
+	once := func(title string, args ...string) (float64, error) {
+		fmt.Printf("\n%s\n", title)
+		started, stop, err := startDev(ctx, *binary, args...)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		fmt.Printf("%-28s %10d %10.2f %10.2f %10.2f %10.2f\n", fmt.Sprintf("at %d/s", rate), len(latencies),
-			percentile(latencies, 50), percentile(latencies, 99), percentile(latencies, 99.9), percentile(latencies, 100))
+		defer stop()
+		return measure(ctx, started, *accounts, *clients, *duration)
 	}
-	latencies, elapsed, err := b.flatOut(ctx, *clients, *duration)
+	exactly, err := once("exactly once")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-28s %10d %10.2f %10.2f %10.2f %10.2f\n", fmt.Sprintf("%d clients, flat out", *clients), len(latencies),
-		percentile(latencies, 50), percentile(latencies, 99), percentile(latencies, 99.9), percentile(latencies, 100))
-	fmt.Printf("\nthroughput: %.0f commands/s through HTTP\n", float64(len(latencies))/elapsed.Seconds())
+	atLeast, err := once("at least once", "--at-least-once", "--reset")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nthroughput, exactly once against at least once: %.2fx\n", exactly/atLeast)
 	return nil
+}
+
+// measure prints the latencies and returns the throughput, in commands per second.
+func measure(ctx context.Context, url string, accounts, clients int, duration time.Duration) (float64, error) {
+	b := newBench(url, accounts)
+	if err := b.openAccounts(ctx, clients); err != nil {
+		return 0, err
+	}
+	if _, err := b.atRate(ctx, 200, 3*time.Second); err != nil { // warm-up
+		return 0, err
+	}
+	line := func(what string, latencies []time.Duration) {
+		fmt.Printf("%-28s %10d %10.2f %10.2f %10.2f %10.2f\n", what, len(latencies),
+			percentile(latencies, 50), percentile(latencies, 99), percentile(latencies, 99.9), percentile(latencies, 100))
+	}
+	fmt.Printf("%-28s %10s %10s %10s %10s %10s\n", "command to outcome", "commands", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
+	for _, rate := range []int{200, 1000} {
+		latencies, err := b.atRate(ctx, rate, duration)
+		if err != nil {
+			return 0, err
+		}
+		line(fmt.Sprintf("at %d/s", rate), latencies)
+	}
+	latencies, elapsed, err := b.flatOut(ctx, clients, duration)
+	if err != nil {
+		return 0, err
+	}
+	line(fmt.Sprintf("%d clients, flat out", clients), latencies)
+	throughput := float64(len(latencies)) / elapsed.Seconds()
+	fmt.Printf("throughput: %.0f commands/s through HTTP\n", throughput)
+	return throughput, nil
 }
