@@ -19,6 +19,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
+// cacheBytes bounds what all groups of a process keep of committed rows in memory.
+const cacheBytes = 256 << 20
+
 // Config says what to run and where.
 type Config struct {
 	Topology *topology.Topology
@@ -93,7 +96,7 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 	}
 	return exactlyonce.New(g, exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
-		Metrics: p.engine.of(g.Name),
+		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
 	})
 }
 
