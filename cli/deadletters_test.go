@@ -51,7 +51,7 @@ func TestDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ready.Body.Close() //nolint:errcheck // only the status is of interest
+	defer ready.Body.Close() // only the status is of interest
 	if ready.StatusCode != http.StatusOK {
 		t.Errorf("bad input makes the system unready: %s", ready.Status)
 	}

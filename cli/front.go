@@ -79,7 +79,7 @@ func (f *front) handOver() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
 	}
-	defer file.Close() //nolint:errcheck // the listener has a descriptor of its own
+	defer file.Close() // the listener has a descriptor of its own
 	next, err := net.FileListener(file)
 	if err != nil {
 		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)

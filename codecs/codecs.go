@@ -37,7 +37,7 @@ func New(ctx context.Context, t *topology.Topology, names topology.Names, set *s
 		c.projections[p.Name] = b.projection(p)
 	}
 	if err := errors.Join(b.problems...); err != nil {
-		return nil, fmt.Errorf("Go types and Avro schemas of %s differ: %w", t.Name, err)
+		return nil, fmt.Errorf("types in Go and schemas in Avro of %s differ: %w", t.Name, err)
 	}
 	for _, base := range set.Topics() {
 		if err := b.register(ctx, base); err != nil {

@@ -296,7 +296,7 @@ func freePorts(t *testing.T, n int) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() //nolint:errcheck // it was only to find a port
+		defer l.Close() // it was only to find a port
 		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses

@@ -49,7 +49,7 @@ func (c *Config) EnsureDefaults() {
 func (c Config) Validate() error {
 	var all []error
 	if len(c.Brokers) == 0 {
-		all = append(all, errors.New("no brokers: set --brokers host:port,..."))
+		all = append(all, errors.New("no brokers: set --brokers to host:port, or several with commas in between"))
 	}
 	switch c.SASL.Mechanism {
 	case "":

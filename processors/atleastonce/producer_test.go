@@ -19,12 +19,12 @@ func TestOldRecordsAreWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dev.Close() //nolint:errcheck // the test is over
+	defer dev.Close() // the test is over
 	p, err := newProducer(cluster.Config{Brokers: dev.Brokers()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close() //nolint:errcheck // the test is over
+	defer p.Close() // the test is over
 	if _, err := kadm.NewClient(p.client).CreateTopic(t.Context(), 1, 1, nil, "events"); err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.producer, err = newProducer(r.config.Cluster); err != nil {
 		return err
 	}
-	defer r.producer.Close() //nolint:errcheck // it flushes and never fails
+	defer r.producer.Close() // it flushes and never fails
 	processor, err := r.build()
 	if err != nil {
 		return fmt.Errorf("start group %s: %w", r.group.Name, err)

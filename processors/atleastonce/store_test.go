@@ -26,7 +26,7 @@ func TestStoresThatCannotBeTrustedAreRebuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dev.Close() //nolint:errcheck // the test is over
+	defer dev.Close() // the test is over
 	c := cluster.Config{Brokers: dev.Brokers()}
 	opts, err := c.Franz()
 	if err != nil {
@@ -136,7 +136,7 @@ func TestStoresThatCannotBeTrustedAreRebuilt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close() //nolint:errcheck // the test is over
+			defer s.Close() // the test is over
 			value, err := s.Get("__offset")
 			if err != nil {
 				t.Fatal(err)

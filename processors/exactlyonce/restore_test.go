@@ -43,7 +43,7 @@ func (w *world) write(client *kgo.Client, key, value string, partition int32, en
 	}
 }
 
-var abort, commit = kgo.TryAbort, kgo.TryCommit
+var abort = kgo.TryAbort
 
 func TestRestorePassesAbortedRecordsAndMarkers(t *testing.T) {
 	w := newWorld(t, 1)
