@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -107,6 +108,9 @@ func (b *broker) close() error {
 	return errors.Join(b.log.err(), b.commits.close())
 }
 
+// slowCommit starts what kfake says of each commit that takes more than a few milliseconds: nothing that anybody should be warned of.
+const slowCommit = "txn: EndTxn slow"
+
 // brokerLog passes kfake's log on, and keeps the errors of Close, which kfake only logs.
 type brokerLog struct {
 	to *slog.Logger
@@ -127,6 +131,10 @@ func (l *brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		}
 		l.mu.Unlock()
 	case kfake.LogLevelWarn:
+		if strings.HasPrefix(format, slowCommit) {
+			l.to.Debug(text)
+			return
+		}
 		l.to.Warn(text)
 	default: // also kfake's information: it tells of single requests
 		l.to.Debug(text)
