@@ -198,6 +198,10 @@ func TestRecreatedTopicIsNotMergedWithAnOldStore(t *testing.T) {
 	w.create(w.events(), nil)
 	w.create(w.commands(), nil)
 	w.sent.Store(0)
+	w.send(600, 6)
+	r = w.start("b") // the new topics become longer than the old store knows, so that only their ids tell them apart
+	w.awaitHandled(r)
+	mustNotFail(t, r.stop())
 	w.send(60, 6)
 	r = w.start("a")
 	w.awaitHandled(r)

@@ -279,3 +279,15 @@ func flip(file string) error {
 	data[len(data)/3] ^= 0x40
 	return os.WriteFile(file, data, 0o600)
 }
+
+// Rows that were evicted from memory are found in the store, and none is evicted before it is there.
+func TestMoreKeysThanTheCacheHolds(t *testing.T) {
+	w := newWorld(t, 1)
+	r := w.start("a", func(c *Config) { c.CacheBytes, c.FlushInterval = 1<<20, 300*time.Millisecond })
+	for range 4 {
+		w.send(20000, 20000)
+	}
+	w.awaitHandled(r)
+	mustNotFail(t, r.stop())
+	w.check()
+}
