@@ -13,6 +13,7 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/processors/atleastonce"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
@@ -97,6 +98,7 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 	return exactlyonce.New(g, exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
+		Failpoint: planted.Failpoint(),
 	})
 }
 
