@@ -1,12 +1,16 @@
 package exactlyonce
 
 import (
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/foldlog/foldlog/internal/record"
 )
 
 // batch is what a lane's steps since the last cut lead to.
 type batch struct {
-	records  []record.Record
+	outputs  []*slab
 	rows     []change // one for each changed key
 	index    []change
 	progress map[source]int64
@@ -29,7 +33,7 @@ type source struct {
 
 // offsetsOnly reports whether nothing but the place in the input changed.
 func (b *batch) offsetsOnly() bool {
-	return len(b.records) == 0 && len(b.rows) == 0 && len(b.progress) == 0
+	return len(b.outputs) == 0 && len(b.rows) == 0 && len(b.progress) == 0
 }
 
 // part is a lane's share of a transaction.
@@ -58,6 +62,48 @@ func (l *lane) cut() *batch {
 	if b.inputs == 0 {
 		return nil // it stays the lane's
 	}
-	l.batch = &batch{records: make([]record.Record, 0, min(len(b.records), 4096)), rows: make([]change, 0, min(len(b.rows), 4096))}
+	l.batch = &batch{outputs: make([]*slab, 0, len(b.outputs)), rows: make([]change, 0, len(b.rows))}
 	return b
+}
+
+// slabSize is how many records a slab holds.
+const slabSize = 256
+
+// slab is a run of records on their way to the brokers, as franz-go wants them. Batches grow by slabs, so that growing copies nothing, and
+// slabs are used again once their transaction is over.
+type slab struct {
+	records []kgo.Record
+	headers []kgo.RecordHeader
+}
+
+var slabs = sync.Pool{New: func() any { return &slab{records: make([]kgo.Record, 0, slabSize)} }}
+
+// write appends a record to the batch. Where partition is negative, the key decides.
+func (b *batch) write(r *record.Record, partition int32) {
+	var c *slab
+	if n := len(b.outputs); n > 0 && len(b.outputs[n-1].records) < slabSize {
+		c = b.outputs[n-1]
+	} else {
+		c = slabs.Get().(*slab)
+		b.outputs = append(b.outputs, c)
+	}
+	c.records = append(c.records, kgo.Record{Topic: r.Topic, Partition: partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp})
+	if len(r.Headers) > 0 {
+		from := len(c.headers)
+		for i := range r.Headers {
+			c.headers = append(c.headers, kgo.RecordHeader(r.Headers[i]))
+		}
+		c.records[len(c.records)-1].Headers = c.headers[from:len(c.headers):len(c.headers)]
+	}
+}
+
+// recycle gives the slabs back. Nothing holds on to their records any more.
+func (b *batch) recycle() {
+	for _, c := range b.outputs {
+		clear(c.records)
+		clear(c.headers)
+		c.records, c.headers = c.records[:0], c.headers[:0]
+		slabs.Put(c)
+	}
+	b.outputs = nil
 }

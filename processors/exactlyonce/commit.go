@@ -3,6 +3,8 @@ package exactlyonce
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
@@ -36,7 +38,9 @@ func (g *generation) commit() error {
 		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
 	} else {
 		w.Outputs = g.outputs(parts)
-		stats.Records = len(w.Outputs)
+		for _, run := range w.Outputs {
+			stats.Records += len(run)
+		}
 		err = e.txns.next().Commit(ctx, w)
 	}
 	if err != nil {
@@ -54,32 +58,28 @@ func (g *generation) commit() error {
 
 // outputs returns all records of a transaction: those of the steps in their order, then the last row of each key, and after everything
 // what progress they make.
-func (g *generation) outputs(parts []part) []Output {
-	n := 0
+func (g *generation) outputs(parts []part) [][]kgo.Record {
+	var outputs [][]kgo.Record
 	for _, p := range parts {
-		n += len(p.batch.records) + len(p.batch.rows) + len(p.batch.progress)
-	}
-	outputs := make([]Output, 0, n)
-	for _, p := range parts {
-		for i := range p.batch.records {
-			outputs = append(outputs, Output{&p.batch.records[i], -1})
+		for _, c := range p.batch.rows {
+			p.batch.write(&record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}, p.lane.partition)
 		}
-		rows := make([]record.Record, len(p.batch.rows))
-		for i, c := range p.batch.rows {
-			rows[i] = record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}
-			outputs = append(outputs, Output{&rows[i], p.lane.partition})
+		for _, c := range p.batch.outputs {
+			outputs = append(outputs, c.records)
 		}
 	}
 	for _, p := range parts {
-		outputs = append(outputs, g.progress(p)...)
+		if progress := g.progress(p); len(progress) > 0 {
+			outputs = append(outputs, progress)
+		}
 	}
 	return outputs
 }
 
 // progress returns the records that announce a part's progress: in a table in the lane's own partition, since a source partition
 // reaches no other, and elsewhere in all partitions.
-func (g *generation) progress(p part) []Output {
-	var outputs []Output
+func (g *generation) progress(p part) []kgo.Record {
+	var outputs []kgo.Record
 	topic := g.engine.group.ProgressTopic
 	for from, offset := range p.batch.progress {
 		text := []byte(foldlog.Position{Aggregate: from.name, Partition: from.partition, Offset: offset}.String())
@@ -87,8 +87,8 @@ func (g *generation) progress(p part) []Output {
 			if topic == g.engine.tableTopic() && int32(partition) != p.lane.partition {
 				continue
 			}
-			outputs = append(outputs, Output{&record.Record{Topic: topic, Key: []byte(key), Value: text,
-				Headers: []record.Header{{Key: step.HeaderProgress, Value: text}}}, int32(partition)})
+			outputs = append(outputs, kgo.Record{Topic: topic, Partition: int32(partition), Key: []byte(key), Value: text,
+				Headers: []kgo.RecordHeader{{Key: step.HeaderProgress, Value: text}}})
 		}
 	}
 	return outputs
@@ -98,6 +98,7 @@ func (g *generation) progress(p part) []Output {
 func (g *generation) apply(parts []part, reached [2]map[int32]int64) {
 	for _, p := range parts {
 		l := p.lane
+		p.batch.recycle()
 		l.next.Store(max(l.next.Load(), p.batch.next))
 		if l.store == nil {
 			continue

@@ -21,7 +21,8 @@ type generation struct {
 	fetcher *fetcher
 	store   expected
 
-	batchLimit int64 // of one lane, in bytes
+	batchLimit  int64 // of one lane, in bytes
+	inputsLimit int   // of one lane
 
 	ctx    context.Context // ends with the session, or earlier
 	cancel context.CancelCauseFunc
@@ -59,9 +60,18 @@ func newGeneration(e *engine, session sarama.ConsumerGroupSession) (*generation,
 		g.lanes[partition] = l
 		g.ordered = append(g.ordered, l)
 	}
-	g.batchLimit = max(e.config.BatchBytes/int64(max(len(assigned), 1)), 256<<10)
+	lanes := max(len(assigned), 1)
+	g.batchLimit = max(e.config.BatchBytes/int64(lanes), 256<<10)
+	g.inputsLimit = max(batchInputs/lanes, carrierSize)
 	return g, nil
 }
+
+// batchInputs bounds the inputs of one transaction, over all lanes. Beyond some ten thousand, more save nothing: they make latency
+// long and fall out of the processor's caches before they are sent.
+const batchInputs = 32 << 10
+
+// full reports whether a lane should wait for a cut before it adds to its batch.
+func (g *generation) full(b *batch) bool { return b.bytes > g.batchLimit || b.inputs >= g.inputsLimit }
 
 // wakeup tells the committer that there is something to write.
 func (g *generation) wakeup() { notify(g.work) }

@@ -59,7 +59,6 @@ func (l *lane) carry(c *carrier) {
 		}
 	}()
 	ctx := l.gen.ctx
-	limit := l.gen.batchLimit
 	for i := range c.records {
 		if ctx.Err() != nil {
 			return
@@ -70,12 +69,12 @@ func (l *lane) carry(c *carrier) {
 			return // the generation ended while the input could not be handled
 		}
 		l.gen.engine.point(PointDecided)
-		bytes, err := l.append(in, s)
+		full, err := l.append(in, s)
 		if err != nil {
 			l.gen.engine.fail(err)
 			return
 		}
-		if bytes > limit && !l.awaitCut(ctx, limit) {
+		if full && !l.awaitCut(ctx) {
 			return
 		}
 	}
@@ -113,25 +112,24 @@ func (l *lane) handle(ctx context.Context, in *record.Record) (step.Step, error)
 	}
 }
 
-// append puts an input's step into the open batch, and returns the batch's size.
-func (l *lane) append(in *record.Record, s step.Step) (int64, error) {
+// append puts an input's step into the open batch, and reports whether the lane should wait for a cut now.
+func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 	var row, remembered *entry
 	if s.Row != nil {
 		if l.group.Table == nil {
-			return 0, failf(CauseOther, "group %s has no table, but %s/%d/%d led to a row", l.group.Name, in.Topic, in.Partition, in.Offset)
+			return false, failf(CauseOther, "group %s has no table, but %s/%d/%d led to a row", l.group.Name, in.Topic, in.Partition, in.Offset)
 		}
 		if row = l.rows.get(in.Key); row == nil {
 			if err := l.owns(in.Key); err != nil {
-				return 0, err
+				return false, err
 			}
 			row = l.rows.add(string(in.Key), nil, 0)
 		}
 	}
 	var raw []byte
 	if s.Remember != nil {
-		var err error
 		if raw, err = l.remembered(in, &s); err != nil {
-			return 0, err
+			return false, err
 		}
 		if remembered = l.index.entries[s.Remember.Key]; remembered == nil {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
@@ -151,8 +149,8 @@ func (l *lane) append(in *record.Record, s step.Step) (int64, error) {
 	}
 	for i := range s.Records {
 		b.bytes += int64(len(s.Records[i].Key) + len(s.Records[i].Value))
+		b.write(&s.Records[i], -1)
 	}
-	b.records = append(b.records, s.Records...)
 	if s.Progress != nil && l.group.ProgressTopic != "" {
 		if b.progress == nil {
 			b.progress = map[source]int64{}
@@ -163,7 +161,7 @@ func (l *lane) append(in *record.Record, s step.Step) (int64, error) {
 		}
 	}
 	b.bytes += 64
-	bytes, work := b.bytes, !b.offsetsOnly()
+	full, work := l.gen.full(b), !b.offsetsOnly()
 	l.mu.Unlock()
 	switch {
 	case work && first:
@@ -171,7 +169,7 @@ func (l *lane) append(in *record.Record, s step.Step) (int64, error) {
 	case !work:
 		l.gen.wakeupLater()
 	}
-	return bytes, nil
+	return full, nil
 }
 
 // owns returns an error unless a row's key belongs to the lane's partition: a producer with another partitioner would split the
@@ -202,12 +200,12 @@ func (l *lane) remembered(in *record.Record, s *step.Step) ([]byte, error) {
 }
 
 // awaitCut waits until the open batch is small enough again; false means that the generation ended.
-func (l *lane) awaitCut(ctx context.Context, limit int64) bool {
+func (l *lane) awaitCut(ctx context.Context) bool {
 	for {
 		l.mu.Lock()
-		bytes := l.batch.bytes
+		full := l.gen.full(l.batch)
 		l.mu.Unlock()
-		if bytes <= limit {
+		if !full {
 			return true
 		}
 		select {

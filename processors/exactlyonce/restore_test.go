@@ -353,7 +353,7 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	} {
 		o := base
 		spoil(&o)
-		work := &Work{Offsets: o, Outputs: []Output{{&recordType{Topic: w.table(), Key: []byte("k0"), Value: []byte("99 99")}, 0}},
+		work := &Work{Offsets: o, Outputs: [][]kgo.Record{{{Topic: w.table(), Key: []byte("k0"), Value: []byte("99 99")}}},
 			Produced: func() {}, Sent: func() {}, Track: [2]string{w.table(), ""}}
 		if err := txn.Commit(t.Context(), work); !errors.Is(err, errGenerationOver) {
 			t.Errorf("transaction of %s: %v", name, err)

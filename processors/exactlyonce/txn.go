@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/foldlog/foldlog/internal/record"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
@@ -27,8 +25,9 @@ type Txn interface {
 
 // Work is the content of one transaction.
 type Work struct {
-	// Outputs are written in this order. Where Partition is negative, the key decides.
-	Outputs []Output
+	// Outputs are runs of records, written in this order. Where a record's Partition is negative, its key decides. They belong to the Txn
+	// until Commit returns without an error.
+	Outputs [][]kgo.Record
 	Offsets Offsets
 	// Reached has, once committed, the offset after the last record written, for the topics asked for in Track.
 	Track   [2]string
@@ -37,21 +36,13 @@ type Work struct {
 	Produced, Sent func()
 }
 
-// Output is a record on its way, with the partition that it must go to.
-type Output struct {
-	*record.Record
-	Partition int32
-}
-
 // franzTxn is a Txn on franz-go.
 type franzTxn struct {
 	client *kgo.Client
 	id     string
 
-	mu      sync.Mutex
-	err     error // the first failure of a record
-	slab    []kgo.Record
-	headers []kgo.RecordHeader
+	mu  sync.Mutex
+	err error // the first failure of a record
 }
 
 func newFranzTxn(c Config, id string) (*franzTxn, error) {
@@ -106,7 +97,6 @@ func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
 
 // produce writes the records and waits until the brokers have them all.
 func (t *franzTxn) produce(ctx context.Context, w *Work) error {
-	t.convert(w.Outputs)
 	t.err = nil
 	for i := range w.Track {
 		if w.Track[i] != "" {
@@ -128,8 +118,14 @@ func (t *franzTxn) produce(ctx context.Context, w *Work) error {
 			}
 		}
 	}
-	for i := range t.slab {
-		t.client.Produce(ctx, &t.slab[i], promise)
+	now := time.Now() // one for all: franz-go would ask the clock for each
+	for _, run := range w.Outputs {
+		for i := range run {
+			if run[i].Timestamp.IsZero() {
+				run[i].Timestamp = now
+			}
+			t.client.Produce(ctx, &run[i], promise)
+		}
 	}
 	if err := t.client.Flush(ctx); err != nil {
 		return failf(CauseTransaction, "wait for the records of a transaction of %s: %w", t.id, err)
@@ -137,35 +133,6 @@ func (t *franzTxn) produce(ctx context.Context, w *Work) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return fail(CauseTransaction, t.err)
-}
-
-// convert fills the slab with records as franz-go wants them. It is used anew for each transaction: nothing holds on to a record after
-// it was acknowledged.
-func (t *franzTxn) convert(outputs []Output) {
-	headers := 0
-	for i := range outputs {
-		headers += len(outputs[i].Headers)
-	}
-	if cap(t.slab) < len(outputs) {
-		t.slab = make([]kgo.Record, len(outputs), len(outputs)+len(outputs)/4)
-	}
-	if cap(t.headers) < headers {
-		t.headers = make([]kgo.RecordHeader, headers, headers+headers/4)
-	}
-	clear(t.slab[len(outputs):cap(t.slab)])
-	t.slab, t.headers = t.slab[:len(outputs)], t.headers[:0]
-	for i := range outputs {
-		o := &outputs[i]
-		r := &t.slab[i]
-		*r = kgo.Record{Topic: o.Topic, Partition: o.Partition, Key: o.Key, Value: o.Value, Timestamp: o.Timestamp}
-		if len(o.Headers) > 0 {
-			from := len(t.headers)
-			for _, h := range o.Headers {
-				t.headers = append(t.headers, kgo.RecordHeader(h))
-			}
-			r.Headers = t.headers[from:len(t.headers):len(t.headers)]
-		}
-	}
 }
 
 // pair alternates between two transactional producers: the brokers still write the markers of one's last transaction when the other's
