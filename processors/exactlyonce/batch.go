@@ -97,13 +97,14 @@ func (b *batch) write(r *record.Record, partition int32) {
 	}
 }
 
-// recycle gives the slabs back. Nothing holds on to their records any more.
-func (b *batch) recycle() {
+// release lets go of all that the batch holds, once its transaction is over: entries remember the batch that they changed in last, and
+// would keep its content alive. The slabs are used again.
+func (b *batch) release() {
 	for _, c := range b.outputs {
 		clear(c.records)
 		clear(c.headers)
 		c.records, c.headers = c.records[:0], c.headers[:0]
 		slabs.Put(c)
 	}
-	b.outputs = nil
+	b.outputs, b.rows, b.index, b.progress = nil, nil, nil, nil
 }

@@ -98,12 +98,13 @@ func (g *generation) progress(p part) []kgo.Record {
 func (g *generation) apply(parts []part, reached [2]map[int32]int64) {
 	for _, p := range parts {
 		l := p.lane
-		p.batch.recycle()
 		l.next.Store(max(l.next.Load(), p.batch.next))
 		if l.store == nil {
+			p.batch.release()
 			continue
 		}
 		l.store.apply(p.batch.rows, p.batch.index, reached[0][l.partition], reached[1][l.partition])
+		p.batch.release()
 		for l.store.full() && g.ctx.Err() == nil {
 			notify(l.store.kick)
 			select {

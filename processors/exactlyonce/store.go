@@ -348,7 +348,11 @@ func (s *store) see(now time.Time) {
 // write puts things and the receipt into the store in one batch. Sorted keys are cheaper for LevelDB.
 func (s *store) write(items []stored, r receipt, sync bool) error {
 	slices.SortFunc(items, func(a, b stored) int { return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.key, b.key)) })
-	b := new(leveldb.Batch)
+	size := 0
+	for i := range items {
+		size += len(items[i].key) + len(items[i].value) + 16
+	}
+	b := leveldb.MakeBatch(size + 512)
 	key := make([]byte, 0, 256)
 	for i := range items {
 		key = append(append(key[:0], items[i].kind), items[i].key...)
