@@ -23,6 +23,7 @@ type lane struct {
 	store     *store // nil for a group without table and index
 
 	rows, index *shelf // of the goroutine that handles inputs
+	absence     absence
 	memory      memory
 
 	mu    sync.Mutex // guards batch, for the moment of an append or a cut
@@ -133,6 +134,7 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 		}
 		if remembered = l.index.entries[s.Remember.Key]; remembered == nil {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
+			l.absence.add(s.Remember.Key)
 		}
 	}
 	l.mu.Lock()
@@ -255,6 +257,9 @@ func (m *memory) Lookup(ctx context.Context, key string) (any, error) {
 	}
 	if e := l.index.entries[key]; e != nil {
 		return e.value, nil
+	}
+	if !l.absence.mayHave(key) {
+		return nil, nil
 	}
 	raw, err := l.store.get(kindIndex, []byte(key))
 	if err != nil || raw == nil {

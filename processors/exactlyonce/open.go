@@ -56,6 +56,7 @@ func (l *lane) openAndRestore(ctx context.Context) error {
 	}
 	s.run()
 	if l.group.Index != nil {
+		l.gen.committer.Go(l.readStored)
 		l.gen.committer.Go(l.purge)
 	}
 	return nil

@@ -1,0 +1,120 @@
+package exactlyonce
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+)
+
+// Nearly every look-up in an index is for a key that is not there: the id of a command that comes for the first time. To ask LevelDB for a key
+// that it does not have was the most expensive part of a command, so a filter says no in most cases.
+
+// absence tells which keys an index surely does not have. The lane's goroutine adds what it remembers; what was stored before the generation is
+// read in the background, and until then the answer is always that a key may be there.
+type absence struct {
+	fresh  keyFilter                 // of the lane's goroutine
+	stored atomic.Pointer[keyFilter] // complete and unchanged from then on
+}
+
+func (a *absence) add(key string) { a.fresh.add(key) }
+
+// mayHave reports whether the index may have a key. False is certain.
+func (a *absence) mayHave(key string) bool {
+	stored := a.stored.Load()
+	if stored == nil {
+		return true
+	}
+	h := maphash.String(hashSeed, key)
+	return a.fresh.mayHave(h) || stored.mayHave(h)
+}
+
+// readStored fills in what the store has. It runs beside the lane.
+func (l *lane) readStored() {
+	f := &keyFilter{}
+	looked := 0
+	err := l.store.each(kindIndex, func(key string, _ []byte) bool {
+		f.add(key)
+		looked++
+		return looked%4096 != 0 || l.gen.ctx.Err() == nil
+	})
+	switch {
+	case err != nil:
+		l.log.Warn("cannot read which keys the index has; every command asks the store from now on", "error", err)
+	case l.gen.ctx.Err() == nil:
+		l.absence.stored.Store(f)
+	}
+}
+
+// keyFilter is a Bloom filter that grows: blocks of 512 bits, of which a key sets six, in layers of growing size. One key in about 50 that is not
+// there looks as if it were.
+type keyFilter struct {
+	layers [][]filterBlock
+	left   int // keys that the last layer still takes
+	full   bool
+}
+
+type filterBlock [8]uint64
+
+const (
+	firstLayer   = 1 << 12 // blocks, of 64 bytes
+	keysPerBlock = 48
+	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. One that would need more gives up, and the store is asked.
+	largestFilter = 1 << 20
+)
+
+var hashSeed = maphash.MakeSeed()
+
+func (f *keyFilter) add(key string) {
+	if f.full {
+		return
+	}
+	if f.left == 0 && !f.grow() {
+		return
+	}
+	f.left--
+	h := maphash.String(hashSeed, key)
+	last := f.layers[len(f.layers)-1]
+	block := &last[h%uint64(len(last))]
+	for bits := spread(h); bits > 1; bits >>= 9 {
+		block[bits>>6&7] |= 1 << (bits & 63)
+	}
+}
+
+// mayHave asks for the hash of a key.
+func (f *keyFilter) mayHave(h uint64) bool {
+	if f.full {
+		return true
+	}
+next:
+	for _, layer := range f.layers {
+		block := &layer[h%uint64(len(layer))]
+		for bits := spread(h); bits > 1; bits >>= 9 {
+			if block[bits>>6&7]&(1<<(bits&63)) == 0 {
+				continue next
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// spread makes six places of nine bits of a hash, apart from those that choose the block. The bit above them ends the row.
+func spread(h uint64) uint64 {
+	h *= 0x9e3779b97f4a7c15
+	h ^= h >> 29
+	return h&(1<<54-1) | 1<<54
+}
+
+// grow adds a layer, or gives up.
+func (f *keyFilter) grow() bool {
+	blocks, all := firstLayer, 0
+	for _, layer := range f.layers {
+		blocks, all = 4*len(layer), all+len(layer)
+	}
+	if all+blocks > largestFilter {
+		*f = keyFilter{full: true}
+		return false
+	}
+	f.layers = append(f.layers, make([]filterBlock, blocks))
+	f.left = blocks * keysPerBlock
+	return true
+}
