@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -17,23 +16,12 @@ import (
 // timeout and up to ten seconds: to initialise the dead owner's transactional id aborts it at once. That is safe, since every
 // live member ended its transactions before it joined the generation that gave the partition away.
 
-// stateOngoing is a transaction that is neither prepared nor complete.
-const stateOngoing = "Ongoing"
-
 // fenceTable aborts the open transactions of other instances of this group on a partition of its table or index. It returns how many.
 func (e *engine) fenceTable(ctx context.Context, topic string, partition int32) (int, error) {
-	set := kadm.TopicsSet{}
-	set.Add(topic, partition)
-	described, err := e.admin.DescribeProducers(ctx, set)
+	producers, err := e.kafka.writers(ctx, topic, partition)
 	if err != nil {
 		return 0, fmt.Errorf("describe the producers of %s, partition %d: %w", topic, partition, err)
 	}
-	var producers []int64
-	described.EachProducer(func(p kadm.DescribedProducer) {
-		if p.CurrentTxnStartOffset >= 0 {
-			producers = append(producers, p.ProducerID)
-		}
-	})
 	if len(producers) == 0 {
 		return 0, nil
 	}
@@ -57,12 +45,12 @@ func (e *engine) fenceTable(ctx context.Context, topic string, partition int32) 
 
 // ongoing returns the ids of the group's open transactions, of certain producers or of all.
 func (e *engine) ongoing(ctx context.Context, producers []int64) ([]string, error) {
-	listed, err := e.admin.ListTransactions(ctx, producers, []string{stateOngoing})
+	listed, err := e.kafka.transactions(ctx, producers)
 	if err != nil {
 		return nil, fmt.Errorf("list open transactions: %w", err)
 	}
 	var ids []string
-	for id := range listed {
+	for _, id := range listed {
 		if instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id) != "" {
 			ids = append(ids, id)
 		}
@@ -80,7 +68,7 @@ func (e *engine) fence(ctx context.Context, id string) error {
 		req := kmsg.NewPtrInitProducerIDRequest()
 		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(id), int32(e.config.TransactionTimeout.Milliseconds())
 		req.ProducerID, req.ProducerEpoch = -1, -1
-		resp, err := req.RequestWith(ctx, e.client)
+		resp, err := req.RequestWith(ctx, e.kafka)
 		if err != nil {
 			return err
 		}
@@ -125,7 +113,7 @@ func (e *engine) offsetsUnstable(ctx context.Context, partitions []int32) (bool,
 	groupTopic.Topic, groupTopic.Partitions = e.group.Input, partitions
 	group.Topics = append(group.Topics, groupTopic)
 	req.Groups = append(req.Groups, group)
-	resp, err := req.RequestWith(ctx, e.client)
+	resp, err := req.RequestWith(ctx, e.kafka)
 	if err != nil {
 		return false, err
 	}
@@ -160,18 +148,13 @@ func (e *engine) fenceGone(ctx context.Context) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	described, err := e.admin.DescribeGroups(ctx, e.group.Name)
-	if err == nil {
-		err = described[e.group.Name].Err
-	}
+	members, err := e.kafka.members(ctx, e.group.Name)
 	if err != nil {
 		return fmt.Errorf("describe group %s: %w", e.group.Name, err)
 	}
 	member := map[string]bool{e.config.Instance: true}
-	for _, m := range described[e.group.Name].Members {
-		if m.InstanceID != nil {
-			member[strings.TrimSuffix(*m.InstanceID, "."+e.group.Name)] = true
-		}
+	for _, id := range members {
+		member[strings.TrimSuffix(id, "."+e.group.Name)] = true
 	}
 	for _, id := range ids {
 		if member[instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id)] {

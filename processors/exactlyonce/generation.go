@@ -142,12 +142,7 @@ func (g *generation) finish() {
 	g.fetcher.close()
 	close(g.stop)
 	g.committer.Wait()
-	g.engine.point(PointCleanup)
-	if g.spoiled() == nil {
-		if err := g.commit(); err != nil {
-			g.lost(err)
-		}
-	}
+	g.commitLast()
 	var closing sync.WaitGroup
 	for _, l := range g.ordered {
 		closing.Go(func() {
@@ -157,6 +152,16 @@ func (g *generation) finish() {
 		})
 	}
 	closing.Wait()
+}
+
+// commitLast commits what was handled until the end, while the generation still stands. Nothing else commits any more.
+func (g *generation) commitLast() {
+	g.engine.point(PointCleanup)
+	if g.spoiled() == nil {
+		if err := g.commit(); err != nil {
+			g.lost(err)
+		}
+	}
 }
 
 // offsets returns the places in the input after the parts of a transaction, in this generation's name.

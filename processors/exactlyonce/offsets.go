@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -116,7 +115,7 @@ func (t *franzTxn) CommitOffsets(ctx context.Context, o Offsets) error {
 	return commitOffsets(ctx, t.client, o)
 }
 
-func commitOffsets(ctx context.Context, client *kgo.Client, o Offsets) error {
+func commitOffsets(ctx context.Context, client kmsg.Requestor, o Offsets) error {
 	err := patiently(ctx, func() error {
 		req := kmsg.NewPtrOffsetCommitRequest()
 		req.Group = o.Group

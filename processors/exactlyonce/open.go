@@ -30,7 +30,7 @@ func (l *lane) openAndRestore(ctx context.Context) error {
 	name := e.stateTopics()[0]
 	want := l.gen.store
 	want.partition = l.partition
-	s, reason, err := openStore(filepath.Join(e.dir, fmt.Sprintf("%s.%d", name, l.partition)), want, l.log)
+	s, reason, err := openStore(e.disk, filepath.Join(e.dir, fmt.Sprintf("%s.%d", name, l.partition)), want, l.log)
 	if err != nil {
 		return fail(CauseStore, err)
 	}

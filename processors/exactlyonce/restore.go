@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -26,16 +27,12 @@ type restorer struct {
 	each      func(*kgo.Record) error
 	through   func(next int64) error // all before next was given to each
 
-	leader  int32
 	records int
 	fenced  int
 }
 
 // errNotACopy says that a store's place does not exist in the topic.
 var errNotACopy = errors.New("the topic does not have the store's place any more")
-
-// fetchBytes is the size of a fetch in a restore.
-const fetchBytes = 8 << 20
 
 // Isolation levels as requests have them.
 const (
@@ -44,7 +41,6 @@ const (
 )
 
 func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
-	r.leader = -1
 	start, err := r.offset(ctx, -2, readUncommitted)
 	if err != nil {
 		return 0, err
@@ -99,39 +95,14 @@ func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 // lastStableGuard reports whether everything below the end is decided.
 func lastStableGuard(stable, end int64) bool { return stable >= end }
 
-// chunk is what one fetch brought.
-type chunk struct {
-	records []*kgo.Record
-	next    int64
-	err     error
-}
-
-// read fetches from a place to the end. While one chunk is being stored the next is on its way.
+// read fetches from a place to the end.
 func (r *restorer) read(ctx context.Context, from, end int64) (int64, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	chunks := make(chan chunk, 1)
-	go func() {
-		defer close(chunks)
-		for at := from; at < end; {
-			c := r.fetch(ctx, at, end)
-			select {
-			case chunks <- c:
-			case <-ctx.Done():
-				return
-			}
-			if c.err != nil {
-				return
-			}
-			at = c.next
-		}
-	}()
 	next := from
 	r.lane.restoring.Store(max(end-next, 0))
 	if err := r.through(next); err != nil {
 		return 0, err
 	}
-	for c := range chunks {
+	for c := range r.engine.kafka.ahead(ctx, r.chunks(ctx, from, end)) {
 		if c.err != nil {
 			return 0, c.err
 		}
@@ -157,33 +128,35 @@ func (r *restorer) read(ctx context.Context, from, end int64) (int64, error) {
 	return next, nil
 }
 
+// chunks brings what lies between a place and the end. The last one may be an error.
+func (r *restorer) chunks(ctx context.Context, from, end int64) iter.Seq[chunk] {
+	return func(yield func(chunk) bool) {
+		for at := from; at < end; {
+			c := r.fetch(ctx, at, end)
+			if !yield(c) || c.err != nil {
+				return
+			}
+			at = c.next
+		}
+	}
+}
+
 // fetch reads on from a place. It tries until it gets somewhere or its patience ends.
 func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 	deadline := newDeadline(r.engine.config.Patience)
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		p, err := r.fetchOnce(ctx, at)
-		if err == nil {
-			var records kgo.FetchPartition
-			next := at
-			records, next = kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-				KeepControlRecords: true, Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: r.topic, Partition: r.partition,
-			}, p, kgo.DefaultDecompressor(), nil)
-			err = records.Err
-			switch {
-			case errors.Is(err, kerr.OffsetOutOfRange):
-				return chunk{err: fmt.Errorf("%w: %s, partition %d, place %d", errNotACopy, r.topic, r.partition, at)}
-			case err == nil && next > at:
-				return chunk{records: records.Records, next: next}
-			case err == nil && len(p.RecordBatches) == 0 && p.LastStableOffset >= end:
-				// All is decided, and there is nothing from here to the end: compaction left a hole.
-				return chunk{next: end}
-			}
+		c, err := r.engine.kafka.committed(ctx, r.topic, r.partition, at)
+		switch {
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			return chunk{err: fmt.Errorf("%w: %s, partition %d, place %d", errNotACopy, r.topic, r.partition, at)}
+		case err == nil && c.next > at:
+			return c
+		case err == nil && c.empty && c.stable >= end:
+			// All is decided, and there is nothing from here to the end: compaction left a hole.
+			return chunk{next: end}
 		}
 		if ctx.Err() != nil {
 			return chunk{err: ctx.Err()}
-		}
-		if err != nil {
-			r.leader = -1 // it may have moved
 		}
 		if deadline.passed() {
 			return chunk{err: failf(CauseRestore, "read %s, partition %d: no progress at offset %d of %d for %s: %w", r.topic, r.partition, at, end,
@@ -195,58 +168,11 @@ func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 	}
 }
 
-// fetchOnce asks the partition's leader for what follows a place.
-func (r *restorer) fetchOnce(ctx context.Context, at int64) (*kmsg.FetchResponseTopicPartition, error) {
-	if r.leader < 0 {
-		leader, err := r.findLeader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.leader = leader
-	}
-	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, 100, 1, fetchBytes
-	req.IsolationLevel, req.SessionID, req.SessionEpoch = readCommitted, 0, -1
-	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic = r.topic
-	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = r.partition, -1, at, -1, -1, fetchBytes
-	topic.Partitions = append(topic.Partitions, p)
-	req.Topics = append(req.Topics, topic)
-	raw, err := r.engine.client.Broker(int(r.leader)).RetriableRequest(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	resp := raw.(*kmsg.FetchResponse)
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, err
-	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return nil, errors.New("the broker's answer lacks the partition")
-	}
-	return &resp.Topics[0].Partitions[0], nil
-}
-
-func (r *restorer) findLeader(ctx context.Context) (int32, error) {
-	meta, err := r.engine.admin.Metadata(ctx, r.topic)
-	if err != nil {
-		return -1, err
-	}
-	p, ok := meta.Topics[r.topic].Partitions[r.partition]
-	if !ok {
-		return -1, errors.Join(fmt.Errorf("%s has no partition %d", r.topic, r.partition), meta.Topics[r.topic].Err)
-	}
-	if p.Err != nil || p.Leader < 0 {
-		return -1, errors.Join(fmt.Errorf("partition %d of %s has no leader", r.partition, r.topic), p.Err)
-	}
-	return p.Leader, nil
-}
-
 // offset asks for the first (-2) or last (-1) offset of the partition.
 func (r *restorer) offset(ctx context.Context, which int64, isolation int8) (int64, error) {
 	deadline := newDeadline(r.engine.config.Patience)
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		offset, err := listOffset(ctx, r.engine.client, r.topic, r.partition, which, isolation)
+		offset, err := listOffset(ctx, r.engine.kafka, r.topic, r.partition, which, isolation)
 		if err == nil {
 			return offset, nil
 		}
@@ -262,7 +188,7 @@ func (r *restorer) offset(ctx context.Context, which int64, isolation int8) (int
 	}
 }
 
-func listOffset(ctx context.Context, client *kgo.Client, topic string, partition int32, which int64, isolation int8) (int64, error) {
+func listOffset(ctx context.Context, asked kmsg.Requestor, topic string, partition int32, which int64, isolation int8) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID, req.IsolationLevel = -1, isolation
 	t := kmsg.NewListOffsetsRequestTopic()
@@ -271,7 +197,7 @@ func listOffset(ctx context.Context, client *kgo.Client, topic string, partition
 	p.Partition, p.Timestamp, p.CurrentLeaderEpoch = partition, which, -1
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
-	resp, err := req.RequestWith(ctx, client)
+	resp, err := req.RequestWith(ctx, asked)
 	if err != nil {
 		return 0, err
 	}

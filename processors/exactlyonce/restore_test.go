@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -137,7 +136,7 @@ func TestRestoreGivesUpLoudly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	e := &engine{group: w.group(), config: c, log: discard, client: client, admin: kadm.NewClient(client)}
+	e := &engine{group: w.group(), config: c, log: discard, kafka: newFranzKafka(client)}
 	r := &restorer{engine: e, lane: &lane{}, topic: w.table(), partition: 0, log: discard,
 		each: func(*kgo.Record) error { t.Error("it read on"); return nil }, through: func(int64) error { return nil }}
 	_, err = r.run(t.Context(), 0)
@@ -213,7 +212,7 @@ func TestStoreThatWasAwayTooLongIsRebuilt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store")
 	want := expected{group: "g", partition: 1, tableID: "t", longestAbsence: time.Hour}
 	open := func() (*store, string) {
-		s, reason, err := openStore(path, want, discard)
+		s, reason, err := openStore(folder{}, path, want, discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +254,7 @@ func TestStoreThatWasAwayTooLongIsRebuilt(t *testing.T) {
 	if reason == "" {
 		t.Error("another partition's store is trusted")
 	}
-	if _, _, err := openStore(path, want, discard); err == nil {
+	if _, _, err := openStore(folder{}, path, want, discard); err == nil {
 		t.Error("a store that is open was opened again")
 	}
 	if err := s.close(); err != nil {
@@ -276,7 +275,7 @@ func TestRebuiltStoreIsTheLiveStore(t *testing.T) {
 	for p := range 2 {
 		var contents [2]map[string]string
 		for i, instance := range []string{"a", "b"} {
-			s, reason, err := openStore(filepath.Join(w.dir, instance, "exactly-once", w.name, fmt.Sprintf("%s.%d", w.table(), p)), w.expected(p), discard)
+			s, reason, err := openStore(folder{}, filepath.Join(w.dir, instance, "exactly-once", w.name, fmt.Sprintf("%s.%d", w.table(), p)), w.expected(p), discard)
 			if err != nil || reason != "" {
 				t.Fatal(err, reason)
 			}
@@ -332,8 +331,9 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	r.mu.Unlock()
 	c := w.config("zombie")
 	c.EnsureDefaults()
-	txn, err := newFranzTxn(c, transactionalID("", w.name, "zombie", 0))
-	if err != nil {
+	txn := &franzTxn{id: transactionalID("", w.name, "zombie", 0)}
+	var err error
+	if txn.client, err = newFranzProducer(c, txn.id); err != nil {
 		t.Fatal(err)
 	}
 	defer txn.Close()

@@ -43,7 +43,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return errors.New("a runner runs once")
 	}
 	e := &engine{
-		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint,
+		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint, disk: folder{},
 		dir: filepath.Join(r.config.DataDir, "exactly-once", r.group.Name), keys: map[source][]string{},
 	}
 	if e.point == nil {
@@ -119,6 +119,9 @@ type engine struct {
 	admin  *kadm.Client
 	txns   *pair
 
+	kafka kafka // as restoring and fencing see them
+	disk  disk
+
 	background sync.WaitGroup
 	current    atomic.Pointer[generation]
 	recovered  atomic.Bool
@@ -180,13 +183,14 @@ func (e *engine) run(parent context.Context) error {
 		return failf(CauseConfiguration, "kafka client: %w", err)
 	}
 	defer e.client.Close()
-	e.admin = kadm.NewClient(e.client)
+	seen := newFranzKafka(e.client)
+	e.kafka, e.admin = seen, seen.admin
 	e.state("asking the brokers for the topics")
 	if err := e.checkTopics(); err != nil {
 		return stoppedOr(parent, err)
 	}
 	e.state("taking over what an earlier run left open")
-	if e.txns, err = newPair(e.ctx, e.config, e.group.Name, e.point); err != nil {
+	if e.txns, err = newPair(e.ctx, e.config, e.group.Name, e.point, newFranzProducer); err != nil {
 		return stoppedOr(parent, err)
 	}
 	defer func() {

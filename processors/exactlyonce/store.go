@@ -6,18 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
-	"github.com/syndtr/goleveldb/leveldb/filter"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
 )
@@ -50,7 +46,8 @@ const (
 
 // store is the local copy of a partition's rows and index entries in LevelDB.
 type store struct {
-	db       *leveldb.DB
+	db       database
+	disk     disk
 	path     string
 	log      *slog.Logger
 	interval time.Duration
@@ -76,19 +73,6 @@ type store struct {
 	stopped chan struct{}
 }
 
-// storeOptions are those of LevelDB. Strict means that a journal with a hole does not open: the receipt of a later write would
-// otherwise vouch for rows that were lost in it.
-func storeOptions() *opt.Options {
-	return &opt.Options{
-		Strict:                 opt.StrictManifest | opt.StrictJournalChecksum | opt.StrictJournal | opt.StrictBlockChecksum | opt.StrictCompaction | opt.StrictReader,
-		Filter:                 filter.NewBloomFilter(10),
-		WriteBuffer:            8 << 20,
-		BlockCacheCapacity:     8 << 20,
-		OpenFilesCacheCapacity: 64,
-		CompactionTableSize:    4 << 20,
-	}
-}
-
 // expected is what a store must be a copy of to be trusted.
 type expected struct {
 	group            string
@@ -98,24 +82,21 @@ type expected struct {
 }
 
 // openStore opens the store at path, or an empty one where the old one cannot be trusted; reason then says why.
-func openStore(path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, "", fmt.Errorf("local store: %w", err)
-	}
-	_, statErr := os.Stat(path)
-	existed := statErr == nil
-	db, err := leveldb.OpenFile(path, storeOptions())
+func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
+	db, existed, err := d.open(path)
 	if err != nil && !isEnvironment(err) {
 		reason = fmt.Sprintf("it is damaged: %v", err)
-		if db, err = setAside(path, log, err); err != nil {
+		log.Error("the local store is damaged; it is set aside and rebuilt from its topics", "path", path, "error", err)
+		if err := d.setAside(path); err != nil {
 			return nil, reason, err
 		}
+		db, _, err = d.open(path)
 		existed = false
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("open the local store %s: %w", path, err)
 	}
-	s = &store{db: db, path: path, log: log}
+	s = &store{db: db, disk: d, path: path, log: log}
 	data, err := db.Get([]byte{kindMeta}, nil)
 	switch {
 	case errors.Is(err, leveldb.ErrNotFound):
@@ -167,43 +148,15 @@ func (s *store) empty() error {
 	if err := s.db.Close(); err != nil {
 		s.log.Warn("close a local store that is about to be removed", "path", s.path, "error", err)
 	}
-	if err := os.RemoveAll(s.path); err != nil {
-		return fmt.Errorf("remove the local store: %w", err)
+	if err := s.disk.remove(s.path); err != nil {
+		return err
 	}
-	db, err := leveldb.OpenFile(s.path, storeOptions())
+	db, _, err := s.disk.open(s.path)
 	if err != nil {
 		return fmt.Errorf("open the local store %s: %w", s.path, err)
 	}
 	s.db, s.receipt = db, receipt{}
 	return nil
-}
-
-// setAside keeps a damaged store for whoever wants to know why, and starts a new one.
-func setAside(path string, log *slog.Logger, cause error) (*leveldb.DB, error) {
-	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
-	log.Error("the local store is damaged; it is set aside and rebuilt from its topics", "path", path, "aside", aside, "error", cause)
-	old, _ := filepath.Glob(path + ".damaged-*")
-	for _, o := range old { // one is enough to learn from
-		_ = os.RemoveAll(o)
-	}
-	if err := os.Rename(path, aside); err != nil {
-		return nil, fmt.Errorf("set the damaged local store aside: %w", err)
-	}
-	return leveldb.OpenFile(path, storeOptions())
-}
-
-// isEnvironment reports whether opening failed for something that a new store would not mend: another process has it, the disk is full,
-// permissions.
-func isEnvironment(err error) bool {
-	if dberrors.IsCorrupted(err) {
-		return false
-	}
-	for _, e := range []error{syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return strings.Contains(err.Error(), "file already open") || strings.Contains(err.Error(), "resource temporarily unavailable")
 }
 
 // run starts flushing in the background.
@@ -398,9 +351,7 @@ func (s *store) close() error {
 	}
 	all = append(all, s.db.Close())
 	if s.damaged.Load() {
-		if err := os.Rename(s.path, fmt.Sprintf("%s.damaged-%d", s.path, time.Now().UnixNano())); err != nil {
-			all = append(all, err)
-		}
+		all = append(all, s.disk.setAside(s.path))
 	}
 	return errors.Join(all...)
 }

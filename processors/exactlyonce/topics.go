@@ -3,7 +3,6 @@ package exactlyonce
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -86,31 +85,19 @@ func (e *engine) expectedStore() (expected, error) {
 	want := expected{group: e.group.Name, longestAbsence: defaultDeleteRetention / 2}
 	ctx, cancel := within(e.config.Patience)
 	defer cancel()
-	listed, err := e.admin.ListTopics(ctx, e.stateTopics()...)
-	if err == nil {
-		for _, t := range listed {
-			err = errors.Join(err, t.Err)
+	for _, topic := range e.stateTopics() {
+		id, retention, err := e.kafka.identity(ctx, topic)
+		if err != nil {
+			return want, failf(CauseRestore, "find the id of topic %s of group %s: %w", topic, e.group.Name, err)
 		}
-	}
-	if err != nil {
-		return want, failf(CauseRestore, "find the ids of the topics of group %s: %w", e.group.Name, err)
-	}
-	if e.group.Table != nil {
-		want.tableID = listed[e.tableTopic()].ID.String()
-		// Where the setting cannot be read, for want of permission, the default is assumed.
-		configs, err := e.admin.DescribeTopicConfigs(ctx, e.tableTopic())
-		if err == nil {
-			for _, c := range configs {
-				for _, value := range c.Configs {
-					if millis, err := strconv.ParseInt(value.MaybeValue(), 10, 64); value.Key == "delete.retention.ms" && err == nil && millis > 0 {
-						want.longestAbsence = time.Duration(millis) * time.Millisecond / 2
-					}
-				}
-			}
+		if topic == e.indexTopic() {
+			want.indexID = id
+			continue
 		}
-	}
-	if e.group.Index != nil {
-		want.indexID = listed[e.indexTopic()].ID.String()
+		want.tableID = id
+		if retention > 0 { // where it cannot be read, the default is assumed
+			want.longestAbsence = retention / 2
+		}
 	}
 	return want, nil
 }

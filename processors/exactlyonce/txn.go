@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
@@ -36,16 +37,27 @@ type Work struct {
 	Produced, Sent func()
 }
 
+// producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has brokers of its own.
+type producer interface {
+	kmsg.Requestor // AddOffsetsToTxn, TxnOffsetCommit, OffsetCommit
+	ProducerID(ctx context.Context) (id int64, epoch int16, err error)
+	BeginTransaction() error
+	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
+	Flush(ctx context.Context) error
+	EndTransaction(ctx context.Context, commit kgo.TransactionEndTry) error
+	Close()
+}
+
 // franzTxn is a Txn on franz-go.
 type franzTxn struct {
-	client *kgo.Client
+	client producer
 	id     string
 
 	mu  sync.Mutex
 	err error // the first failure of a record
 }
 
-func newFranzTxn(c Config, id string) (*franzTxn, error) {
+func newFranzProducer(c Config, id string) (producer, error) {
 	opts, err := producerOptions(c, id)
 	if err != nil {
 		return nil, err
@@ -58,7 +70,7 @@ func newFranzTxn(c Config, id string) (*franzTxn, error) {
 		client.Close()
 		return nil, fail(CauseConfiguration, err)
 	}
-	return &franzTxn{client: client, id: id}, nil
+	return client, nil
 }
 
 func (t *franzTxn) Init(ctx context.Context) error {
@@ -156,11 +168,12 @@ func (p *pair) close() {
 }
 
 // newPair returns both producers of an instance, initialised.
-func newPair(ctx context.Context, c Config, group string, point func(string)) (*pair, error) {
+func newPair(ctx context.Context, c Config, group string, point func(string), open func(c Config, id string) (producer, error)) (*pair, error) {
 	p := &pair{}
 	for i := range p.txns {
-		t, err := newFranzTxn(c, transactionalID(c.TransactionalIDPrefix, group, c.Instance, i))
-		if err == nil {
+		t := &franzTxn{id: transactionalID(c.TransactionalIDPrefix, group, c.Instance, i)}
+		var err error
+		if t.client, err = open(c, t.id); err == nil {
 			p.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
 			err = t.Init(initCtx)
