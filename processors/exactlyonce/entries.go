@@ -63,12 +63,12 @@ func (s *shelf) get(key []byte) *entry {
 // add puts a key's entry in. The key has none yet.
 func (s *shelf) add(key string, value any, size int) *entry {
 	e := &entry{kind: s.kind, key: key, value: value, size: int64(len(key)+size) + entryOverhead, hot: true}
-	s.entries[key] = e
-	s.ring = append(s.ring, e)
 	s.bytes += e.size
 	if s.bytes > s.limit {
-		s.evict()
+		s.evict() // before e is among those that may go: nothing needs it yet
 	}
+	s.entries[key] = e
+	s.ring = append(s.ring, e)
 	return e
 }
 
