@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 )
@@ -31,6 +32,9 @@ func (g *generation) commit() error {
 	defer cancel()
 	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(PointProduced) }, Sent: func() { e.point(PointOffsets) },
 		Track: [2]string{e.tableTopic(), e.indexTopic()}}
+	if planted.Has(planted.ApplyBeforeCommit) {
+		g.apply(parts, w.Reached)
+	}
 	var err error
 	if stats.OffsetsOnly {
 		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
@@ -38,6 +42,9 @@ func (g *generation) commit() error {
 		w.Outputs = g.outputs(parts)
 		stats.Records = len(w.Outputs)
 		err = e.txns.next().Commit(ctx, w)
+		if planted.Has(planted.UnknownEndAsAborted) && Cause(err) == CauseTransaction {
+			err = e.txns.next().Commit(ctx, w)
+		}
 	}
 	if err != nil {
 		return err
@@ -62,7 +69,13 @@ func (g *generation) outputs(parts []part) []Output {
 	outputs := make([]Output, 0, n)
 	for _, p := range parts {
 		for i := range p.batch.records {
+			if planted.Has(planted.LostOutcome) && i == 3 {
+				continue
+			}
 			outputs = append(outputs, Output{&p.batch.records[i], -1})
+			if planted.Has(planted.DoubleOutcome) && i == 3 {
+				outputs = append(outputs, Output{&p.batch.records[i], -1})
+			}
 		}
 		rows := make([]record.Record, len(p.batch.rows))
 		for i, c := range p.batch.rows {

@@ -1,6 +1,10 @@
 package exactlyonce
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/foldlog/foldlog/internal/planted"
+)
 
 // Kinds of stored keys. They keep rows, index entries and the store's own receipt apart.
 //
@@ -81,6 +85,9 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	if s.kind == kindIndex {
 		changes = &b.index
 	}
+	if planted.Has(planted.CoalesceAcross) && s.kind == kindRow && e.uses.Load() > 0 && e.batch != b {
+		return
+	}
 	if e.batch == b {
 		(*changes)[e.slot].encoded = encoded
 		return
@@ -98,7 +105,7 @@ func (s *shelf) evict() {
 		}
 		e := s.ring[s.hand]
 		switch {
-		case e.uses.Load() > 0:
+		case e.uses.Load() > 0 && !planted.Has(planted.EarlyEviction):
 			s.hand++
 		case e.hot:
 			e.hot = false
