@@ -1,6 +1,10 @@
 package exactlyonce
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/foldlog/foldlog/internal/planted"
+)
 
 // Kinds of stored keys. They keep rows, index entries and the store's own receipt apart.
 //
@@ -63,12 +67,12 @@ func (s *shelf) get(key []byte) *entry {
 // add puts a key's entry in. The key has none yet.
 func (s *shelf) add(key string, value any, size int) *entry {
 	e := &entry{kind: s.kind, key: key, value: value, size: int64(len(key)+size) + entryOverhead, hot: true}
-	s.entries[key] = e
-	s.ring = append(s.ring, e)
 	s.bytes += e.size
 	if s.bytes > s.limit {
-		s.evict()
+		s.evict() // before e is among those that may go: nothing needs it yet
 	}
+	s.entries[key] = e
+	s.ring = append(s.ring, e)
 	return e
 }
 
@@ -80,6 +84,9 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	changes := &b.rows
 	if s.kind == kindIndex {
 		changes = &b.index
+	}
+	if planted.Has(planted.CoalesceAcross) && s.kind == kindRow && e.uses.Load() > 0 && e.batch != b {
+		return
 	}
 	if e.batch == b {
 		(*changes)[e.slot].encoded = encoded
@@ -98,7 +105,7 @@ func (s *shelf) evict() {
 		}
 		e := s.ring[s.hand]
 		switch {
-		case e.uses.Load() > 0:
+		case e.uses.Load() > 0 && !planted.Has(planted.EarlyEviction):
 			s.hand++
 		case e.hot:
 			e.hot = false

@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // Offsets are places in an input topic, and the membership in whose name they are committed. The group refuses them from any other
@@ -54,6 +56,9 @@ func patiently(ctx context.Context, f func() error) error {
 // sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the two requests are
 // written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
+	if planted.Has(planted.OffsetsOutsideTransaction) {
+		return t.CommitOffsets(ctx, o)
+	}
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
 		return fmt.Errorf("producer id: %w", err)
@@ -76,7 +81,9 @@ func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64, epoch int16) error {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
-	o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
+	if o.fence(&req.Generation, &req.MemberID, &req.InstanceID); planted.Has(planted.NoGeneration) {
+		req.Generation, req.MemberID, req.InstanceID = -1, "", nil
+	}
 	topic := kmsg.NewTxnOffsetCommitRequestTopic()
 	topic.Topic = o.Topic
 	for partition, next := range o.Next {

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -75,7 +76,7 @@ func (l *lane) restore(ctx context.Context) error {
 		}
 		l.reached.Store(next)
 	}
-	if l.group.Index != nil {
+	if l.group.Index != nil && !planted.Has(planted.IndexNotRestored) {
 		if _, err := l.restoreTopic(ctx, l.group.Index.Topic, l.store.receipt.IndexNext, l.indexSink(ctx), func(next int64) { l.store.receipt.IndexNext = next }); err != nil {
 			return err
 		}

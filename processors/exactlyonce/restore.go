@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // restorer reads a partition from a place to the end that it had when the restore began.
@@ -48,6 +50,11 @@ func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
 	end, err := r.offset(ctx, -1, readUncommitted)
 	if err != nil {
 		return 0, err
+	}
+	if planted.Has(planted.RestoreToLastStable) {
+		if end, err = r.offset(ctx, -1, readCommitted); err != nil {
+			return 0, err
+		}
 	}
 	switch {
 	case from > end:

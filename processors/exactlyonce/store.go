@@ -16,6 +16,8 @@ import (
 	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // storeFormat is the version of what stores contain. A store of another format is rebuilt.
@@ -132,7 +134,7 @@ func (s *store) distrust(data []byte, want expected) string {
 		return fmt.Sprintf("it has format %d, this version uses %d", r.Format, storeFormat)
 	case r.Group != want.group || r.Partition != want.partition:
 		return fmt.Sprintf("it belongs to group %s, partition %d", r.Group, r.Partition)
-	case r.TableID != want.tableID || r.IndexID != want.indexID:
+	case (r.TableID != want.tableID || r.IndexID != want.indexID) && !planted.Has(planted.TopicIDIgnored):
 		return "its topic was created anew"
 	case age > want.longestAbsence:
 		return fmt.Sprintf("it was away for %s; deletions may be gone from the log after %s", age.Round(time.Second), 2*want.longestAbsence)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
@@ -176,7 +178,9 @@ func newPair(ctx context.Context, c Config, group string, point func(string), op
 		if t.client, err = open(c, t.id); err == nil {
 			p.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
-			err = t.Init(initCtx)
+			if i == 0 || !planted.Has(planted.OneIDInitialised) {
+				err = t.Init(initCtx)
+			}
 			cancel()
 		}
 		if err != nil {

@@ -1,0 +1,108 @@
+package exactlyonce
+
+import (
+	"errors"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/comparer"
+	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/iterator"
+	"github.com/syndtr/goleveldb/leveldb/memdb"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// simDisk is a disk in memory. What was written survives its process.
+type simDisk struct {
+	sim       *sim
+	instance  string
+	databases map[string]*simDatabase
+	paths     []string // in the order in which they came
+}
+
+func (d *simDisk) open(path string) (database, bool, error) {
+	db, existed := d.databases[path]
+	switch {
+	case !existed:
+		db = &simDatabase{disk: d, path: path, content: memdb.New(comparer.DefaultComparer, 1<<10)}
+		if _, known := d.databases[path]; !known {
+			d.paths = append(d.paths, path)
+		}
+		d.databases[path] = db
+	case db.damaged:
+		return nil, true, dberrors.NewErrCorrupted(storage.FileDesc{}, errors.New("the simulation damaged it"))
+	case db.opened:
+		return nil, true, errors.New("file already open")
+	}
+	db.opened = true
+	return db, existed, nil
+}
+
+func (d *simDisk) remove(path string) error {
+	delete(d.databases, path)
+	for i, p := range d.paths {
+		if p == path {
+			d.paths = append(d.paths[:i:i], d.paths[i+1:]...)
+			break
+		}
+	}
+	return nil
+}
+
+func (d *simDisk) setAside(path string) error { return d.remove(path) }
+
+// crash is what a disk sees of its process's end.
+func (d *simDisk) crash() {
+	for _, db := range d.databases {
+		db.opened = false
+	}
+}
+
+// simDatabase is a database of a simDisk.
+type simDatabase struct {
+	disk    *simDisk
+	path    string
+	content *memdb.DB
+	opened  bool
+	damaged bool
+}
+
+func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
+	return db.content.Get(key)
+}
+
+func (db *simDatabase) NewIterator(r *util.Range, _ *opt.ReadOptions) iterator.Iterator {
+	return db.content.NewIterator(r)
+}
+
+func (db *simDatabase) Close() error {
+	db.opened = false
+	return nil
+}
+
+// Write may be cut off by a crash before or after it, never in the middle.
+func (db *simDatabase) Write(b *leveldb.Batch, _ *opt.WriteOptions) error {
+	s := db.disk.sim
+	s.yield("write the store")
+	if err := b.Replay(simReplay{db}); err != nil {
+		return err
+	}
+	s.yield("wrote the store")
+	return nil
+}
+
+type simReplay struct{ db *simDatabase }
+
+func (r simReplay) Put(key, value []byte) {
+	r.db.disk.sim.checkStored(r.db.path, key, value)
+	if err := r.db.content.Put(key, value); err != nil {
+		panic(err)
+	}
+}
+
+func (r simReplay) Delete(key []byte) {
+	if err := r.db.content.Delete(key); err != nil && !errors.Is(err, leveldb.ErrNotFound) {
+		panic(err)
+	}
+}
