@@ -1,9 +1,12 @@
 package exactlyonce
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 )
@@ -31,6 +34,9 @@ func (g *generation) commit() error {
 	defer cancel()
 	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(PointProduced) }, Sent: func() { e.point(PointOffsets) },
 		Track: [2]string{e.tableTopic(), e.indexTopic()}}
+	if planted.Has(planted.ApplyBeforeCommit) {
+		g.apply(parts, w.Reached)
+	}
 	var err error
 	if stats.OffsetsOnly {
 		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
@@ -38,6 +44,12 @@ func (g *generation) commit() error {
 		w.Outputs = g.outputs(parts)
 		stats.Records = len(w.Outputs)
 		err = e.txns.next().Commit(ctx, w)
+	}
+	if planted.Has(planted.UnknownEndAsAborted) && err != nil && !errors.Is(err, errGenerationOver) {
+		err = e.txns.next().Commit(ctx, w)
+	}
+	if planted.Has(planted.UnknownEndAsCommitted) && !errors.Is(err, errGenerationOver) {
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -61,16 +73,26 @@ func (g *generation) outputs(parts []part) []Output {
 	}
 	outputs := make([]Output, 0, n)
 	for _, p := range parts {
+		if planted.Has(planted.UnorderedRekey) && g.engine.group.Table == nil {
+			slices.Reverse(p.batch.records)
+		}
 		for i := range p.batch.records {
 			outputs = append(outputs, Output{&p.batch.records[i], -1})
 		}
 		rows := make([]record.Record, len(p.batch.rows))
 		for i, c := range p.batch.rows {
+			if planted.Has(planted.CoalesceAcrossTransactions) && c.entry.batch != p.batch {
+				continue
+			}
 			rows[i] = record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}
 			outputs = append(outputs, Output{&rows[i], p.lane.partition})
 		}
 	}
 	for _, p := range parts {
+		if planted.Has(planted.ProgressBeforeRecords) {
+			outputs = append(g.progress(p), outputs...)
+			continue
+		}
 		outputs = append(outputs, g.progress(p)...)
 	}
 	return outputs
@@ -79,6 +101,9 @@ func (g *generation) outputs(parts []part) []Output {
 // progress returns the records that announce a part's progress: in a table in the lane's own partition, since a source partition
 // reaches no other, and elsewhere in all partitions.
 func (g *generation) progress(p part) []Output {
+	if planted.Has(planted.ProgressDropped) {
+		return nil
+	}
 	var outputs []Output
 	topic := g.engine.group.ProgressTopic
 	for from, offset := range p.batch.progress {

@@ -1,6 +1,10 @@
 package exactlyonce
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/foldlog/foldlog/internal/planted"
+)
 
 // Kinds of stored keys. They keep rows, index entries and the store's own receipt apart.
 //
@@ -98,7 +102,7 @@ func (s *shelf) evict() {
 		}
 		e := s.ring[s.hand]
 		switch {
-		case e.uses.Load() > 0:
+		case e.uses.Load() > 0 && !planted.Has(planted.EarlyEviction):
 			s.hand++
 		case e.hot:
 			e.hot = false

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // generation is one assignment of partitions to this member: its lanes, its fetcher and its committer. Nothing of it outlives it.
@@ -157,6 +159,9 @@ func (g *generation) offsets(parts []part) Offsets {
 	}
 	for _, p := range parts {
 		o.Next[p.lane.partition] = p.batch.next
+		if planted.Has(planted.CommitHole) {
+			o.Next[p.lane.partition] = max(p.batch.next, p.lane.end.Load())
+		}
 	}
 	return o
 }

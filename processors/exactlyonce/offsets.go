@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // Offsets are places in an input topic, and the membership in whose name they are committed. The group refuses them from any other
@@ -55,6 +57,9 @@ func patiently(ctx context.Context, f func() error) error {
 // sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the two requests are
 // written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
+	if planted.Has(planted.OffsetsOutsideTransaction) {
+		return commitOffsets(ctx, t.client, o)
+	}
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
 		return fmt.Errorf("producer id: %w", err)
@@ -105,6 +110,9 @@ func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64,
 
 // fence puts the membership into a request.
 func (o Offsets) fence(generation *int32, memberID *string, instanceID **string) {
+	if planted.Has(planted.NoGeneration) {
+		return
+	}
 	*generation, *memberID = o.Generation, o.MemberID
 	if o.InstanceID != "" {
 		*instanceID = kmsg.StringPtr(o.InstanceID)

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -74,7 +75,7 @@ func (l *lane) restore(ctx context.Context) error {
 		}
 		l.reached.Store(next)
 	}
-	if l.group.Index != nil {
+	if l.group.Index != nil && !planted.Has(planted.IndexNotRestored) {
 		if _, err := l.restoreTopic(ctx, l.group.Index.Topic, l.store.receipt.IndexNext, l.indexSink(ctx), func(next int64) { l.store.receipt.IndexNext = next }); err != nil {
 			return err
 		}
@@ -154,6 +155,9 @@ type restoreBuffer struct {
 }
 
 func (b *restoreBuffer) add(s stored) error {
+	if planted.Has(planted.TombstoneIgnored) && s.value == nil {
+		return nil
+	}
 	old, had := b.latest[s.key]
 	b.latest[s.key] = s
 	b.bytes += int64(len(s.value))

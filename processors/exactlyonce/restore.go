@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // restorer reads a partition from a place to the end that it had when the restore began.
@@ -52,6 +54,9 @@ func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
 	end, err := r.offset(ctx, -1, readUncommitted)
 	if err != nil {
 		return 0, err
+	}
+	if planted.Has(planted.RestoreToLastStable) {
+		end, _ = r.offset(ctx, -1, readCommitted)
 	}
 	switch {
 	case from > end:

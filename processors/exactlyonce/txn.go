@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 )
 
@@ -196,7 +197,9 @@ func newPair(ctx context.Context, c Config, group string, point func(string)) (*
 		if err == nil {
 			p.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
-			err = t.Init(initCtx)
+			if i == 0 || !planted.Has(planted.OneIDInitialised) {
+				err = t.Init(initCtx)
+			}
 			cancel()
 		}
 		if err != nil {
