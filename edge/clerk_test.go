@@ -262,6 +262,18 @@ func TestReadsWaitForRecovery(t *testing.T) {
 	}
 }
 
+// A read that asks for what is not there yet is not answered with what is there.
+func TestReadsWaitForWhatTheyAskFor(t *testing.T) {
+	w := newWorld(t, func(c *edge.Config) { c.VisibilityTimeout = 300 * time.Millisecond })
+	var future foldlog.Token
+	for p := range int32(w.settings.Partitions) {
+		future = append(future, foldlog.Position{Aggregate: "account", Partition: p, Offset: 1000})
+	}
+	for _, path := range []string{"/v1/account/a", "/v1/views/balances/a", "/v1/views/balances"} {
+		w.get(t, path, "Foldlog-After", future.String()).is(t, path, http.StatusGatewayTimeout, map[string]any{"code": "not_yet_visible"})
+	}
+}
+
 func TestCommandsWithoutALog(t *testing.T) {
 	w := newWorld(t, func(c *edge.Config) { c.OutcomeTimeout = 4 * time.Second })
 	if err := w.dev.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +63,32 @@ func TestCommandsGoWhereJavaProducersPutThem(t *testing.T) {
 		if want := topology.PartitionOf([]byte(key), 12); r.Partition != want || r.Offset < 0 {
 			t.Fatalf("%s: written to partition %d at %d, want partition %d", key, r.Partition, r.Offset, want)
 		}
+	}
+}
+
+// What is acknowledged is with all in-sync replicas, and a request that is sent again writes nothing twice.
+func TestCommandsAreWrittenIdempotentlyToAllReplicas(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	l := logTo(t, 5*time.Second, c.ListenAddrs()...)
+	var acks atomic.Int64
+	var producer atomic.Int64
+	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		produce := req.(*kmsg.ProduceRequest)
+		var batch kmsg.RecordBatch
+		if err := batch.ReadFrom(produce.Topics[0].Partitions[0].Records); err != nil {
+			t.Errorf("the batch: %v", err)
+		}
+		acks.Store(int64(produce.Acks))
+		producer.Store(batch.ProducerID)
+		return nil, nil, false
+	})
+	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+		t.Fatal(err)
+	}
+	if acks.Load() != -1 || producer.Load() < 0 {
+		t.Errorf("written with acks %d (want -1, all) and producer id %d (without one it is not idempotent)", acks.Load(), producer.Load())
 	}
 }
 

@@ -40,6 +40,8 @@ func boxTopology() *topology.Topology {
 				return nil, errors.New("planted")
 			case "nothing":
 				return nil, nil
+			case "two things":
+				return []filled{{"one"}, {"another"}}, nil
 			case "much":
 				return []filled{{strings.Repeat("x", 600_000)}, {strings.Repeat("x", 600_000)}}, nil
 			}

@@ -249,6 +249,30 @@ func (s *system) read(topic string) []record.Record {
 	return all
 }
 
+// handled waits until a group, named without the prefix, has committed the whole of its input. The input must not end in a
+// transaction's marker, which is never handled.
+func (s *system) handled(group, input string) {
+	s.t.Helper()
+	s.eventually("group "+group+" has handled its input", func() error {
+		admin := kadm.NewClient(s.client)
+		ends, err := admin.ListEndOffsets(s.t.Context(), input)
+		if err != nil {
+			return err
+		}
+		committed, err := admin.FetchOffsets(s.t.Context(), s.names.Group(group))
+		if err != nil {
+			return err
+		}
+		for partition := range int32(s.settings.Partitions) {
+			end, _ := ends.Lookup(input, partition)
+			if at, _ := committed.Lookup(input, partition); at.At < end.Offset && end.Offset > 0 {
+				return fmt.Errorf("partition %d: %d of %d", partition, at.At, end.Offset)
+			}
+		}
+		return nil
+	})
+}
+
 // outcomes returns the outcomes of an aggregate type, repeats too, in the order of their partitions.
 func (s *system) outcomes(aggregate string) []foldlog.Outcome {
 	s.t.Helper()

@@ -2,12 +2,14 @@ package processors
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
@@ -52,10 +54,14 @@ func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []r
 		if err := foldlog.CheckAggregateID(send.ID); err != nil {
 			return nil, fmt.Errorf("policy %s sends to %s %q: %w", p.spec.Name, send.Aggregate, send.ID, err)
 		}
+		commandID := foldlog.PolicyCommandID(p.spec.Name, event.EventID, i)
+		if planted.Has(planted.PolicyCommandIDRandom) {
+			commandID = rand.Text()
+		}
 		value, err := target.EncodeCommand(foldlog.Command[any]{
 			Meta: foldlog.Meta{
 				AggregateID:   send.ID,
-				CommandID:     foldlog.PolicyCommandID(p.spec.Name, event.EventID, i),
+				CommandID:     commandID,
 				CorrelationID: event.CorrelationID,
 				CausationID:   event.EventID,
 			},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -150,7 +151,7 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 		if err != nil {
 			return err
 		}
-		if outcome.RecordedAt.Sub(recordedAt) <= x.horizon {
+		if outcome.RecordedAt.Sub(recordedAt) <= x.horizon && !planted.Has(planted.LaterOutcomeWins) {
 			c.count(kindNameRepeat)
 			return nil
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 const (
@@ -258,6 +259,9 @@ func (r *replica) apply(ctx context.Context, rec record) error {
 	c := newChanges()
 	r.writing.RLock()
 	defer r.writing.RUnlock()
+	if planted.Has(planted.ViewSkipsRow) && rec.offset%17 == 16 {
+		stage = func(*store, *changes) error { return nil }
+	}
 	if err := stage(r.store, c); err != nil {
 		return err
 	}

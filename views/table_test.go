@@ -49,6 +49,23 @@ func TestRowsOfBothKindsAndTombstones(t *testing.T) {
 	}
 }
 
+// What comes while a view follows its topic is in it as what it read before, to the last record.
+func TestEveryRecordThatComesIsApplied(t *testing.T) {
+	s := newSystem(t)
+	set := s.start()
+	var keys []string
+	var records []*kgo.Record
+	for i := range 200 {
+		keys = append(keys, fmt.Sprintf("acc-%03d", i))
+		records = append(records, s.balanceRow(keys[i], int64(i)))
+	}
+	produce(t, s.producer, records...)
+	lacksNothing(t, set)
+	if have := allKeys(t, set.Projection("balances"), "", 100); !slices.Equal(have, keys) {
+		t.Errorf("%d rows of %d are there", len(have), len(keys))
+	}
+}
+
 // Keys that meet what libraries or the store itself use, and any UTF-8.
 func TestKeysOfAnyKind(t *testing.T) {
 	s := newSystem(t)

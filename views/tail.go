@@ -13,6 +13,7 @@ import (
 	"github.com/lovoo/goka/storage"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -86,6 +87,9 @@ func (r *replica) consumerConfig() (*sarama.Config, error) {
 	}
 	config.ClientID = config.ClientID + "-view"
 	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	if planted.Has(planted.ViewUncommitted) {
+		config.Consumer.IsolationLevel = sarama.ReadUncommitted
+	}
 	config.Consumer.Return.Errors = true // else a partition that ended would not end its view
 	config.Consumer.Fetch.Min = 1
 	config.Consumer.Fetch.Default = fetchPartitionBytes

@@ -1,11 +1,14 @@
 package exactlyonce
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 )
@@ -33,6 +36,9 @@ func (g *generation) commit() error {
 	defer cancel()
 	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(PointProduced) }, Sent: func() { e.point(PointOffsets) },
 		Track: [2]string{e.tableTopic(), e.indexTopic()}}
+	if planted.Has(planted.ApplyBeforeCommit) {
+		g.apply(parts, w.Reached)
+	}
 	var err error
 	if stats.OffsetsOnly {
 		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
@@ -42,6 +48,12 @@ func (g *generation) commit() error {
 			stats.Records += len(run)
 		}
 		err = e.txns.next().Commit(ctx, w)
+	}
+	if planted.Has(planted.UnknownEndAsAborted) && err != nil && !errors.Is(err, errGenerationOver) {
+		err = e.txns.next().Commit(ctx, w)
+	}
+	if planted.Has(planted.UnknownEndAsCommitted) && !errors.Is(err, errGenerationOver) {
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -62,16 +74,24 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 	var outputs [][]kgo.Record
 	for _, p := range parts {
 		for _, c := range p.batch.rows {
+			if planted.Has(planted.CoalesceAcrossTransactions) && c.entry.batch != p.batch {
+				continue
+			}
 			p.batch.write(&record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}, p.lane.partition)
 		}
-		for _, c := range p.batch.outputs {
-			outputs = append(outputs, c.records)
+		for _, s := range p.batch.outputs {
+			if planted.Has(planted.UnorderedRekey) && g.engine.group.Table == nil {
+				slices.Reverse(s.records)
+			}
+			outputs = append(outputs, s.records)
 		}
 	}
 	for _, p := range parts {
-		if progress := g.progress(p); len(progress) > 0 {
-			outputs = append(outputs, progress)
+		if planted.Has(planted.ProgressBeforeRecords) {
+			outputs = append([][]kgo.Record{g.progress(p)}, outputs...)
+			continue
 		}
+		outputs = append(outputs, g.progress(p))
 	}
 	return outputs
 }
@@ -79,6 +99,9 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 // progress returns the records that announce a part's progress: in a table in the lane's own partition, since a source partition
 // reaches no other, and elsewhere in all partitions.
 func (g *generation) progress(p part) []kgo.Record {
+	if planted.Has(planted.ProgressDropped) {
+		return nil
+	}
 	var outputs []kgo.Record
 	topic := g.engine.group.ProgressTopic
 	for from, offset := range p.batch.progress {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching that partition and serves the others.
@@ -35,6 +37,9 @@ func (f *fetcher) claim(partition int32, offset int64) error {
 	if offset == sarama.OffsetOldest {
 		start = kgo.NewOffset().AtStart()
 	}
+	if planted.Has(planted.StartAtNewest) && offset == sarama.OffsetOldest {
+		start = kgo.NewOffset().AtEnd()
+	}
 	f.starts[partition] = start
 	if len(f.starts) < len(f.gen.lanes) || f.gen.ctx.Err() != nil || f.done != nil {
 		return nil
@@ -43,10 +48,13 @@ func (f *fetcher) claim(partition int32, offset int64) error {
 	if err != nil {
 		return err
 	}
+	if planted.Has(planted.InputsUncommitted) {
+		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadUncommitted()))
+	}
 	if f.client, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
-	if err := assertFetch(f.client); err != nil {
+	if err := assertFetch(f.client); err != nil && !planted.Has(planted.InputsUncommitted) {
 		f.client.Close()
 		return fail(CauseConfiguration, err)
 	}

@@ -176,7 +176,7 @@ func (g *generation) offsets(parts []part) Offsets {
 		o.Next[p.lane.partition] = p.batch.next
 		if planted.Has(planted.CommitHole) {
 			p.lane.mu.Lock()
-			o.Next[p.lane.partition] = max(p.batch.next, p.lane.batch.next)
+			o.Next[p.lane.partition] = max(p.batch.next, p.lane.batch.next, p.lane.end.Load())
 			p.lane.mu.Unlock()
 		}
 	}

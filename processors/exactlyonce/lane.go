@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
@@ -136,6 +137,12 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
 			l.absence.add(s.Remember.Key)
 		}
+	}
+	if planted.Has(planted.LostOutcome) && in.Offset%7 == 6 {
+		s.Records = s.Records[:max(len(s.Records)-1, 0)]
+	}
+	if planted.Has(planted.DoubleOutcome) && in.Offset%7 == 6 {
+		s.Records = append(s.Records, s.Records[max(len(s.Records)-1, 0):]...)
 	}
 	l.mu.Lock()
 	b := l.batch

@@ -9,6 +9,8 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // membership is the consumer group as Goka sees it. sarama joins, keeps the session and reads the offsets; it fetches nothing. One call of
@@ -24,6 +26,9 @@ func newMembership(e *engine) (sarama.ConsumerGroup, error) {
 	config, err := saramaConfig(e.config, e.group.Name, newBalance(e))
 	if err != nil {
 		return nil, fail(CauseConfiguration, err)
+	}
+	if planted.Has(planted.OffsetsNotStable) {
+		config.Consumer.IsolationLevel = sarama.ReadUncommitted
 	}
 	config.ClientID = e.config.Cluster.ClientID
 	inner, err := sarama.NewConsumerGroup(e.config.Cluster.Brokers, e.group.Name, config)

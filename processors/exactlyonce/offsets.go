@@ -57,7 +57,7 @@ func patiently(ctx context.Context, f func() error) error {
 // written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if planted.Has(planted.OffsetsOutsideTransaction) {
-		return t.CommitOffsets(ctx, o)
+		return commitOffsets(ctx, t.client, o)
 	}
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
@@ -81,9 +81,7 @@ func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64, epoch int16) error {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
-	if o.fence(&req.Generation, &req.MemberID, &req.InstanceID); planted.Has(planted.NoGeneration) {
-		req.Generation, req.MemberID, req.InstanceID = -1, "", nil
-	}
+	o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
 	topic := kmsg.NewTxnOffsetCommitRequestTopic()
 	topic.Topic = o.Topic
 	for partition, next := range o.Next {
@@ -111,6 +109,9 @@ func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64,
 
 // fence puts the membership into a request.
 func (o Offsets) fence(generation *int32, memberID *string, instanceID **string) {
+	if planted.Has(planted.NoGeneration) {
+		return
+	}
 	*generation, *memberID = o.Generation, o.MemberID
 	if o.InstanceID != "" {
 		*instanceID = kmsg.StringPtr(o.InstanceID)

@@ -156,6 +156,9 @@ type restoreBuffer struct {
 }
 
 func (b *restoreBuffer) add(s stored) error {
+	if planted.Has(planted.TombstoneIgnored) && s.value == nil {
+		return nil
+	}
 	old, had := b.latest[s.key]
 	b.latest[s.key] = s
 	b.bytes += int64(len(s.value))

@@ -136,7 +136,7 @@ func (s *store) distrust(data []byte, want expected) string {
 		return fmt.Sprintf("it belongs to group %s, partition %d", r.Group, r.Partition)
 	case (r.TableID != want.tableID || r.IndexID != want.indexID) && !planted.Has(planted.TopicIDIgnored):
 		return "its topic was created anew"
-	case age > want.longestAbsence:
+	case age > want.longestAbsence && !planted.Has(planted.LongAbsenceTrusted):
 		return fmt.Sprintf("it was away for %s; deletions may be gone from the log after %s", age.Round(time.Second), 2*want.longestAbsence)
 	case age < -time.Hour:
 		return fmt.Sprintf("it was written at %s, which is in the future", r.Seen.Format(time.RFC3339))

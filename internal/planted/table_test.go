@@ -1,0 +1,161 @@
+package planted
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// catch says how a bug is noticed: by a test of a package that fails with certain words. A time-out or a crash is no such word.
+type catch struct {
+	bug   Bug
+	room  string // the package's folder
+	run   string // what -run gets
+	says  string // what the failed test must say, as a regular expression
+	kafka bool   // on Apache Kafka, which the embedded broker cannot stand in for or is to be compared with
+}
+
+const (
+	engine     = "processors/exactlyonce"
+	processing = "processors"
+	viewing    = "views"
+	edge       = "edge"
+)
+
+// table has at least one row for each bug.
+var table = []catch{
+	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transaction of an older generation: <nil>`},
+	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transaction of an older generation: <nil>`, kafka: true},
+	{bug: OffsetsNotStable, room: engine, run: "^TestOffsetsOfAnOpenTransactionAreWaitedFor$", says: `a generation began from offsets that a transaction may still change`, kafka: true},
+	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`},
+	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`, kafka: true},
+	{bug: StartAtNewest, room: engine, run: "^TestCommandsFromBeforeTheFirstStartAreHandled$", says: `\d+ outcomes, want \d+`},
+	{bug: InputsUncommitted, room: engine, run: "^TestAbortedInputsAreNotHandled$", says: `4\d outcomes, want 40`},
+	{bug: ApplyBeforeCommit, room: engine, run: "^TestNothingCountsBeforeTheCommit$", says: `the store has row .*, and its transaction may still be aborted`},
+	{bug: CommitHole, room: engine, run: "^TestStopUnderLoadLosesNothing$", says: `\d+ outcomes, want \d+`},
+	{bug: OffsetsOutsideTransaction, room: engine, run: "^TestNothingCountsBeforeTheCommit$", says: `offset \d+ counts, and its transaction may still be aborted`},
+	{bug: OneIDInitialised, room: engine, run: "^TestReturningInstanceAbortsWhatItLeftOpen$", says: `both ids are initialised, and a transaction is still open`},
+	{bug: CoalesceAcrossTransactions, room: engine, run: "^TestEveryTransactionHasItsRows$", says: `the first transaction wrote 0 rows`},
+	{bug: UnknownEndAsCommitted, room: engine, run: "^TestUnknownEndIsLearnedFromTheLog$/^aborted$", says: `\d\d outcomes, want 100`},
+	{bug: UnknownEndAsAborted, room: engine, run: "^TestUnknownEndIsLearnedFromTheLog$/^committed$", says: `1[0-9]\d outcomes, want 100`},
+	{bug: LostOutcome, room: engine, run: "^TestEveryCommandTakesEffectOnce$", says: `19\d\d outcomes, want 2000`},
+	{bug: DoubleOutcome, room: engine, run: "^TestEveryCommandTakesEffectOnce$", says: `20\d\d outcomes, want 2000`},
+	{bug: EarlyEviction, room: engine, run: "^TestMoreKeysThanTheCacheHolds$", says: `outcome \d+: ".* first", want ".* first"`},
+	{bug: IndexNotRestored, room: engine, run: "^TestRepeatedCommandsAreAnsweredFromTheIndex$", says: `outcome \d+: ".* first", want ".* repeat"`},
+	{bug: TombstoneIgnored, room: engine, run: "^TestDeletionsAreRestored$", says: `the row was deleted, so this was its first version`},
+	{bug: TopicIDIgnored, room: engine, run: "^TestRecreatedTopicIsNotMergedWithAnOldStore$", says: `outcome \d+: ".* first", want ".* repeat"`},
+	{bug: LongAbsenceTrusted, room: engine, run: "^TestStoreThatWasAwayTooLongIsRebuilt$", says: `a store that was away for too long: "v"`},
+	{bug: FNVOutputs, room: engine, run: "^TestEveryCommandTakesEffectOnce$", says: `outcome 0: ".*", want ".*"`},
+	{bug: ProgressBeforeRecords, room: engine, run: "^TestProgressFollowsWhatItSpeaksOf$", says: `progress speaks of command \d+, the row before it has only \d+`},
+	{bug: ProgressDropped, room: engine, run: "^TestProgressFollowsWhatItSpeaksOf$", says: `progress of partition 0: "", want "acc/0/\d+"`},
+	{bug: UnorderedRekey, room: engine, run: "^TestStatelessGroupKeepsTheOrder$", says: `record \d+: ".*", want ".*"`},
+
+	{bug: NoCommandIDCheck, room: processing, run: "^TestRepeatedCommandIDsChangeNothing$", says: `the repeat is not the first answer`},
+	{bug: HorizonIgnored, room: processing, run: "^TestCommandIDsAreRememberedForTheHorizon$", says: `91 minutes later, with a horizon of an hour`},
+	{bug: ExpectedVersionIgnored, room: processing, run: "^TestExpectedVersion$", says: `expected version 1 of a new aggregate`},
+	{bug: ChainStandsStill, room: processing, run: "^TestEventsOfOneCommandAreChained$", says: `event 1 of command first breaks the chain`},
+	{bug: RecordedAtFromClock, room: processing, run: "^TestRecordedTimeIsTheLogs$", says: `the log has the command at .*, the event says`},
+	{bug: StateRowBehind, room: processing, run: "^TestRowIsTheFoldOfTheEvents$", says: `the events fold to version 21`},
+	{bug: DeadLetterLost, room: processing, run: "^TestBadInputIsAnsweredOrSetAside$", says: `without a dead letter: `},
+	{bug: DeadLetterWithoutPlace, room: processing, run: "^TestBadInputIsAnsweredOrSetAside$", says: `dead letter for //, which is none`},
+	{bug: PolicyCommandIDRandom, room: processing, run: "^TestPolicyCommandsHaveDerivedIDs$", says: `the policy's command has the id`},
+	{bug: ProjectionSkipsEvent, room: processing, run: "^TestProjectionHasEveryEvent$", says: `the row says \d+, the events add up to 820`},
+
+	{bug: ViewUncommitted, room: viewing, run: "^TestLogsThatEndInAnAbort$", says: `a is 9\d, <nil>, want`},
+	{bug: ViewSkipsRow, room: viewing, run: "^TestEveryRecordThatComesIsApplied$", says: `1\d\d rows of 200 are there`},
+	{bug: LaterOutcomeWins, room: viewing, run: "^TestFirstOutcomeStands$", says: `2 repeats, want 3`},
+
+	{bug: AcksOne, room: edge, run: "^TestCommandsAreWrittenIdempotentlyToAllReplicas$", says: `written with acks 1 \(want -1, all\) and producer id -1`},
+	{bug: FNVCommands, room: edge, run: "^TestCommandsGoWhereJavaProducersPutThem$", says: `written to partition \d+ at \d+, want partition`},
+	{bug: AfterIgnored, room: edge, run: "^TestReadsWaitForWhatTheyAskFor$", says: `code is "not_found", want "not_yet_visible"`},
+	{bug: AnswerWithoutOutcome, room: edge, run: "^TestOutcomesBecomeAnswers$/^accept$", says: `first_version is 0, want 9007199254740993`},
+}
+
+// breaks returns what each bug breaks, from the comments beside their names.
+func breaks(t *testing.T) map[Bug]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "bugs.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[Bug]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		name, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all[Bug(name)] != "" {
+			t.Errorf("two bugs have the name %s", name)
+		}
+		if all[Bug(name)] = strings.TrimSpace(spec.Comment.Text()); all[Bug(name)] == "" {
+			t.Errorf("bugs.go does not say what %s breaks", name)
+		}
+		return true
+	})
+	return all
+}
+
+func TestEveryBugHasItsRowAndItsPlace(t *testing.T) {
+	declared := breaks(t)
+	if len(declared) != len(Bugs()) {
+		t.Errorf("bugs.go declares %d bugs, Bugs returns %d", len(declared), len(Bugs()))
+	}
+	for _, bug := range Bugs() {
+		if declared[bug] == "" {
+			t.Errorf("%s is not declared in bugs.go", bug)
+		}
+		if !slices.ContainsFunc(table, func(c catch) bool { return c.bug == bug }) {
+			t.Errorf("nothing says who notices %s", bug)
+		}
+	}
+	for _, c := range table {
+		if _, err := regexp.Compile(c.says); err != nil || c.says == "" || c.run == "" {
+			t.Errorf("the row of %s: %v", c.bug, err)
+		}
+	}
+}
+
+// The product holds nothing of the switch; the same program with the build tag does.
+func TestProductHoldsNothingPlanted(t *testing.T) {
+	build := func(tags string) string {
+		t.Helper()
+		binary := filepath.Join(t.TempDir(), "foldlog")
+		cmd := exec.Command("go", "build", "-tags", tags, "-o", binary, "./cmd/foldlog")
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build the product: %v\n%s", err, out)
+		}
+		data, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	words := []string{"FOLDLOG_PLANTED", "FOLDLOG_FAILPOINT"}
+	product, other := build(""), build("planted")
+	for _, word := range words {
+		if strings.Contains(product, word) {
+			t.Errorf("the product contains %s", word)
+		}
+		if !strings.Contains(other, word) {
+			t.Errorf("the program with planted bugs does not contain %s", word)
+		}
+	}
+	for _, bug := range Bugs() {
+		if bug != OneIDInitialised && strings.Contains(product, string(bug)) { // a place of the engine has that name, too
+			t.Errorf("the product contains the name of the bug %s", bug)
+		}
+	}
+}
