@@ -3,6 +3,7 @@
 GO ?= go
 BIN := bin/foldlog
 ARGS ?=
+SEEDS ?= 100000
 PACKAGES ?= ./...
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -12,10 +13,10 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 RACE ?= auto
 CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
 
-.PHONY: help dev build test test-planted test-kafka lint bench tidy clean
+.PHONY: help dev build test simulate test-planted test-kafka torture torture-long lint bench tidy clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 dev: build ## start everything in one process on an embedded broker; ARGS="--http 127.0.0.1:9000" passes flags
 	@exec $(BIN) dev $(ARGS)
@@ -32,11 +33,25 @@ test: ## run all tests that need only Go; PACKAGES=./cli/... for some of them
 	fi; \
 	set -x; $(GO) test $$race -timeout 20m $(PACKAGES) && cd examples/counter && $(GO) test $$race -timeout 5m ./...
 
+simulate: ## run the engine on simulated brokers, 100,000 seeds, and see that the simulation notices planted bugs; SEEDS=1000 for fewer
+	$(GO) test -count=1 -timeout 20m -run '^TestSimulation$$' ./processors/exactlyonce -sim.seeds=$(SEEDS)
+	$(GO) test -count=1 -timeout 20m -tags planted -run '^TestSimulationFindsPlantedBugs$$' ./processors/exactlyonce
+
 test-planted: ## plant each deliberate breakage and see a test notice it; prints the table; FOLDLOG_TEST_KAFKA=1 for those that need Apache Kafka
 	$(GO) test -tags planted -count=1 -parallel 2 -timeout 20m -v -run '^TestEveryBugIsCaught$$' ./internal/planted
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, and the compose file's parts; needs a JDK and Maven
 	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/...
+
+torture: bin/foldlog-torture bin/foldlog-check ## drive the real system under load and faults on Apache Kafka for some minutes, and judge what it wrote; needs a JDK and Maven
+	bin/foldlog-torture set short $(ARGS)
+
+torture-long: bin/foldlog-torture bin/foldlog-check ## the same, all scenarios, for hours
+	bin/foldlog-torture set long $(ARGS)
+
+.PHONY: bin/foldlog-torture bin/foldlog-check
+bin/foldlog-torture bin/foldlog-check:
+	@$(GO) build -o $@ ./cmd/$(@F)
 
 lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$unformatted" ] || { echo "gofmt: run 'gofmt -w' on:"; echo "$$unformatted"; exit 1; }
