@@ -336,7 +336,7 @@ func simStorePartition(path string) int32 {
 func (p *simProcess) beat(session *simSession, over *bool, cancel context.CancelFunc) {
 	s := p.sim
 	for {
-		next := s.step + 5 + s.rng.IntN(30)
+		next := s.step + 10 + s.rng.IntN(50)
 		s.await("heartbeat", func() bool { return *over || s.step >= next })
 		if *over {
 			return

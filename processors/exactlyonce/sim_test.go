@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(1600)) // runs are short and leave nothing
 	began := time.Now()
 	var next atomic.Uint64
 	var mu sync.Mutex
@@ -183,14 +185,14 @@ type simClients struct {
 	keys  map[source][]string
 	cache int64 // bytes of a lane's shelves
 	left  int   // commands to send
-	pace  int   // of a thousand steps
+	pace  int   // commands in a thousand steps
 	sent  int
 	names int
 	past  []*kgo.Record
 }
 
 func newSimClients(s *sim, w *world) *simClients {
-	c := &simClients{sim: s, world: w, group: w.group(), keys: map[source][]string{}, left: 10 + s.rng.IntN(40), pace: 20 + s.rng.IntN(300), names: 1 + s.rng.IntN(6)}
+	c := &simClients{sim: s, world: w, group: w.group(), keys: map[source][]string{}, left: 10 + s.rng.IntN(40), pace: 15 + s.rng.IntN(250), names: 1 + s.rng.IntN(6)}
 	for p := range int32(w.partitions) {
 		c.keys[source{"acc", p}] = topology.ProgressKeys("acc", p, w.partitions)
 	}
@@ -198,10 +200,10 @@ func newSimClients(s *sim, w *world) *simClients {
 	return c
 }
 
-// tick may send a command: a new one, one that was sent before, one that is ignored, or one that nobody can read.
-func (c *simClients) tick() {
+// send sends a command: a new one, one that was sent before, one that is ignored, or one that nobody can read.
+func (c *simClients) send() {
 	s := c.sim
-	if c.left == 0 || !s.chance(c.pace) {
+	if c.left == 0 {
 		return
 	}
 	c.left--
