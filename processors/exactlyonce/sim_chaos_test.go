@@ -1,11 +1,14 @@
 package exactlyonce
 
+import "time"
+
 // simFaults is how often, of a thousand steps, what happens in a run. Each seed has its own mixture.
 type simFaults struct {
 	markers, crash, steal, pause, expire, compact int
 	lost                                          int // of a thousand requests, and of as many answers
 	damage                                        int // of a thousand restarts
 	recreateAt                                    int // step; 0: never
+	away                                          int // half days that pass
 }
 
 func (s *sim) chooseFaults() {
@@ -17,6 +20,9 @@ func (s *sim) chooseFaults() {
 	}
 	s.faults = simFaults{markers: 20 + s.rng.IntN(350), crash: often(12), steal: often(8), pause: often(8), expire: often(4), compact: often(20),
 		lost: often(30), damage: often(300)}
+	if s.rng.IntN(4) == 0 {
+		s.faults.away = 2 + s.rng.IntN(4)
+	}
 	if s.rng.IntN(12) == 0 {
 		s.faults.recreateAt = 50 + s.rng.IntN(200)
 	}
@@ -87,8 +93,12 @@ func (s *sim) chaos() {
 		}
 	}
 	if happens(f.compact) {
-		table := s.brokers.topics[s.clients.group.Table.Topic]
+		table := s.brokers.topics[s.clients.world.table()]
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
+	}
+	if happens(f.away) {
+		s.log("half a day passes")
+		time.Sleep(13 * time.Hour)
 	}
 	if f.recreateAt > 0 && s.step >= f.recreateAt {
 		f.recreateAt = 0

@@ -128,7 +128,7 @@ func (k simKafka) identity(ctx context.Context, topic string) (id string, _ time
 			return nil
 		})
 	})
-	return id, 24 * time.Hour, err
+	return id, simDeleteRetention, err
 }
 
 // Request is in [kmsg.Requestor].

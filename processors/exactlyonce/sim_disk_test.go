@@ -5,8 +5,10 @@ import (
 	"errors"
 
 	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/comparer"
 	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/iterator"
+	"github.com/syndtr/goleveldb/leveldb/memdb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
@@ -75,9 +77,15 @@ func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
 	return value, nil
 }
 
-// NewIterator is what the purge needs, which runs every six hours: longer than any simulation.
-func (db *simDatabase) NewIterator(*util.Range, *opt.ReadOptions) iterator.Iterator {
-	panic("the simulation does not iterate over stores")
+// NewIterator goes over a copy of what there is.
+func (db *simDatabase) NewIterator(r *util.Range, _ *opt.ReadOptions) iterator.Iterator {
+	copied := memdb.New(comparer.DefaultComparer, 1<<10)
+	for key, value := range db.content {
+		if err := copied.Put([]byte(key), value); err != nil {
+			panic(err)
+		}
+	}
+	return copied.NewIterator(r)
 }
 
 func (db *simDatabase) Close() error {
@@ -104,5 +112,6 @@ func (r simReplay) Put(key, value []byte) {
 }
 
 func (r simReplay) Delete(key []byte) {
+	r.db.disk.sim.checkStored(r.db.path, key, nil)
 	delete(r.db.content, string(key))
 }
