@@ -41,6 +41,8 @@ type Config struct {
 	FlushInterval time.Duration
 	// CacheBytes bounds what is kept of committed rows in memory for the whole group; default 256 MiB.
 	CacheBytes int64
+	// RestoreBytes bounds what the restores of the whole group hold in memory; default 192 MiB.
+	RestoreBytes int64
 	// BatchBytes bounds what waits for a transaction in the whole group; default 32 MiB.
 	BatchBytes int64
 
@@ -61,6 +63,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.Patience, c.TransactionTimeout+15*time.Second)
 	def(&c.FlushInterval, time.Second)
 	def(&c.CacheBytes, 256<<20)
+	def(&c.RestoreBytes, 192<<20)
 	def(&c.BatchBytes, 32<<20)
 }
 
@@ -102,8 +105,8 @@ func (c Config) Validate() error {
 		all = append(all, fmt.Errorf("patience %s: use at least the transaction timeout and 10s, %s; brokers abort expired transactions only every 10s",
 			c.Patience, c.TransactionTimeout+10*time.Second))
 	}
-	if c.FlushInterval < 10*time.Millisecond || c.CacheBytes < 1<<20 || c.BatchBytes < 1<<20 {
-		all = append(all, errors.New("flush interval, cache and batch size: use at least 10ms and 1 MiB each"))
+	if c.FlushInterval < 10*time.Millisecond || c.CacheBytes < 1<<20 || c.RestoreBytes < 1<<20 || c.BatchBytes < 1<<20 {
+		all = append(all, errors.New("flush interval, cache, restore and batch size: use at least 10ms and 1 MiB each"))
 	}
 	return errors.Join(all...)
 }

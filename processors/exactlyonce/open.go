@@ -88,7 +88,7 @@ func (l *lane) restore(ctx context.Context) error {
 // the store is not a copy of this topic.
 func (l *lane) restoreTopic(ctx context.Context, topic string, from int64, keep func(*kgo.Record) (stored, bool, error), reached func(int64)) (int64, error) {
 	began := time.Now()
-	buffer := &restoreBuffer{lane: l, limit: max(restoreBytes/int64(len(l.gen.lanes)), 1<<20), reached: reached, latest: map[string]stored{}}
+	buffer := &restoreBuffer{lane: l, limit: l.gen.engine.config.RestoreBytes / int64(len(l.gen.lanes)), reached: reached, latest: map[string]stored{}}
 	r := &restorer{engine: l.gen.engine, lane: l, topic: topic, partition: l.partition, log: l.log,
 		each: func(rec *kgo.Record) error {
 			s, ok, err := keep(rec)
@@ -140,9 +140,6 @@ func (l *lane) indexSink(ctx context.Context) func(*kgo.Record) (stored, bool, e
 		return stored{kindIndex, found.Key, encodeRemembered(in)}, true, nil
 	}
 }
-
-// restoreBytes bounds what restores hold in memory, for all partitions together.
-const restoreBytes = 192 << 20
 
 // restoreBuffer gathers what a restore reads, the last of each key, and writes it sorted.
 type restoreBuffer struct {

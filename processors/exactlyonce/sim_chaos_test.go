@@ -1,11 +1,14 @@
 package exactlyonce
 
+import "time"
+
 // simFaults is how often, of a thousand steps, what happens in a run. Each seed has its own mixture.
 type simFaults struct {
 	markers, crash, steal, pause, expire, compact int
 	lost                                          int // of a thousand requests, and of as many answers
 	damage                                        int // of a thousand restarts
 	recreateAt                                    int // step; 0: never
+	away                                          int // half days that pass
 }
 
 func (s *sim) chooseFaults() {
@@ -15,8 +18,11 @@ func (s *sim) chooseFaults() {
 		}
 		return 1 + s.rng.IntN(most)
 	}
-	s.faults = simFaults{markers: 30 + s.rng.IntN(500), crash: often(12), steal: often(8), pause: often(8), expire: often(4), compact: often(20),
+	s.faults = simFaults{markers: 20 + s.rng.IntN(350), crash: often(12), steal: often(8), pause: often(8), expire: often(4), compact: often(20),
 		lost: often(30), damage: often(300)}
+	if s.rng.IntN(4) == 0 {
+		s.faults.away = 2 + s.rng.IntN(4)
+	}
 	if s.rng.IntN(12) == 0 {
 		s.faults.recreateAt = 50 + s.rng.IntN(200)
 	}
@@ -25,11 +31,19 @@ func (s *sim) chooseFaults() {
 // chaos is what happens beside the processes, before each step.
 func (s *sim) chaos() {
 	f := &s.faults
-	if s.chance(f.markers) {
+	die := s.rng.IntN(2000) // one throw decides which of them happens, if any
+	happens := func(permille int) bool {
+		was := die
+		die -= 2 * permille
+		return was >= 0 && die < 0
+	}
+	if happens(f.markers) {
 		s.brokers.progress()
 	}
-	s.clients.tick()
-	if s.brokers.group.state == groupCompleting && s.chance(300) {
+	if happens(s.clients.pace) {
+		s.clients.send()
+	}
+	if s.brokers.group.state == groupCompleting && happens(200) {
 		s.brokers.group.plan(s.clients.world.partitions)
 	}
 	for _, i := range s.instances {
@@ -49,13 +63,13 @@ func (s *sim) chaos() {
 	if s.healed {
 		return
 	}
-	if s.chance(f.crash) {
+	if happens(f.crash) {
 		if i := s.instances[s.rng.IntN(len(s.instances))]; i.process != nil {
 			s.stats.crashes++
 			s.crash(i)
 		}
 	}
-	if members := s.brokers.group.members; s.chance(f.steal) && len(members) > 1 {
+	if members := s.brokers.group.members; happens(f.steal) && len(members) > 1 {
 		// A member is paused for longer than its session, and others take its partitions over.
 		m := members[s.rng.IntN(len(members))]
 		for _, i := range s.instances {
@@ -67,20 +81,24 @@ func (s *sim) chaos() {
 		s.log("the session of %s ends", m.id)
 		s.brokers.group.remove(m)
 	}
-	if s.chance(f.pause) {
+	if happens(f.pause) {
 		if i := s.instances[s.rng.IntN(len(s.instances))]; i.process != nil {
 			i.process.pausedUntil = s.step + s.rng.IntN(100)
 		}
 	}
-	if s.chance(f.expire) && len(s.brokers.txnOrder) > 0 {
+	if happens(f.expire) && len(s.brokers.txnOrder) > 0 {
 		if t := s.brokers.txnOrder[s.rng.IntN(len(s.brokers.txnOrder))]; t.state == txnOngoing {
 			s.stats.timeouts++
 			s.brokers.expire(t)
 		}
 	}
-	if s.chance(f.compact) {
-		table := s.brokers.topics[s.clients.group.Table.Topic]
+	if happens(f.compact) {
+		table := s.brokers.topics[s.clients.world.table()]
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
+	}
+	if happens(f.away) {
+		s.log("half a day passes")
+		time.Sleep(13 * time.Hour)
 	}
 	if f.recreateAt > 0 && s.step >= f.recreateAt {
 		f.recreateAt = 0

@@ -3,6 +3,9 @@ package exactlyonce
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +21,7 @@ func (s *sim) checkStored(path string, key, value []byte) {
 	if key[0] != kindRow {
 		return
 	}
-	if !s.brokers.topics[s.clients.group.Table.Topic].rows[string(key[1:])+"="+string(value)] {
+	if !s.brokers.topics[s.clients.world.table()].rows[string(key[1:])+"="+string(value)] {
 		s.fail("store %s is given row %q = %q, which is not committed (invariant 6)", path, key[1:], value)
 	}
 }
@@ -34,7 +37,11 @@ func (s *sim) check() {
 		return all
 	}
 	outcomes, table := visible(w.outcomes()), visible(w.table())
-	compare(s.fail, w.partitions, visible(w.commands()), outcomes, visible(w.events()), table)
+	if s.clients.relays {
+		compareRelayed(s.fail, visible(w.commands()), visible(w.events()))
+	} else {
+		compare(s.fail, w.partitions, visible(w.commands()), outcomes, visible(w.events()), table)
+	}
 	for p := range int32(w.partitions) {
 		if at, end := s.brokers.group.committed[p], s.clients.end(p); at < end || at > s.brokers.partition(w.commands(), p).end {
 			s.fail("the group's offset of partition %d is %d, the last command is before %d", p, at, end)
@@ -52,9 +59,9 @@ func (s *sim) check() {
 func (s *sim) checkProgress(partition int32) {
 	w := s.clients.world
 	type told struct{ at, place int } // offset of the input; place of the transaction among the committed
-	var all []told
+	all := map[int32][]told{}         // by source partition
 	lastRow := map[int]int64{}
-	log := s.brokers.partition(w.table(), partition).log
+	log := s.brokers.partition(s.clients.group.ProgressTopic, partition).log
 	for _, r := range log {
 		if r.state == decidedCommitted && !r.Attrs.IsControl() && !strings.HasPrefix(string(r.Key), topology.ProgressPrefix) {
 			lastRow[r.txn] = r.Offset
@@ -71,23 +78,23 @@ func (s *sim) checkProgress(partition int32) {
 			return
 		}
 		if lastRow[r.txn] > r.Offset {
-			s.fail("progress %s of partition %d is told before a row of the same transaction", text, partition)
+			s.fail("progress %s of partition %d is told before a record of the same transaction", text, partition)
 		}
-		all = append(all, told{int(position.Offset), s.brokers.ended[r.txn]})
+		all[position.Partition] = append(all[position.Partition], told{int(position.Offset), s.brokers.ended[r.txn]})
 	}
-	for _, topic := range []string{w.outcomes(), w.deadLetters()} {
+	for _, topic := range []string{w.outcomes(), w.deadLetters(), w.events()} {
 		for _, r := range s.brokers.partition(topic, partition).log {
 			var from, offset int
-			if r.state != decidedCommitted || r.Attrs.IsControl() {
+			if r.state != decidedCommitted || r.Attrs.IsControl() || strings.HasPrefix(string(r.Key), topology.ProgressPrefix) {
 				continue
 			}
-			if _, err := fmt.Sscanf(header(r.Record, causeHeader), "%d/%d", &from, &offset); err != nil || from != int(partition) {
+			if _, err := fmt.Sscanf(header(r.Record, causeHeader), "%d/%d", &from, &offset); err != nil {
 				s.fail("record %q of %s/%d has cause %q", r.Value, topic, partition, header(r.Record, causeHeader))
 				return
 			}
-			for _, t := range all {
+			for _, t := range all[int32(from)] {
 				if t.at >= offset && t.place < s.brokers.ended[r.txn] {
-					s.fail("progress of partition %d up to %d was told before %q, which follows from %d", partition, t.at, r.Value, offset)
+					s.fail("progress of partition %d up to %d was told before %q, which follows from %d", from, t.at, r.Value, offset)
 					return
 				}
 			}
@@ -126,6 +133,15 @@ func (s *sim) checkStore(d *simDisk, path string) {
 			}
 		}
 	}
+	known := map[string]bool{}
+	for _, r := range table.visible() {
+		known[string(r.Key)] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(d.databases[path].content)) {
+		if key[0] == kindRow && !known[key[1:]] {
+			s.fail("store %s has row %s, but the table has not (any more)", path, key[1:])
+		}
+	}
 	for key, value := range rows {
 		if have, _ := st.get(kindRow, []byte(key)); string(have) != value {
 			s.fail("store %s has row %s = %q, committed below its place %d is %q", path, key, have, st.receipt.TableNext, value)
@@ -146,4 +162,48 @@ func (s *sim) checkStore(d *simDisk, path string) {
 			s.fail("store %s has index entry %q = %q, committed below its place %d is %q", path, key, raw, st.receipt.IndexNext, value)
 		}
 	}
+}
+
+// compareRelayed reports where relayed events are not the commands, and where their progress does not end with the last of them.
+func compareRelayed(report func(format string, args ...any), commands, events map[int32][]*kgo.Record) {
+	var want, got []string
+	progress := map[string]string{}
+	for p, records := range events {
+		at := map[string]int64{} // source partition -> offset of the last one
+		for _, r := range records {
+			if text := header(r, "foldlog-progress"); text != "" {
+				position, err := foldlog.ParsePosition(text)
+				if err != nil {
+					report("progress %q: %v", text, err)
+					return
+				}
+				progress[fmt.Sprintf("%d to %d", position.Partition, p)] = text
+				continue
+			}
+			got = append(got, fmt.Sprintf("%s %s", header(r, causeHeader), r.Value))
+			from, offsetText, _ := strings.Cut(header(r, causeHeader), "/")
+			offset, err := strconv.ParseInt(offsetText, 10, 64)
+			if last, some := at[from]; err != nil || some && offset <= last {
+				report("event %q of %s/%d comes after that of %d", r.Value, from, offset, last)
+			}
+			at[from] = offset
+		}
+	}
+	for p, records := range commands {
+		last := int64(-1)
+		for _, c := range records {
+			if string(c.Value) != "ignore" {
+				want = append(want, fmt.Sprintf("%d/%d %s", c.Partition, c.Offset, c.Value))
+				last = c.Offset
+			}
+		}
+		for q := range events {
+			if have := progress[fmt.Sprintf("%d to %d", p, q)]; last >= 0 && have != fmt.Sprintf("acc/%d/%d", p, last) {
+				report("progress of partition %d told in partition %d: %q, the last command is at %d", p, q, have, last)
+			}
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	same(report, "relayed event", want, got)
 }

@@ -33,7 +33,7 @@ func (s *sim) call(ctx context.Context, what string, effect func() error) error 
 		s.log("%s: %v", what, err)
 	}
 	if s.chance(250) {
-		s.yield(what + ", the answer")
+		s.yield("the answer")
 	}
 	if s.fault(s.faults.lost) {
 		s.stats.lostResponses++
@@ -128,7 +128,7 @@ func (k simKafka) identity(ctx context.Context, topic string) (id string, _ time
 			return nil
 		})
 	})
-	return id, 24 * time.Hour, err
+	return id, simDeleteRetention, err
 }
 
 // Request is in [kmsg.Requestor].
@@ -175,7 +175,7 @@ func (k simKafka) Request(ctx context.Context, request kmsg.Request) (kmsg.Respo
 		return resp, err
 	case *kmsg.InitProducerIDRequest:
 		resp := r.ResponseKind().(*kmsg.InitProducerIDResponse)
-		err := s.call(ctx, "initialise "+*r.TransactionalID, func() error {
+		err := s.call(ctx, "initialise another's id", func() error {
 			_, _, err := s.brokers.initialise(*r.TransactionalID)
 			resp.ErrorCode = simCode(err)
 			return nil
@@ -221,7 +221,7 @@ func (c *simProducer) ProducerID(ctx context.Context) (int64, int16, error) {
 	if !c.loaded {
 		s := c.p.sim
 		err := s.retry(ctx, func() error {
-			return s.call(ctx, "initialise "+c.id, func() (err error) {
+			return s.call(ctx, "initialise", func() (err error) {
 				c.number, c.epoch, err = s.brokers.initialise(c.id)
 				return err
 			})
@@ -292,7 +292,7 @@ func (c *simProducer) write(ctx context.Context, p *simPartition, batch []simBuf
 		return 0, err
 	}
 	err = s.retry(ctx, func() error {
-		return s.call(ctx, "add a partition to "+c.id, func() error { return s.brokers.add(c.id, id, epoch, p) })
+		return s.call(ctx, "add a partition", func() error { return s.brokers.add(c.id, id, epoch, p) })
 	})
 	if err != nil {
 		return 0, c.failed(err)
@@ -300,7 +300,7 @@ func (c *simProducer) write(ctx context.Context, p *simPartition, batch []simBuf
 	c.used = true
 	written := false
 	err = s.retry(ctx, func() error {
-		return s.call(ctx, "produce as "+c.id, func() error {
+		return s.call(ctx, "produce", func() error {
 			if written {
 				first = -1
 				return nil
@@ -344,7 +344,7 @@ func (c *simProducer) EndTransaction(ctx context.Context, commit kgo.Transaction
 		return kerr.OperationNotAttempted
 	}
 	err = s.retry(ctx, func() error {
-		return s.call(ctx, fmt.Sprintf("end %s (commit %t)", c.id, commit), func() error { return s.brokers.end(c.id, id, epoch, bool(commit)) })
+		return s.call(ctx, "end the transaction", func() error { return s.brokers.end(c.id, id, epoch, bool(commit)) })
 	})
 	if err != nil {
 		// Nobody knows how it ended. The next use initialises the id anew.
@@ -367,7 +367,7 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 	switch r := request.(type) {
 	case *kmsg.AddOffsetsToTxnRequest:
 		resp := r.ResponseKind().(*kmsg.AddOffsetsToTxnResponse)
-		err := s.call(ctx, "add offsets to "+c.id, func() error {
+		err := s.call(ctx, "add offsets", func() error {
 			resp.ErrorCode = simCode(s.brokers.add(r.TransactionalID, r.ProducerID, r.ProducerEpoch, nil))
 			return nil
 		})
@@ -375,7 +375,7 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 	case *kmsg.TxnOffsetCommitRequest:
 		resp := r.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 		resp.SetVersion(4)
-		err := s.call(ctx, "send offsets of "+c.id, func() error {
+		err := s.call(ctx, "send offsets", func() error {
 			t, err := s.brokers.holder(r.TransactionalID, r.ProducerID, r.ProducerEpoch)
 			if err == nil && (t.state != txnOngoing || !t.offsets) {
 				err = kerr.InvalidTxnState

@@ -1,6 +1,7 @@
 package exactlyonce
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/syndtr/goleveldb/leveldb"
@@ -25,7 +26,7 @@ func (d *simDisk) open(path string) (database, bool, error) {
 	db, existed := d.databases[path]
 	switch {
 	case !existed:
-		db = &simDatabase{disk: d, path: path, content: memdb.New(comparer.DefaultComparer, 1<<10)}
+		db = &simDatabase{disk: d, path: path, content: map[string][]byte{}}
 		if _, known := d.databases[path]; !known {
 			d.paths = append(d.paths, path)
 		}
@@ -63,17 +64,28 @@ func (d *simDisk) crash() {
 type simDatabase struct {
 	disk    *simDisk
 	path    string
-	content *memdb.DB
+	content map[string][]byte
 	opened  bool
 	damaged bool
 }
 
 func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
-	return db.content.Get(key)
+	value, ok := db.content[string(key)]
+	if !ok {
+		return nil, leveldb.ErrNotFound
+	}
+	return value, nil
 }
 
+// NewIterator goes over a copy of what there is.
 func (db *simDatabase) NewIterator(r *util.Range, _ *opt.ReadOptions) iterator.Iterator {
-	return db.content.NewIterator(r)
+	copied := memdb.New(comparer.DefaultComparer, 1<<10)
+	for key, value := range db.content {
+		if err := copied.Put([]byte(key), value); err != nil {
+			panic(err)
+		}
+	}
+	return copied.NewIterator(r)
 }
 
 func (db *simDatabase) Close() error {
@@ -96,13 +108,10 @@ type simReplay struct{ db *simDatabase }
 
 func (r simReplay) Put(key, value []byte) {
 	r.db.disk.sim.checkStored(r.db.path, key, value)
-	if err := r.db.content.Put(key, value); err != nil {
-		panic(err)
-	}
+	r.db.content[string(key)] = bytes.Clone(value)
 }
 
 func (r simReplay) Delete(key []byte) {
-	if err := r.db.content.Delete(key); err != nil && !errors.Is(err, leveldb.ErrNotFound) {
-		panic(err)
-	}
+	r.db.disk.sim.checkStored(r.db.path, key, nil)
+	delete(r.db.content, string(key))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -84,7 +85,7 @@ func (b *simBrokers) partition(topic string, number int32) *simPartition {
 func (b *simBrokers) append(p *simPartition, r *kgo.Record, producer int64, state simDecision) int64 {
 	c := *r
 	c.Headers = slices.Clone(r.Headers) // the client uses them anew
-	c.Topic, c.Partition, c.Offset = p.topic, p.number, p.end
+	c.Topic, c.Partition, c.Offset, c.Timestamp = p.topic, p.number, p.end, time.Now()
 	txn := 0
 	if producer >= 0 && state == undecided {
 		txn = b.ofProducer(producer).number
@@ -169,11 +170,15 @@ func (b *simBrokers) mark(p *simPartition, t *simTxn) {
 
 var controlAttrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Transactional: true, Control: true})
 
-// compact removes what a table's compaction may remove below the last stable offset: rows that a later one replaces, aborted records and
-// markers.
+// simDeleteRetention is delete.retention.ms.
+const simDeleteRetention = 24 * time.Hour
+
+// compact removes what a table's compaction may remove below the last stable offset: rows that a later one replaces, aborted records, markers
+// and old deletions.
 func (p *simPartition) compact() {
 	stable := p.stable()
 	last := map[string]int64{}
+	deletions := func(r *simRecord) bool { return r.Value == nil && time.Since(r.Timestamp) > simDeleteRetention }
 	for _, r := range p.log {
 		if r.Offset < stable && r.state == decidedCommitted && !r.Attrs.IsControl() {
 			last[string(r.Key)] = r.Offset
@@ -183,7 +188,7 @@ func (p *simPartition) compact() {
 		if r.Offset >= stable {
 			return false
 		}
-		return r.state == decidedAborted || r.Attrs.IsControl() || last[string(r.Key)] != r.Offset
+		return r.state == decidedAborted || r.Attrs.IsControl() || last[string(r.Key)] != r.Offset || deletions(r)
 	})
 }
 

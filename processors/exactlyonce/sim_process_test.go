@@ -124,7 +124,7 @@ func (p *simProcess) attempt() {
 func (p *simProcess) config() Config {
 	const never = 1000 * time.Hour // what passes here are steps, not time
 	return Config{Instance: p.instance.name, Logger: discard, TransactionTimeout: time.Minute, Patience: never, FlushInterval: never,
-		CacheBytes: 1 << 20, BatchBytes: 1 << 20}
+		CacheBytes: 1 << 20, RestoreBytes: p.sim.clients.restore, BatchBytes: 1 << 20}
 }
 
 // point is where processes crash or wait.
@@ -183,7 +183,7 @@ func (p *simProcess) live(g *generation, err error, starts []int64) {
 	e.point(PointSetup)
 	for _, l := range g.ordered {
 		l.rows.limit, l.index.limit = s.clients.cache, s.clients.cache // less than newLane allows, so that entries are evicted
-		if err == nil {
+		if err == nil && len(e.stateTopics()) > 0 {
 			err = l.open(g.ctx)
 		}
 	}
@@ -252,7 +252,7 @@ func (p *simProcess) flush(g *generation, stop *atomic.Bool) {
 				return true
 			}
 			for _, l := range g.ordered {
-				if l.store.queued.Load() > 0 && s.step > after {
+				if l.store != nil && l.store.queued.Load() > 0 && s.step > after {
 					return true
 				}
 			}
@@ -336,7 +336,7 @@ func simStorePartition(path string) int32 {
 func (p *simProcess) beat(session *simSession, over *bool, cancel context.CancelFunc) {
 	s := p.sim
 	for {
-		next := s.step + 5 + s.rng.IntN(30)
+		next := s.step + 10 + s.rng.IntN(50)
 		s.await("heartbeat", func() bool { return *over || s.step >= next })
 		if *over {
 			return

@@ -1,10 +1,12 @@
 package exactlyonce
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -38,6 +41,7 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(1600)) // runs are short and leave nothing
 	began := time.Now()
 	var next atomic.Uint64
 	var mu sync.Mutex
@@ -177,31 +181,49 @@ func (s *sim) drained() bool {
 
 // simClients sends commands to the group that counts.
 type simClients struct {
-	sim   *sim
-	world *world
-	group step.Group
-	keys  map[source][]string
-	cache int64 // bytes of a lane's shelves
-	left  int   // commands to send
-	pace  int   // of a thousand steps
-	sent  int
-	names int
-	past  []*kgo.Record
+	sim     *sim
+	world   *world
+	group   step.Group
+	keys    map[source][]string
+	relays  bool  // the group has no state and hands commands on, by other keys
+	cache   int64 // bytes of a lane's shelves
+	restore int64 // bytes of a restore
+	left    int   // commands to send
+	pace    int   // commands in a thousand steps
+	sent    int
+	names   int
+	past    []*kgo.Record
 }
 
 func newSimClients(s *sim, w *world) *simClients {
-	c := &simClients{sim: s, world: w, group: w.group(), keys: map[source][]string{}, left: 10 + s.rng.IntN(40), pace: 20 + s.rng.IntN(300), names: 1 + s.rng.IntN(6)}
+	c := &simClients{sim: s, world: w, group: w.group(), keys: map[source][]string{}, left: 10 + s.rng.IntN(40), pace: 15 + s.rng.IntN(250), names: 1 + s.rng.IntN(6)}
 	for p := range int32(w.partitions) {
 		c.keys[source{"acc", p}] = topology.ProgressKeys("acc", p, w.partitions)
 	}
 	c.cache = int64(1+s.rng.IntN(6)) * (entryOverhead + 20)
+	c.restore = 1 + s.rng.Int64N(3000)
+	if c.relays = s.rng.IntN(6) == 0; c.relays {
+		c.group.Table, c.group.Index, c.group.ProgressTopic, c.group.Handle = nil, nil, w.events(), c.relay
+	}
 	return c
 }
 
-// tick may send a command: a new one, one that was sent before, one that is ignored, or one that nobody can read.
-func (c *simClients) tick() {
+// relay hands a command on under a key that may belong to another partition.
+func (c *simClients) relay(_ context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
+	if string(in.Value) == "ignore" {
+		return step.Step{}, nil
+	}
+	return step.Step{
+		Records: []record.Record{{Topic: c.world.topicEvents, Key: fmt.Appendf(nil, "r%d", in.Offset%4), Value: in.Value,
+			Headers: []record.Header{{Key: causeHeader, Value: fmt.Appendf(nil, "%d/%d", in.Partition, in.Offset)}}}},
+		Progress: &step.Progress{Source: "acc", Partition: in.Partition, Offset: in.Offset},
+	}, nil
+}
+
+// send sends a command: a new one, one that was sent before, one that is ignored, or one that nobody can read.
+func (c *simClients) send() {
 	s := c.sim
-	if c.left == 0 || !s.chance(c.pace) {
+	if c.left == 0 {
 		return
 	}
 	c.left--
@@ -215,6 +237,9 @@ func (c *simClients) tick() {
 		r.Value = []byte("ignore")
 	case n < 28:
 		r.Value = []byte("???")
+	case n < 36:
+		r.Value = fmt.Appendf(nil, "c%d reset", c.sent)
+		c.past = append(c.past, r)
 	default:
 		c.past = append(c.past, r)
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 // world is a group that counts, with its topics: commands in; events, an outcome for each command and a row for each key out. A command is
-// "id amount", an event "version id amount", a row "version sum". An id counts once for each key.
+// "id amount", an event "version id amount", a row "version sum". An id counts once for each key. The amount "reset" deletes the row.
 type world struct {
 	t          testing.TB
 	brokers    []string
@@ -135,12 +135,13 @@ func (w *world) handle(ctx context.Context, in *record.Record, memory step.Memor
 	progress := &step.Progress{Source: "acc", Partition: in.Partition, Offset: in.Offset}
 	id, amountText, ok := strings.Cut(string(in.Value), " ")
 	amount, err := strconv.ParseInt(amountText, 10, 64)
+	reset := amountText == "reset"
 	switch {
 	case string(in.Value) == "panic":
 		panic("asked to")
 	case string(in.Value) == "ignore":
 		return step.Step{}, nil
-	case !ok || err != nil:
+	case !ok || err != nil && !reset:
 		return step.Step{Records: []record.Record{{Topic: w.deadLetters(), Key: in.Key, Value: in.Value, Headers: cause}}, Progress: progress}, nil
 	}
 	key := string(in.Key) + "\x00" + id
@@ -162,8 +163,12 @@ func (w *world) handle(ctx context.Context, in *record.Record, memory step.Memor
 	r.version++
 	r.sum += amount
 	version := strconv.FormatInt(r.version, 10)
+	after := &step.Row{}
+	if !reset {
+		after = &step.Row{Value: r, Encoded: []byte(r.String())}
+	}
 	return step.Step{
-		Row: &step.Row{Value: r, Encoded: []byte(r.String())},
+		Row: after,
 		Records: []record.Record{
 			{Topic: w.events(), Key: in.Key, Value: []byte(version + " " + id + " " + amountText), Headers: cause},
 			{Topic: w.outcomes(), Key: in.Key, Value: []byte(id + " " + version + " first"), Headers: cause},
