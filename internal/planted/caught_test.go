@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,7 @@ func TestEveryBugIsCaught(t *testing.T) {
 			})
 		}
 	})
+	rows = slices.DeleteFunc(rows, func(row string) bool { return row == "" }) // of a part that -run chose
 	fmt.Printf("\n| bug | what it breaks | caught by | after |\n|---|---|---|---|\n%s\n\n", strings.Join(rows, "\n"))
 }
 

@@ -38,7 +38,7 @@ var table = []catch{
 	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`},
 	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`, kafka: true},
 	{bug: StartAtNewest, room: engine, run: "^TestCommandsFromBeforeTheFirstStartAreHandled$", says: `\d+ outcomes, want \d+`},
-	{bug: InputsUncommitted, room: engine, run: "^TestAbortedInputsAreNotHandled$", says: `4\d outcomes, want 40`},
+	{bug: InputsUncommitted, room: engine, run: "^TestAbortedInputsAreNotHandled$", says: `outcome \d+: ".* aborted\d .*", want`},
 	{bug: ApplyBeforeCommit, room: engine, run: "^TestNothingCountsBeforeTheCommit$", says: `the store has row .*, and its transaction may still be aborted`},
 	{bug: CommitHole, room: engine, run: "^TestStopUnderLoadLosesNothing$", says: `\d+ outcomes, want \d+`},
 	{bug: OffsetsOutsideTransaction, room: engine, run: "^TestNothingCountsBeforeTheCommit$", says: `offset \d+ counts, and its transaction may still be aborted`},
