@@ -24,7 +24,7 @@ const (
 	DeadLettered   = "I10"
 	Rebuilt        = "I11"
 	Bounded        = "I12"
-	kept           = 1000 // violations of each invariant that a report has; all are counted
+	keptViolations = 1000 // violations of each invariant that a report has; all are counted
 	shownByDefault = 10
 )
 
@@ -105,7 +105,7 @@ func (r *Report) checked(id string, n int) { r.Of(id).Checked += n }
 func (r *Report) violate(id, where, format string, args ...any) {
 	i := r.Of(id)
 	i.Found++
-	if len(i.Violations) < kept {
+	if len(i.Violations) < keptViolations {
 		i.Violations = append(i.Violations, Violation{Where: where, What: fmt.Sprintf(format, args...)})
 	}
 }
