@@ -24,6 +24,7 @@ type execution struct {
 	expectedDeadLetters map[spot]bool
 	first               map[string]standing // by command key
 	now                 map[string]*fold
+	orphans             map[string][]*event   // by aggregate: those without a command
 	answers             map[string][]*outcome // by command key: all of them
 	sent                map[string][]*command // by command key
 }
@@ -44,6 +45,7 @@ func (d *dump) execute(aggregate string) *execution {
 		outcomesTopic: d.names.outcomes(aggregate), horizon: defaultHorizon.Microseconds(),
 		outcomes: map[spot][]*outcome{}, events: map[spot][]*event{}, deadLetters: map[spot][]*deadLetter{}, copies: map[string][]*command{},
 		claimed: map[spot]bool{}, expectedDeadLetters: map[spot]bool{}, first: map[string]standing{}, now: map[string]*fold{},
+		orphans: map[string][]*event{},
 		answers: map[string][]*outcome{}, sent: map[string][]*command{},
 	}
 	if text := d.run.Settings["horizon"]; text != "" {
@@ -75,7 +77,9 @@ func (x *execution) index() {
 			x.deadLetters[l.place] = append(x.deadLetters[l.place], l)
 		}
 	}
+	known := map[spot]bool{}
 	for _, c := range x.commands[x.aggregate] {
+		known[c.spot] = true
 		if c.origin != "" {
 			x.copies[c.origin] = append(x.copies[c.origin], c)
 		}
@@ -84,6 +88,22 @@ func (x *execution) index() {
 			x.sent[key] = append(x.sent[key], c)
 		}
 	}
+	for _, e := range x.dump.events[x.aggregate] {
+		if !known[e.cause] {
+			x.orphans[e.aggregateID] = append(x.orphans[e.aggregateID], e)
+		}
+	}
+}
+
+// adopt takes events whose commands are missing over into the state that the next command finds.
+func (x *execution) adopt(c *command, now *fold) {
+	list := x.orphans[c.aggregateID]
+	for len(list) > 0 && list[0].cause.before(c.spot) && list[0].version > now.version {
+		e := list[0]
+		now.state, now.version, now.recordedAt = evolve(now.state, e.kind, e.payload), e.version, e.recordedAt
+		list = list[1:]
+	}
+	x.orphans[c.aggregateID] = list
 }
 
 // one decides whether a command was treated as it had to be.
@@ -203,6 +223,7 @@ func (x *execution) decideOne(c *command, out *outcome) {
 		now = &fold{}
 		x.now[c.aggregateID] = now
 	}
+	x.adopt(c, now)
 	want, code := x.expect(c, now)
 	if out != nil {
 		if out.accepted != (code == "") || out.code != code {

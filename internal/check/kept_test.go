@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -207,4 +208,18 @@ func storeRow(t *testing.T, key string, value []byte) history.Row {
 
 func schemaFile(parts ...string) string {
 	return filepath.Join(append([]string{"..", "..", "schemas"}, parts...)...)
+}
+
+// clone returns a copy that can be spoiled without harm to the original.
+func (k *kept) clone(t *testing.T) *kept {
+	c := &kept{t: t, run: k.run, committed: maps.Clone(k.committed), uncommitted: maps.Clone(k.uncommitted), ops: slices.Clone(k.ops), faults: slices.Clone(k.faults),
+		samples: slices.Clone(k.samples), rows: map[string][]history.Row{}}
+	for file, rows := range k.rows {
+		c.rows[file] = slices.Clone(rows)
+	}
+	copied := must[[]byte](t)(json.Marshal(k.topics))
+	if err := json.Unmarshal(copied, &c.topics); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

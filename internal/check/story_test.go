@@ -100,7 +100,7 @@ func tell(t *testing.T) *world {
 		w.send(n, "account", id(n), "open", fmt.Sprintf("open-%d", n), payload{holder: fmt.Sprintf("holder %d", n%4), currency: "EUR", overdraft: []int64{0, 100, -1}[n%3]}, nil)
 		w.send(n, "account", id(n), "deposit", fmt.Sprintf("first-%d", n), payload{amount: 1000, currency: "EUR", reference: "é"}, nil)
 	}
-	for n := range 240 {
+	for n := range 156 {
 		client, account, commandID := n%5, id(r.IntN(12)), fmt.Sprintf("c-%d", n)
 		p := payload{amount: r.Int64N(400), currency: "EUR"}
 		switch n % 12 {
