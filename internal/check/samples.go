@@ -1,0 +1,91 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/foldlog/foldlog/internal/history"
+)
+
+// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first, after a time to warm up. They
+// are generous: caches fill, and a leak of a few objects for each command is far above them within minutes.
+const (
+	warmUp        = 30 * time.Second // or a quarter of a shorter life
+	fewestSamples = 8
+	growthFactor  = 1.5
+	moreThreads   = 64
+	moreFiles     = 64
+	moreBytes     = 192 << 20
+)
+
+// checkSamples decides I12.
+func (d *dump) checkSamples() {
+	byInstance := map[string][]history.Sample{}
+	for _, s := range d.samples {
+		byInstance[s.Instance] = append(byInstance[s.Instance], s)
+	}
+	if len(byInstance) == 0 {
+		d.note(Bounded, "no samples were taken")
+		return
+	}
+	for _, instance := range sortedKeys(byInstance) {
+		var starts []int64
+		for _, f := range d.faults {
+			if f.Target == instance && (f.Kind == "start" || f.Kind == "kill" || f.Kind == "term" || f.Kind == "restart") {
+				starts = append(starts, f.At)
+			}
+		}
+		slices.Sort(starts)
+		slices.SortStableFunc(byInstance[instance], func(a, b history.Sample) int { return cmp.Compare(a.At, b.At) })
+		lives := make([][]history.Sample, len(starts)+1)
+		for _, s := range byInstance[instance] {
+			life, _ := slices.BinarySearch(starts, s.At+1)
+			lives[life] = append(lives[life], s)
+		}
+		for _, life := range lives {
+			d.checkLife(instance, life)
+		}
+	}
+	if d.Of(Bounded).Checked == 0 {
+		d.note(Bounded, "no process lived long enough: fewer than %d samples after it was warm", fewestSamples)
+	}
+}
+
+func (d *dump) checkLife(instance string, life []history.Sample) {
+	if len(life) == 0 {
+		return
+	}
+	began, ended := life[0].At, life[len(life)-1].At
+	warm := began + min(warmUp.Nanoseconds(), (ended-began)/4)
+	life = slices.DeleteFunc(slices.Clone(life), func(s history.Sample) bool { return s.At < warm })
+	if len(life) < fewestSamples {
+		return
+	}
+	for _, one := range []struct {
+		what string
+		of   func(history.Sample) int64
+		more int64
+	}{
+		{"goroutines", func(s history.Sample) int64 { return int64(s.Goroutines) }, moreThreads},
+		{"descriptors", func(s history.Sample) int64 { return int64(s.FDs) }, moreFiles},
+		{"bytes of memory", func(s history.Sample) int64 { return s.RSS }, moreBytes},
+	} {
+		d.checked(Bounded, 1)
+		quarter := len(life) / 4
+		first, last := median(life[:quarter], one.of), median(life[len(life)-quarter:], one.of)
+		if limit := int64(float64(first)*growthFactor) + one.more; last > limit {
+			d.violate(Bounded, instance, "%s grew from %d to %d in %s of a process's life; at most %d are allowed", one.what, first, last,
+				time.Duration(ended-began).Round(time.Second), limit)
+		}
+	}
+}
+
+func median(samples []history.Sample, of func(history.Sample) int64) int64 {
+	values := make([]int64, len(samples))
+	for i, s := range samples {
+		values[i] = of(s)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
