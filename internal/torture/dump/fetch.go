@@ -20,6 +20,9 @@ type reader struct {
 	topic     string
 	partition int32
 	committed bool
+
+	leader int32
+	id     [16]byte // of the topic; zero until it is looked up, and again after an error
 }
 
 // read calls each for every record in [from, end) and returns when the place has reached the end.
@@ -41,6 +44,8 @@ func (r *reader) read(ctx context.Context, from, end int64, each func(*kgo.Recor
 		}
 		if err == nil {
 			err = errors.New("the brokers send nothing")
+		} else {
+			r.id = [16]byte{} // the leader may have moved
 		}
 		if time.Since(progress) > fetchPatience {
 			return fmt.Errorf("read %s, partition %d, at offset %d of %d: %w", r.topic, r.partition, at, end, err)
@@ -63,17 +68,16 @@ func (r *reader) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64
 	request := kmsg.NewPtrFetchRequest()
 	request.ReplicaID, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = -1, 100, 1, size
 	request.IsolationLevel, request.SessionEpoch = level, -1
+	if err := r.find(ctx); err != nil {
+		return nil, at, err
+	}
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic = r.topic
+	topic.Topic, topic.TopicID = r.topic, r.id
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = r.partition, -1, at, -1, -1, size
 	topic.Partitions = append(topic.Partitions, p)
 	request.Topics = append(request.Topics, topic)
-	leader, err := r.leader(ctx)
-	if err != nil {
-		return nil, at, err
-	}
-	raw, err := r.client.Broker(int(leader)).RetriableRequest(ctx, request)
+	raw, err := r.client.Broker(int(r.leader)).RetriableRequest(ctx, request)
 	if err != nil {
 		return nil, at, err
 	}
@@ -94,21 +98,26 @@ func (r *reader) fetch(ctx context.Context, at, end int64) ([]*kgo.Record, int64
 	return records.Records, next, records.Err
 }
 
-func (r *reader) leader(ctx context.Context) (int32, error) {
+// find looks the partition's leader up.
+func (r *reader) find(ctx context.Context) error {
+	if r.id != [16]byte{} {
+		return nil
+	}
 	request := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
 	topic.Topic = &r.topic
 	request.Topics = append(request.Topics, topic)
 	response, err := request.RequestWith(ctx, r.client)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, t := range response.Topics {
 		for _, p := range t.Partitions {
 			if p.Partition == r.partition && p.Leader >= 0 {
-				return p.Leader, nil
+				r.leader, r.id = p.Leader, t.TopicID
+				return nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("%s, partition %d, has no leader", r.topic, r.partition)
+	return fmt.Errorf("%s, partition %d, has no leader", r.topic, r.partition)
 }
