@@ -69,7 +69,7 @@ func (r *run) finish(ctx context.Context) error {
 
 // heal mends everything and stops the clients.
 func (r *run) heal(ctx context.Context) error {
-	if err := r.healBrokers(ctx); err != nil {
+	if err := r.mendAll(ctx); err != nil {
 		return err
 	}
 	for _, i := range r.system.Instances() {
@@ -171,6 +171,9 @@ func (r *run) startFresh(ctx context.Context) error {
 
 func (r *run) dumpAnswers(ctx context.Context) error {
 	ids := r.recorder.IDs()
+	for aggregate, old := range r.oldIDs {
+		ids[aggregate] = append(ids[aggregate], old...)
+	}
 	for _, i := range r.system.Instances() {
 		if !i.Serves() {
 			continue

@@ -38,6 +38,8 @@ type run struct {
 	caller   *load.Caller
 	load     *load.Load
 	sampler  *sampler
+	// oldIDs are the ids of a world that is no more: nothing of them may show.
+	oldIDs   map[string][]string
 	faultLog *history.Writer
 	cleanup  []func() error
 
@@ -48,6 +50,7 @@ type run struct {
 	brokerHits int
 	recoveries []time.Duration
 	problems   []string
+	broken     map[string]func(context.Context) error // what to do to mend it
 	began      time.Time
 	loadBegan  int64
 	loadTime   time.Duration
@@ -61,6 +64,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if err := options.Validate(); err != nil {
 		return results.Summary{}, err
 	}
+	if options.Embedded && scenario.apache {
+		return results.Summary{}, fmt.Errorf("%s needs Apache Kafka: leave --broker embedded out", scenario.Name)
+	}
 	dir, err := newRunDir(options.Out, scenario.Name, options.Seed)
 	if err != nil {
 		return results.Summary{}, err
@@ -68,7 +74,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if options.Embedded {
 		scenario.brokers = 0
 	}
-	r := &run{stalls: map[string]time.Duration{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
+	r := &run{stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
 	r.say("seed %d, %s on %s, in %s", options.Seed, scenario.Name, r.broker(), dir)
 	runErr := r.all(ctx)
 	if ctx.Err() != nil {
@@ -138,7 +144,7 @@ func (r *run) start(ctx context.Context) (err error) {
 	}
 	r.cleanup = append(r.cleanup, logFile.Close)
 	r.system, err = system.Start(ctx, system.Config{Dir: filepath.Join(r.dir, "system"), Brokers: r.scenario.brokers, Partitions: partitions,
-		Binaries: r.options.Binaries, Planted: r.options.Planted, Proxied: r.scenario.proxied, Logger: slog.New(slog.NewTextHandler(logFile, nil))})
+		Binaries: r.options.Binaries, Planted: r.options.Planted, Proxied: r.scenario.proxied, Properties: r.scenario.properties, Logger: slog.New(slog.NewTextHandler(logFile, nil))})
 	if err != nil {
 		return err
 	}

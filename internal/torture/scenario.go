@@ -17,7 +17,11 @@ type Scenario struct {
 	duration          time.Duration
 	// faults bounds their number; 0 is as many as there is time for.
 	faults  int
+	// apache says that it needs Apache Kafka.
+	apache  bool
 	proxied bool
+	// properties are broker settings on top of the usual ones.
+	properties map[string]string
 	// planted says that the binary with crash points is needed.
 	planted bool
 	// prepare is called after the brokers have started and before any instance has.
@@ -28,9 +32,39 @@ type Scenario struct {
 
 // Scenarios are all there are.
 func Scenarios() []Scenario {
-	return []Scenario{
-		{Name: "kill", Line: "processors are killed (kill -9) at random", brokers: 1, processors: 3, edges: 2, duration: time.Minute, inflict: killProcessors},
+	all := []Scenario{
+		{Name: "kill", Line: "processors are killed (kill -9) at random", inflict: killProcessors},
+		{Name: "kill-all", Line: "processors and edges are killed at random, sometimes two at once", inflict: killAny},
+		{Name: "crash", Line: "processors crash at each named point of the engine", planted: true, duration: 4 * time.Minute, inflict: crashAtPoints},
+		{Name: "term", Line: "instances are restarted one after the other with SIGTERM", inflict: rollInstances},
+		{Name: "storm", Line: "processors join and leave faster than the group comes to rest", inflict: storm},
+		{Name: "zombie", Line: "processors are paused past their session, also inside a transaction, and wake up", planted: true, duration: 2 * time.Minute, inflict: zombies},
+		{Name: "open-transaction", apache: true, Line: "transactions of dead owners and of strangers stay open on tables", duration: 90 * time.Second, inflict: openTransactions},
+		{Name: "store", Line: "local stores are deleted, flipped, truncated while their process is down", inflict: damageStores},
+		{Name: "compaction", apache: true, Line: "instances restore from nothing while tables are compacted", properties: busyCleaner(),
+			prepare: compactEagerly(time.Minute), inflict: restoreUnderCompaction},
+		{Name: "away", apache: true, Line: "instances are away for longer than deletions are kept", properties: busyCleaner(),
+			prepare: compactEagerly(5 * time.Second), duration: 2 * time.Minute, inflict: stayAway},
+		{Name: "recreate", apache: true, Line: "all topics are deleted and created anew below the old data directories", inflict: recreateTopics, duration: 30 * time.Second},
+		{Name: "broker-restart", apache: true, Line: "the only broker is killed and comes back", inflict: restartBroker},
+		{Name: "broker-kill", apache: true, Line: "brokers of three are killed by role: leader, coordinators, controller", brokers: 3, duration: 2 * time.Minute, inflict: killBrokers},
+		{Name: "broker-freeze", apache: true, Line: "brokers of three are frozen by role", brokers: 3, duration: 2 * time.Minute, inflict: freezeBrokers},
+		{Name: "broker-roll", apache: true, Line: "all three brokers are restarted in turn", brokers: 3, duration: 90 * time.Second, inflict: rollBrokers},
+		{Name: "registry", apache: true, Line: "the schema registry is killed and comes back", inflict: killRegistry},
+		{Name: "network", apache: true, Line: "connections to three brokers are cut, held, delayed, reset after the request", brokers: 3, proxied: true, duration: 90 * time.Second, inflict: breakNetwork},
+		{Name: "disk-full", Line: "one processor's disk runs full (needs the right to mount a tmpfs)", prepare: mountSmallDisk, inflict: fillDisk},
 	}
+	for i := range all {
+		s := &all[i]
+		s.processors, s.edges = 3, 2
+		if s.brokers == 0 {
+			s.brokers = 1
+		}
+		if s.duration == 0 {
+			s.duration = time.Minute
+		}
+	}
+	return append(all, Scenario{Name: "dev", Line: "foldlog dev, alone, is killed over and over", faults: 20, duration: 10 * time.Minute, inflict: killDev})
 }
 
 // Find returns scenarios by name.

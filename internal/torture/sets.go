@@ -6,7 +6,7 @@ import "fmt"
 func Set(name string) ([]Scenario, error) {
 	switch name {
 	case "short":
-		return Find([]string{"kill"})
+		return Find([]string{"dev", "kill", "crash", "broker-kill"})
 	case "long":
 		return Scenarios(), nil
 	}

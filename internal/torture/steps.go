@@ -158,6 +158,3 @@ func (r *run) edges() (all []*system.Instance) {
 }
 
 func pick[T any](r *run, all []T) T { return all[r.random.IntN(len(all))] }
-
-// healBrokers mends what is wrong with brokers, registry and network.
-func (r *run) healBrokers(context.Context) error { return nil }

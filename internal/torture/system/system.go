@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,9 @@ type Config struct {
 	Planted string
 	// Proxied puts a proxy between each instance and each broker; see [System.Links].
 	Proxied bool
-	Logger  *slog.Logger
+	// Properties are broker settings on top of the usual ones.
+	Properties map[string]string
+	Logger     *slog.Logger
 }
 
 // System is what runs.
@@ -74,6 +77,7 @@ func Start(ctx context.Context, config Config) (_ *System, err error) {
 	if config.Brokers > 1 {
 		properties = kafkatest.FastDetection()
 	}
+	maps.Copy(properties, config.Properties)
 	var both errgroup.Group
 	both.Go(func() (err error) {
 		s.Kafka, err = kafkatest.StartKafka(ctx, kafkatest.KafkaConfig{
