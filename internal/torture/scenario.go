@@ -16,7 +16,7 @@ type Scenario struct {
 	processors, edges int
 	duration          time.Duration
 	// faults bounds their number; 0 is as many as there is time for.
-	faults  int
+	faults int
 	// apache says that it needs Apache Kafka.
 	apache  bool
 	proxied bool
