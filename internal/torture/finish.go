@@ -201,11 +201,12 @@ func (r *run) stopProcessors(ctx context.Context) error {
 func (r *run) stopAndDumpStores(ctx context.Context, i *system.Instance) error {
 	limited, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
+	stopped := time.Now()
 	if err := i.Stop(limited); err != nil {
 		return err
 	}
 	if code := i.ExitCode(); code != 0 {
 		r.problem("%s ended with exit code %d after SIGTERM: %s", i.Name, code, r.system.LogFile(i.Name))
 	}
-	return dump.Stores(r.dir, i.Name, i.ProcessorsDir())
+	return dump.Stores(r.dir, i.Name, i.ProcessorsDir(), stopped)
 }
