@@ -185,11 +185,11 @@ func (r *run) startInstances(ctx context.Context) error {
 		if !i.Serves() {
 			continue
 		}
-		c, err := i.Client()
+		target, err := load.NewTarget(i.Name, i.URL())
 		if err != nil {
 			return err
 		}
-		r.caller.Targets = append(r.caller.Targets, load.Target{Name: i.Name, Client: c})
+		r.caller.Targets = append(r.caller.Targets, target)
 	}
 	r.sampler = startSampler(r.dir, r.system)
 	r.say("%d instances are ready", len(r.system.Instances()))

@@ -14,12 +14,6 @@ import (
 	"github.com/foldlog/foldlog/internal/history"
 )
 
-// Target is an instance that answers, with a client that tries once.
-type Target struct {
-	Name   string
-	Client *client.Client
-}
-
 // Caller calls instances and writes everything down.
 type Caller struct {
 	Recorder *Recorder
@@ -132,8 +126,9 @@ func judge(err error) answer {
 // state reads an aggregate's state once.
 func (c *Caller) state(ctx context.Context, number int, target Target, aggregate, id string, after foldlog.Token) answer {
 	op := c.Recorder.invoke(history.Op{Client: number, Call: history.StateCall, Instance: target.Name, Aggregate: aggregate, ID: id, After: after.String()})
+	ctx, position := withPosition(ctx)
 	state, err := target.Client.State(ctx, aggregate, id, after)
-	op.Version, op.Body, op.Position = state.Version, state.Data, state.Position.String()
+	op.Version, op.Body, op.Position = state.Version, state.Data, *position
 	a := c.readEnd(op, target, err)
 	a.token, a.version = state.Position, state.Version
 	return a
@@ -142,8 +137,9 @@ func (c *Caller) state(ctx context.Context, number int, target Target, aggregate
 // row reads a row of a view once.
 func (c *Caller) row(ctx context.Context, number int, target Target, view, key string, after foldlog.Token) answer {
 	op := c.Recorder.invoke(history.Op{Client: number, Call: history.ViewCall, Instance: target.Name, View: view, ID: key, After: after.String()})
+	ctx, position := withPosition(ctx)
 	row, err := target.Client.ViewRow(ctx, view, key, after)
-	op.Body, op.Position = row.Data, row.Position.String()
+	op.Body, op.Position = row.Data, *position
 	a := c.readEnd(op, target, err)
 	a.token = row.Position
 	return a

@@ -117,13 +117,9 @@ func (i *Instance) Wipe() error {
 	return os.MkdirAll(i.Dir, 0o700)
 }
 
-// newClient returns a client that tries once: the driver retries, so that each try is in the history.
-func newClient(url string, timeout time.Duration) (*client.Client, error) {
+// newAsker returns a client that asks once, for what the driver wants to know.
+func newAsker(url string) (*client.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 512
-	return client.New(client.Config{URL: url, Patience: -1, HTTPClient: &http.Client{Transport: transport, Timeout: timeout}})
+	return client.New(client.Config{URL: url, Patience: -1, HTTPClient: &http.Client{Transport: transport, Timeout: 2 * time.Second}})
 }
-
-// Client returns a client that tries each call once.
-func (i *Instance) Client() (*client.Client, error) { return newClient(i.URL(), 15*time.Second) }

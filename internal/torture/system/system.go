@@ -172,7 +172,7 @@ func (s *System) newInstance(name string, roles []string, args func(*Instance) [
 		return nil, err
 	}
 	i := &Instance{Name: name, Roles: roles, Addr: ports.Addr(0), Dir: filepath.Join(s.config.Dir, "data", name), system: s, ports: ports}
-	if i.client, err = newClient(i.URL(), 2*time.Second); err != nil {
+	if i.client, err = newAsker(i.URL()); err != nil {
 		return nil, errors.Join(err, ports.Close())
 	}
 	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
