@@ -11,7 +11,12 @@
 //	topics/NAME.uncommitted.jsonl     [Record], as read_uncommitted
 //	views/INSTANCE/NAME.jsonl         [Row]: all rows of a view, as that instance answers over HTTP
 //	states/INSTANCE/AGGREGATE.jsonl   [Row]: the states of all ids that clients used, likewise
-//	stores/INSTANCE/TABLE.N.jsonl     [Row]: a processor's local store of partition N, keys and values in base64
+//	stores/INSTANCE/TABLE.N.jsonl     [Row]: the rows in a processor's local store of partition N, which it owned at the end; keys and
+//	                                  values in base64
+//	stores-left/INSTANCE/TABLE.N.jsonl  likewise, of partitions that it had owned before: a copy of the table as of then
+//	indexes/INSTANCE/TABLE.N.jsonl    [Row]: the command ids in it, likewise
+//	receipts/INSTANCE/TABLE.N.jsonl   one line, what the store says of itself: topic ids and the offsets up to which it is complete
+//	old-clients.jsonl                 [Op] of a world whose topics were deleted, see scenario recreate; none of it may show
 //
 // Importers: the torture driver, which writes it, and the checker, which reads it. It imports the standard library only.
 //

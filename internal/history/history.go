@@ -126,7 +126,7 @@ type Record struct {
 	Headers   [][2][]byte `json:"h,omitempty"`
 }
 
-// Row is a row of a view, a state or an entry of a store.
+// Row is a row of a view, a state or an entry of a store. A state's is the whole answer, {"aggregate_id", "version", "recorded_at", "state"}.
 type Row struct {
 	Key string          `json:"key"`
 	Row json.RawMessage `json:"row"`

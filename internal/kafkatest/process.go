@@ -73,6 +73,13 @@ func (p *Process) running() bool {
 	}
 }
 
+// Running says whether the program runs, frozen or not.
+func (p *Process) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running()
+}
+
 // Responsive says whether the program runs and is not frozen.
 func (p *Process) Responsive() bool {
 	p.mu.Lock()

@@ -58,7 +58,7 @@ var rooms = map[string]room{
 	"internal/planted":    {libraries: none},
 	"internal/history":    {libraries: none},
 	"internal/check":      {imports: []string{"internal/history"}}, // nothing that it judges
-	"internal/torture":    {imports: []string{"internal/history", "internal/kafkatest", "client"}},
+	"internal/torture":    {imports: []string{".", "internal/history", "internal/kafkatest", "client"}},
 	"cmd/foldlog-torture": {imports: []string{"internal/torture"}},
 	"cmd/foldlog-check":   {imports: []string{"internal/check"}, libraries: none},
 	"internal/lint":       {libraries: none},
@@ -71,7 +71,7 @@ var owners = map[string][]string{
 	"github.com/hamba/avro":              {"codecs"},
 	"github.com/riferrei":                {"schemas"},
 	"github.com/lovoo/goka":              {"processors/atleastonce", "processors/exactlyonce", "views"},
-	"github.com/spf13":                   {"cli", "bank/bankapp"},
+	"github.com/spf13":                   {"cli", "bank/bankapp", "cmd/foldlog-torture"},
 	"github.com/twmb/franz-go/pkg/kfake": {"devcluster"},
 }
 

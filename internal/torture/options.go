@@ -1,0 +1,86 @@
+package torture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/foldlog/foldlog/internal/torture/system"
+)
+
+// Options say how scenarios are run. The zero value of a field means its default.
+type Options struct {
+	// Seed decides what is done; default taken from the clock by the command.
+	Seed uint64
+	// Duration bounds the time of faults, and Faults their number; whichever is reached first ends them. Default the scenario's.
+	Duration time.Duration
+	Faults   int
+	// Rate is what the clients do in a second, without the probes; default 150.
+	Rate int
+	// Out takes a directory for each run; default "torture-runs".
+	Out string
+	// Keep keeps the data of brokers and instances of a run that passed, too.
+	Keep bool
+	// Planted is the bug that every instance has.
+	Planted string
+	// Embedded runs on `foldlog dev` instead of Apache Kafka.
+	Embedded bool
+	// Binaries are built where they are not given.
+	Binaries system.Binaries
+	// Checker is the program that judges; default foldlog-check beside this program, then on the path.
+	Checker string
+	// Progress is told what happens; default nobody.
+	Progress io.Writer
+}
+
+// EnsureDefaults fills in what is zero.
+func (o *Options) EnsureDefaults() {
+	if o.Rate == 0 {
+		o.Rate = 150
+	}
+	if o.Out == "" {
+		o.Out = "torture-runs"
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+}
+
+// Validate returns all that is wrong with the options, after EnsureDefaults.
+func (o Options) Validate() error {
+	var all []error
+	if o.Rate < 10 || o.Rate > 5000 {
+		all = append(all, fmt.Errorf("--rate %d: use 10 to 5000 in a second", o.Rate))
+	}
+	if o.Duration < 0 || o.Faults < 0 {
+		all = append(all, errors.New("--duration and --faults must not be negative"))
+	}
+	if o.Binaries.Product != "" && o.Planted != "" && o.Binaries.Planted == "" {
+		all = append(all, errors.New("--planted needs a binary built with -tags planted: give --planted-binary, too, or leave --binary out"))
+	}
+	return errors.Join(all...)
+}
+
+// newRunDir makes a directory for a run. One of the same scenario and seed gets a number behind.
+func newRunDir(out, scenario string, seed uint64) (string, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return "", err
+	}
+	for n := 1; ; n++ {
+		dir := filepath.Join(out, fmt.Sprintf("%s-%d", scenario, seed))
+		if n > 1 {
+			dir = fmt.Sprintf("%s.%d", dir, n)
+		}
+		err := os.Mkdir(dir, 0o755)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return filepath.Abs(dir)
+	}
+}
