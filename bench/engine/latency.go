@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -103,7 +102,7 @@ func (b *site) measureLatency(ctx context.Context, p peer, w workload, rates []i
 		return nil, err
 	}
 	defer func() { _ = c.Close() }()
-	const settle = 3 * time.Second
+	settle := min(3*time.Second, each)
 	sent, most := 0, w.Commands
 	for _, rate := range rates {
 		most += int(float64(rate) * (settle + each).Seconds())
@@ -125,7 +124,7 @@ func (b *site) measureLatency(ctx context.Context, p peer, w workload, rates []i
 		return nil, err
 	}
 	for _, rate := range rates {
-		for _, part := range []time.Duration{settle, each} {
+		for i, part := range []time.Duration{settle, each} {
 			n := int(float64(rate) * part.Seconds())
 			before, err := b.look(c, 0)
 			if err != nil {
@@ -142,7 +141,7 @@ func (b *site) measureLatency(ctx context.Context, p peer, w workload, rates []i
 			if err := outcomes.await(ctx, c, sent+n); err != nil {
 				return nil, err
 			}
-			if part == each {
+			if i == 1 {
 				l := percentiles(outcomes.seen[sent:sent+n], due)
 				l.Peer, l.Rate = p.name, rate
 				l.AppCPU, l.BrokerCPU = before.busy(after)
@@ -193,8 +192,9 @@ func percentiles(seen []time.Time, due func(i int) time.Time) latency {
 		took[i] = at.Sub(due(i))
 	}
 	slices.Sort(took)
-	rank := func(p float64) float64 { // nearest rank
-		return float64(took[max(int(math.Ceil(p/100*float64(len(took)))), 1)-1]) / float64(time.Millisecond)
+	rank := func(perMille int) float64 { // nearest rank
+		n := (perMille*len(took) + 999) / 1000
+		return float64(took[max(n, 1)-1]) / float64(time.Millisecond)
 	}
-	return latency{P50: rank(50), P99: rank(99), P999: rank(99.9), Max: rank(100)}
+	return latency{P50: rank(500), P99: rank(990), P999: rank(999), Max: rank(1000)}
 }

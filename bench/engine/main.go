@@ -50,21 +50,43 @@ func run(ctx context.Context, s settings) (err error) {
 // measure starts a broker and takes all the measurements that were asked for.
 func measure(ctx context.Context, s settings) (_ *results, err error) {
 	m := &measurement{settings: s, results: newResults(s)}
-	if slices.ContainsFunc(s.takingPart(), func(p peer) bool { return p.name == streams }) {
-		m.progress("building the Kafka Streams peer")
-		if err := buildStreams(ctx, s.Streams.Dir); err != nil {
-			return nil, err
-		}
-	}
-	if s.Profile != "" {
-		if err := os.MkdirAll(s.Profile, 0o755); err != nil {
-			return nil, fmt.Errorf("--profile: %w", err)
-		}
+	m.progress("building the Kafka Streams peer, if it takes part")
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
 	}
 	if m.site, err = openSite(ctx, s); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.site.close()) }()
+	return m.results, m.all(ctx)
+}
+
+// prepare makes what the measurements need, but for the broker.
+func (s settings) prepare(ctx context.Context) error {
+	wanted := func(p peer) bool { return p.name == streams }
+	if slices.ContainsFunc(s.takingPart(), wanted) || slices.Contains(s.Parts, partTune) {
+		if err := buildStreams(ctx, s.Streams.Dir); err != nil {
+			return err
+		}
+	}
+	if s.Profile != "" {
+		if err := os.MkdirAll(s.Profile, 0o755); err != nil {
+			return fmt.Errorf("--profile: %w", err)
+		}
+	}
+	return nil
+}
+
+// measurement is one run of this program.
+type measurement struct {
+	settings settings
+	site     *site
+	results  *results
+}
+
+// all takes the measurements, part after part.
+func (m *measurement) all(ctx context.Context) (err error) {
+	s := m.settings
 	m.results.Machine = machineNow()
 	for _, part := range s.Parts {
 		switch part {
@@ -78,21 +100,16 @@ func measure(ctx context.Context, s settings) (_ *results, err error) {
 			err = m.restore(ctx)
 		case partBank:
 			err = m.bank(ctx)
+		case partTune:
+			err = m.tune(ctx)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part, err)
+			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
 	m.results.Took = time.Since(m.results.Began).Round(time.Second)
 	m.results.LoadAfter = load()
-	return m.results, nil
-}
-
-// measurement is one run of this program.
-type measurement struct {
-	settings settings
-	site     *site
-	results  *results
+	return nil
 }
 
 func (m *measurement) progress(format string, args ...any) {

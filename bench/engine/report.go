@@ -25,6 +25,7 @@ type results struct {
 	Latency    []latency     `json:"latency,omitempty"`
 	Restore    []restore     `json:"restore,omitempty"`
 	Bank       []throughput  `json:"bank,omitempty"`
+	Tuning     []tuning      `json:"tuning,omitempty"`
 }
 
 func newResults(s settings) *results {
@@ -107,6 +108,7 @@ func (r *results) print(w io.Writer) {
 	r.printLatency(w)
 	r.printRestore(w)
 	r.printBank(w)
+	r.printTuning(w)
 }
 
 // about says what a peer is.

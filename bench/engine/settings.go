@@ -17,9 +17,14 @@ const (
 	partLatency    = "latency"
 	partRestore    = "restore"
 	partBank       = "bank"
+	partTune       = "tune"
 )
 
-var allParts = []string{partThroughput, partKeys, partLatency, partRestore, partBank}
+// defaultParts are measured where no others are asked for; tuning Kafka Streams takes long and is done once for a machine.
+var (
+	defaultParts = []string{partThroughput, partKeys, partLatency, partRestore, partBank}
+	allParts     = append(slices.Clone(defaultParts), partTune)
+)
 
 // settings are the flags.
 type settings struct {
@@ -47,7 +52,8 @@ func parseFlags(args []string) (settings, error) {
 	var s settings
 	var parts, peerList, rates string
 	f := flag.NewFlagSet("engine", flag.ContinueOnError)
-	f.StringVar(&parts, "parts", strings.Join(allParts, ","), "what to measure: throughput (few keys), keys (many keys), latency, restore, bank")
+	f.StringVar(&parts, "parts", strings.Join(defaultParts, ","),
+		"what to measure: throughput (few keys), keys (many keys), latency, restore, bank; tune tries settings of Kafka Streams")
 	f.StringVar(&peerList, "peers", "", "who takes part, of "+strings.Join(peerNames(), ", ")+"; default everybody where it makes sense")
 	f.IntVar(&s.Runs, "runs", 3, "how often throughput and restore are measured; the median counts")
 	f.IntVar(&s.Commands, "commands", 4_000_000, "commands for throughput; slow peers get a quarter; the second half is measured")

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -65,20 +67,47 @@ func (b *site) verify(ctx context.Context, p peer, t task, w workload) error {
 	return nil
 }
 
-// readAll hands over what a read_committed reader sees of a topic up to its present end.
-func (b *site) readAll(ctx context.Context, topic string, each func(*kgo.Record) error) error {
-	ends, err := b.admin.ListCommittedOffsets(ctx, topic)
+// settledEnds returns the ends of a topic's partitions once no transaction is open below them: offsets of inputs may be seen to be committed
+// before the markers are in every partition.
+func (b *site) settledEnds(ctx context.Context, topic string) (map[int32]int64, error) {
+	written, err := b.admin.ListEndOffsets(ctx, topic)
 	if err == nil {
-		err = ends.Error()
+		err = written.Error()
 	}
 	if err != nil {
-		return fmt.Errorf("end of %s: %w", topic, err)
+		return nil, fmt.Errorf("end of %s: %w", topic, err)
+	}
+	ends := map[int32]int64{}
+	err = poll(ctx, 5*time.Millisecond, patience, func() (bool, error) {
+		stable, err := b.admin.ListCommittedOffsets(ctx, topic)
+		if err = errors.Join(err, stable.Error()); err != nil {
+			return false, err
+		}
+		for partition, end := range written[topic] {
+			ends[partition] = end.Offset
+			if stable[topic][partition].Offset < end.Offset {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("end of %s: a transaction stays open: %w", topic, err)
+	}
+	return ends, nil
+}
+
+// readAll hands over what a read_committed reader sees of a topic up to its present end.
+func (b *site) readAll(ctx context.Context, topic string, each func(*kgo.Record) error) error {
+	ends, err := b.settledEnds(ctx, topic)
+	if err != nil {
+		return err
 	}
 	left := map[int32]int64{}
 	starts := map[int32]kgo.Offset{}
-	for partition, end := range ends[topic] {
-		if end.Offset > 0 {
-			left[partition] = end.Offset
+	for partition, end := range ends {
+		if end > 0 {
+			left[partition] = end
 			starts[partition] = kgo.NewOffset().AtStart()
 		}
 	}
