@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 RACE ?= auto
 CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
 
-.PHONY: help dev build test simulate test-planted test-kafka torture torture-long lint bench tidy clean
+.PHONY: help dev build test simulate test-planted test-kafka torture torture-long lint bench bench-engine tidy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,10 @@ lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
 
 bench: build ## measure latency and throughput of a whole system on the embedded broker; ARGS passes flags
 	@$(GO) run ./bench/httpload --binary $(BIN) $(ARGS)
+
+bench-engine: ## measure the engine against Goka and Kafka Streams on Apache Kafka; needs a JDK and Maven; ARGS="--quick" tries it, ARGS="--help" lists flags
+	@$(GO) build -o bin/bench-engine ./bench/engine
+	@exec bin/bench-engine $(ARGS)
 
 tidy: ## go mod tidy, here and in the examples
 	$(GO) mod tidy

@@ -63,14 +63,15 @@ var rooms = map[string]room{
 	"cmd/foldlog-check":   {imports: []string{"internal/check"}, libraries: none},
 	"internal/lint":       {libraries: none},
 	"deploy/healthcheck":  {libraries: none},
-	"bench":               {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster"}},
+	"bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",
+		"processors", "processors/step", "processors/exactlyonce", "processors/atleastonce", "internal/record", "internal/cluster", "internal/kafkatest"}},
 }
 
 // owners are libraries that one room keeps to itself, so that they can be replaced there.
 var owners = map[string][]string{
 	"github.com/hamba/avro":              {"codecs"},
 	"github.com/riferrei":                {"schemas"},
-	"github.com/lovoo/goka":              {"processors/atleastonce", "processors/exactlyonce", "views"},
+	"github.com/lovoo/goka":              {"processors/atleastonce", "processors/exactlyonce", "views", "bench"}, // the bench measures against it
 	"github.com/spf13":                   {"cli", "bank/bankapp", "cmd/foldlog-torture"},
 	"github.com/twmb/franz-go/pkg/kfake": {"devcluster"},
 }
