@@ -71,15 +71,18 @@ func spreadOf[T any](all []T, figure func(T) float64) spread {
 }
 
 func (s spread) text(format string) string {
+	if s.most == 0 {
+		return "-" // not measured
+	}
 	if s.least == s.most {
 		return fmt.Sprintf(format, s.median)
 	}
 	return fmt.Sprintf(format+" ("+format+"-"+format+")", s.median, s.least, s.most)
 }
 
-// ratio compares with Kafka Streams, or says "-" where that did not take part.
+// ratio compares with Kafka Streams, or says "-" where one of both was not measured.
 func ratio(figure, reference float64) string {
-	if reference == 0 {
+	if figure == 0 || reference == 0 {
 		return "-"
 	}
 	return fmt.Sprintf("%.2fx", figure/reference)
