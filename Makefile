@@ -33,7 +33,7 @@ test: ## run all tests that need only Go; PACKAGES=./cli/... for some of them
 	set -x; $(GO) test $$race -timeout 20m $(PACKAGES) && cd examples/counter && $(GO) test $$race -timeout 5m ./...
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, and the compose file's parts; needs a JDK and Maven
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/...
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/... ./bench/engine
 
 lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$unformatted" ] || { echo "gofmt: run 'gofmt -w' on:"; echo "$$unformatted"; exit 1; }
