@@ -41,7 +41,7 @@ test-planted: ## plant each deliberate breakage and see a test notice it; prints
 	$(GO) test -tags planted -count=1 -parallel 2 -timeout 20m -v -run '^TestEveryBugIsCaught$$' ./internal/planted
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, and the compose file's parts; needs a JDK and Maven
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/...
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/... ./bench/engine
 
 torture: bin/foldlog-torture bin/foldlog-check ## drive the real system under load and faults on Apache Kafka for some minutes, and judge what it wrote; needs a JDK and Maven
 	bin/foldlog-torture set short $(ARGS)

@@ -40,7 +40,7 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.WarmUp = 2000
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	if err := s.prepare(ctx); err != nil {
 		t.Fatal(err)

@@ -71,15 +71,18 @@ func spreadOf[T any](all []T, figure func(T) float64) spread {
 }
 
 func (s spread) text(format string) string {
+	if s.most == 0 {
+		return "-" // not measured
+	}
 	if s.least == s.most {
 		return fmt.Sprintf(format, s.median)
 	}
 	return fmt.Sprintf(format+" ("+format+"-"+format+")", s.median, s.least, s.most)
 }
 
-// ratio compares with Kafka Streams, or says "-" where that did not take part.
+// ratio compares with Kafka Streams, or says "-" where one of both was not measured.
 func ratio(figure, reference float64) string {
-	if reference == 0 {
+	if figure == 0 || reference == 0 {
 		return "-"
 	}
 	return fmt.Sprintf("%.2fx", figure/reference)
@@ -243,9 +246,9 @@ func (r *results) printBank(w io.Writer) {
 		reference = spreadOf(groups[ours], appCPU).median
 	}
 	t := table(w, fmt.Sprintf("The bank's accounts: Avro in and out, chain, index of command ids, outcome; %d commands, %d keys", r.Bank[0].Commands, r.Bank[0].Keys),
-		"commands/s", "app CPU s for 1 M", "against our engine alone", "broker CPU s", "MiB")
+		"", "commands/s", "app CPU s for 1 M", "against our engine alone", "broker CPU s", "MiB")
 	for _, f := range r.Bank {
-		fmt.Fprintf(t, "%.0f\t%.2f\t%s\t%.2f\t%d\n", f.PerSecond, f.AppCPU, ratio(f.AppCPU, reference), f.BrokerCPU, f.MemoryMB)
+		fmt.Fprintf(t, "the whole path%s\t%.0f\t%.2f\t%s\t%.2f\t%d\n", remark([]throughput{f}), f.PerSecond, f.AppCPU, ratio(f.AppCPU, reference), f.BrokerCPU, f.MemoryMB)
 	}
 	_ = t.Flush()
 }
