@@ -49,6 +49,7 @@ const (
 // Bugs of the views.
 const (
 	ViewUncommitted  Bug = "view-uncommitted"   // a view that follows its topic reads uncommitted
+	ViewAnswersEarly Bug = "view-answers-early" // a view is read before it has what was in the log when it connected
 	ViewSkipsRow     Bug = "view-skips-row"     // now and then a view passes over a record
 	LaterOutcomeWins Bug = "later-outcome-wins" // a second answer to a command replaces the first
 )
@@ -70,7 +71,7 @@ func Bugs() []Bug {
 		ProgressBeforeRecords, ProgressDropped, UnorderedRekey,
 		NoCommandIDCheck, HorizonIgnored, ExpectedVersionIgnored, ChainStandsStill, RecordedAtFromClock, StateRowBehind, DeadLetterLost,
 		DeadLetterWithoutPlace, PolicyCommandIDRandom, ProjectionSkipsEvent,
-		ViewUncommitted, ViewSkipsRow, LaterOutcomeWins,
+		ViewUncommitted, ViewAnswersEarly, ViewSkipsRow, LaterOutcomeWins,
 		AcksOne, FNVCommands, AfterIgnored, AnswerWithoutOutcome,
 	}
 }
