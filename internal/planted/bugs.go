@@ -2,7 +2,7 @@ package planted
 
 import "hash/fnv"
 
-// Bug names a deliberate breakage. Each stands behind one `if` at its place in the product; table_test.go says who notices it.
+// Bug names a deliberate breakage. Each stands behind an `if` at its place in the product; table_test.go says who notices it.
 type Bug string
 
 // Bugs of the engine (processors/exactlyonce).
