@@ -1,7 +1,6 @@
 package exactlyonce
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -44,12 +43,12 @@ func (g *generation) commit() error {
 		w.Outputs = g.outputs(parts)
 		stats.Records = len(w.Outputs)
 		err = e.txns.next().Commit(ctx, w)
-	}
-	if planted.Has(planted.UnknownEndAsAborted) && err != nil && !errors.Is(err, errGenerationOver) {
-		err = e.txns.next().Commit(ctx, w)
-	}
-	if planted.Has(planted.UnknownEndAsCommitted) && !errors.Is(err, errGenerationOver) {
-		err = nil
+		if planted.Has(planted.UnknownEndAsAborted) && Cause(err) == CauseTransaction {
+			err = e.txns.next().Commit(ctx, w)
+		}
+		if planted.Has(planted.UnknownEndAsCommitted) && Cause(err) == CauseTransaction {
+			err = nil
+		}
 	}
 	if err != nil {
 		return err
@@ -77,13 +76,16 @@ func (g *generation) outputs(parts []part) []Output {
 			slices.Reverse(p.batch.records)
 		}
 		for i := range p.batch.records {
+			if planted.Has(planted.LostOutcome) && i == 3 {
+				continue
+			}
 			outputs = append(outputs, Output{&p.batch.records[i], -1})
+			if planted.Has(planted.DoubleOutcome) && i == 3 {
+				outputs = append(outputs, Output{&p.batch.records[i], -1})
+			}
 		}
 		rows := make([]record.Record, len(p.batch.rows))
 		for i, c := range p.batch.rows {
-			if planted.Has(planted.CoalesceAcrossTransactions) && c.entry.batch != p.batch {
-				continue
-			}
 			rows[i] = record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}
 			outputs = append(outputs, Output{&rows[i], p.lane.partition})
 		}

@@ -160,7 +160,9 @@ func (g *generation) offsets(parts []part) Offsets {
 	for _, p := range parts {
 		o.Next[p.lane.partition] = p.batch.next
 		if planted.Has(planted.CommitHole) {
-			o.Next[p.lane.partition] = max(p.batch.next, p.lane.end.Load())
+			p.lane.mu.Lock()
+			o.Next[p.lane.partition] = max(p.batch.next, p.lane.batch.next)
+			p.lane.mu.Unlock()
 		}
 	}
 	return o

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
@@ -137,12 +136,6 @@ func (l *lane) append(in *record.Record, s step.Step) (int64, error) {
 		if remembered = l.index.entries[s.Remember.Key]; remembered == nil {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
 		}
-	}
-	if planted.Has(planted.LostOutcome) && in.Offset%97 == 96 {
-		s.Records = s.Records[:max(len(s.Records)-1, 0)]
-	}
-	if planted.Has(planted.DoubleOutcome) && in.Offset%97 == 96 {
-		s.Records = append(s.Records, s.Records[max(len(s.Records)-1, 0):]...)
 	}
 	l.mu.Lock()
 	b := l.batch

@@ -56,7 +56,9 @@ func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
 		return 0, err
 	}
 	if planted.Has(planted.RestoreToLastStable) {
-		end, _ = r.offset(ctx, -1, readCommitted)
+		if end, err = r.offset(ctx, -1, readCommitted); err != nil {
+			return 0, err
+		}
 	}
 	switch {
 	case from > end:
