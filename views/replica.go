@@ -304,7 +304,7 @@ func (r *replica) use(f func(*store) error) error {
 
 // readable returns nil where the store may be read. mu is held.
 func (r *replica) readable() error {
-	if r.recovered {
+	if r.recovered || planted.Has(planted.ViewAnswersEarly) && r.store != nil {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: %s", r.topic, ErrNotReady, r.status.describe())

@@ -141,6 +141,9 @@ func TestOpenTransactionBelowTheEnd(t *testing.T) {
 			set := s.open()
 			table := set.Projection("balances")
 			eventually(t, func() error {
+				if _, err := table.Get(soon(t), also2, nil); !errors.Is(err, ErrNotReady) {
+					t.Fatalf("a read before the transaction ended: %v, want %v", err, ErrNotReady)
+				}
 				if err := set.Ready(); err == nil {
 					t.Fatal("ready before the transaction ended")
 				} else if err := contains(err, "balances-table", "open transaction holds back partition 2"); err != nil {

@@ -2,34 +2,34 @@ package planted
 
 import "hash/fnv"
 
-// Bug names a deliberate breakage. Each stands behind one `if` at its place in the product; table_test.go says who notices it.
+// Bug names a deliberate breakage. Each stands behind an `if` at its place in the product; table_test.go says who notices it.
 type Bug string
 
 // Bugs of the engine (processors/exactlyonce).
 const (
-	NoGeneration               Bug = "no-generation"                // offsets are sent without the generation, in transactions or not: nothing fences an old owner
-	OffsetsNotStable           Bug = "offsets-not-stable"           // offsets are read although a transaction may still change them (no RequireStable)
-	RestoreToLastStable        Bug = "restore-to-last-stable"       // a restore ends at the last stable offset: what an open transaction commits later is missed
-	StartAtNewest              Bug = "start-at-newest"              // a group without offsets starts at the end: inputs from before are skipped
-	InputsUncommitted          Bug = "inputs-uncommitted"           // inputs are read uncommitted: records of aborted transactions are handled
-	ApplyBeforeCommit          Bug = "apply-before-commit"          // rows go to the local store before their transaction is committed
-	CommitHole                 Bug = "commit-hole"                  // the offset that is committed is that of what was fetched, not of what was handled
-	OffsetsOutsideTransaction  Bug = "offsets-outside-transaction"  // offsets are committed beside the transaction: they stay when it is aborted
-	OneIDInitialised           Bug = "one-id-initialised"           // of two transactional ids one is initialised at start: what a crash left open under the other stays open
-	CoalesceAcrossTransactions Bug = "coalesce-across-transactions" // a row is left out of its transaction if the next one has a newer one
-	UnknownEndAsCommitted      Bug = "unknown-end-as-committed"     // a transaction whose end is unknown passes for committed
-	UnknownEndAsAborted        Bug = "unknown-end-as-aborted"       // a transaction whose end is unknown passes for aborted, and its batch is written again
-	LostOutcome                Bug = "lost-outcome"                 // now and then the last record of a step is lost
-	DoubleOutcome              Bug = "double-outcome"               // now and then the last record of a step is written twice
-	EarlyEviction              Bug = "early-eviction"               // rows leave memory before the store has them
-	IndexNotRestored           Bug = "index-not-restored"           // the index of command ids is not read back from the outcomes
-	TombstoneIgnored           Bug = "tombstone-ignored"            // a restore passes over deletions
-	TopicIDIgnored             Bug = "topic-id-ignored"             // the store of a topic that was created anew is merged with the new topic
-	LongAbsenceTrusted         Bug = "long-absence-trusted"         // a store is trusted although deletions may be gone from the log
-	FNVOutputs                 Bug = "fnv-outputs"                  // records go to the partition that FNV says, not murmur2
-	ProgressBeforeRecords      Bug = "progress-before-records"      // progress is written before the records that it speaks of
-	ProgressDropped            Bug = "progress-dropped"             // progress is not written
-	UnorderedRekey             Bug = "unordered-rekey"              // a stateless group, as a re-key is, writes the records of a transaction in another order
+	NoGeneration              Bug = "no-generation"                // offsets are sent without the generation, in transactions or not: nothing fences an old owner
+	OffsetsNotStable          Bug = "offsets-not-stable"           // offsets are read although a transaction may still change them (no RequireStable)
+	RestoreToLastStable       Bug = "restore-to-last-stable"       // a restore ends at the last stable offset: what an open transaction commits later is missed
+	StartAtNewest             Bug = "start-at-newest"              // a group without offsets starts at the end: inputs from before are skipped
+	InputsUncommitted         Bug = "inputs-uncommitted"           // inputs are read uncommitted: records of aborted transactions are handled
+	ApplyBeforeCommit         Bug = "apply-before-commit"          // rows go to the local store before their transaction is committed
+	CommitHole                Bug = "commit-hole"                  // offsets move on to steps that the transaction does not hold
+	OffsetsOutsideTransaction Bug = "offsets-outside-transaction"  // offsets are committed beside the transaction: they stay when it is aborted
+	OneIDInitialised          Bug = "one-id-initialised"           // of two transactional ids one is initialised at start: what a crash left open under the other stays open
+	CoalesceAcross            Bug = "coalesce-across-transactions" // a row is left out of its transaction while the store does not have the one of a transaction before
+	UnknownEndAsCommitted     Bug = "unknown-end-as-committed"     // a transaction whose end is unknown passes for committed
+	UnknownEndAsAborted       Bug = "unknown-end-as-aborted"       // a transaction whose end is unknown passes for aborted, and its batch is written again
+	LostOutcome               Bug = "lost-outcome"                 // now and then a record of a transaction, such as an outcome, is lost
+	DoubleOutcome             Bug = "double-outcome"               // now and then a record of a transaction, such as an outcome, is written twice
+	EarlyEviction             Bug = "early-eviction"               // rows leave memory before the store has them
+	IndexNotRestored          Bug = "index-not-restored"           // the index of command ids is not read back from the outcomes
+	TombstoneIgnored          Bug = "tombstone-ignored"            // a restore passes over deletions
+	TopicIDIgnored            Bug = "topic-id-ignored"             // the store of a topic that was created anew is merged with the new topic
+	LongAbsenceTrusted        Bug = "long-absence-trusted"         // a store is trusted although deletions may be gone from the log
+	FNVOutputs                Bug = "fnv-outputs"                  // records go to the partition that FNV says, not murmur2
+	ProgressBeforeRecords     Bug = "progress-before-records"      // progress is written before the records that it speaks of
+	ProgressDropped           Bug = "progress-dropped"             // progress is not written
+	UnorderedRekey            Bug = "unordered-rekey"              // a stateless group, as a re-key is, writes the records of a transaction in another order
 )
 
 // Bugs of what commands, events and rows mean (processors).
@@ -49,6 +49,7 @@ const (
 // Bugs of the views.
 const (
 	ViewUncommitted  Bug = "view-uncommitted"   // a view that follows its topic reads uncommitted
+	ViewAnswersEarly Bug = "view-answers-early" // a view is read before it has what was in the log when it connected
 	ViewSkipsRow     Bug = "view-skips-row"     // now and then a view passes over a record
 	LaterOutcomeWins Bug = "later-outcome-wins" // a second answer to a command replaces the first
 )
@@ -65,12 +66,12 @@ const (
 func Bugs() []Bug {
 	return []Bug{
 		NoGeneration, OffsetsNotStable, RestoreToLastStable, StartAtNewest, InputsUncommitted, ApplyBeforeCommit, CommitHole,
-		OffsetsOutsideTransaction, OneIDInitialised, CoalesceAcrossTransactions, UnknownEndAsCommitted, UnknownEndAsAborted, LostOutcome,
+		OffsetsOutsideTransaction, OneIDInitialised, CoalesceAcross, UnknownEndAsCommitted, UnknownEndAsAborted, LostOutcome,
 		DoubleOutcome, EarlyEviction, IndexNotRestored, TombstoneIgnored, TopicIDIgnored, LongAbsenceTrusted, FNVOutputs,
 		ProgressBeforeRecords, ProgressDropped, UnorderedRekey,
 		NoCommandIDCheck, HorizonIgnored, ExpectedVersionIgnored, ChainStandsStill, RecordedAtFromClock, StateRowBehind, DeadLetterLost,
 		DeadLetterWithoutPlace, PolicyCommandIDRandom, ProjectionSkipsEvent,
-		ViewUncommitted, ViewSkipsRow, LaterOutcomeWins,
+		ViewUncommitted, ViewAnswersEarly, ViewSkipsRow, LaterOutcomeWins,
 		AcksOne, FNVCommands, AfterIgnored, AnswerWithoutOutcome,
 	}
 }

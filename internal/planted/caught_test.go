@@ -24,7 +24,7 @@ const patience = 90 * time.Second
 // prints the table.
 func TestEveryBugIsCaught(t *testing.T) {
 	binaries := compile(t)
-	descriptions := breaks(t)
+	declared := declarations(t)
 	rows := make([]string, len(table))
 	t.Run("rows", func(t *testing.T) {
 		var sound sync.Map // what a run without a bug gave, by what was run
@@ -35,7 +35,7 @@ func TestEveryBugIsCaught(t *testing.T) {
 				verdict := "NOT CAUGHT"
 				t.Cleanup(func() {
 					test := strings.NewReplacer("^", "", "$", "").Replace(c.run)
-					rows[i] = fmt.Sprintf("| %s | %s | `%s` of %s, on %s | %s |", c.bug, descriptions[c.bug], test, c.room, broker, verdict)
+					rows[i] = fmt.Sprintf("| %s | %s | `%s` of %s, on %s | %s |", c.bug, declared[c.bug].breaks, test, c.room, broker, verdict)
 				})
 				if c.kafka && os.Getenv("FOLDLOG_TEST_KAFKA") != "1" {
 					verdict = "SKIPPED: FOLDLOG_TEST_KAFKA=1 runs it"

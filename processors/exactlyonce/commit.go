@@ -1,7 +1,6 @@
 package exactlyonce
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -48,12 +47,12 @@ func (g *generation) commit() error {
 			stats.Records += len(run)
 		}
 		err = e.txns.next().Commit(ctx, w)
-	}
-	if planted.Has(planted.UnknownEndAsAborted) && err != nil && !errors.Is(err, errGenerationOver) {
-		err = e.txns.next().Commit(ctx, w)
-	}
-	if planted.Has(planted.UnknownEndAsCommitted) && !errors.Is(err, errGenerationOver) {
-		err = nil
+		if planted.Has(planted.UnknownEndAsAborted) && Cause(err) == CauseTransaction {
+			err = e.txns.next().Commit(ctx, w)
+		}
+		if planted.Has(planted.UnknownEndAsCommitted) && Cause(err) == CauseTransaction {
+			err = nil
+		}
 	}
 	if err != nil {
 		return err
@@ -74,9 +73,6 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 	var outputs [][]kgo.Record
 	for _, p := range parts {
 		for _, c := range p.batch.rows {
-			if planted.Has(planted.CoalesceAcrossTransactions) && c.entry.batch != p.batch {
-				continue
-			}
 			p.batch.write(&record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}, p.lane.partition)
 		}
 		for _, s := range p.batch.outputs {

@@ -94,8 +94,9 @@ func TestNothingCountsBeforeTheCommit(t *testing.T) {
 	w.check()
 }
 
-// A row belongs to its transaction, also where the next transaction has a newer one: who reads in between would miss it.
-func TestEveryTransactionHasItsRows(t *testing.T) {
+// A row belongs to its transaction, also where others before and after it have the same key, and so does the offset of its input: who reads in
+// between would miss the one, and who goes on from there would skip the other.
+func TestEveryTransactionHasItsRowsAndItsOffset(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(1, 1)
 	cut, committed := w.pause(PointBeforeTransaction), w.pause(PointAfterTransaction)
@@ -111,6 +112,14 @@ func TestEveryTransactionHasItsRows(t *testing.T) {
 			before(name)
 		}
 	})
+	rows := func() (n int) {
+		for _, record := range w.read(w.table())[0] {
+			if !strings.HasPrefix(string(record.Key), topology.ProgressPrefix) {
+				n++
+			}
+		}
+		return n
+	}
 	cut.await()
 	w.send(2, 1)
 	w.eventually(30*time.Second, "a newer row in the next batch", func() error {
@@ -121,17 +130,21 @@ func TestEveryTransactionHasItsRows(t *testing.T) {
 	})
 	cut.goOn()
 	committed.await()
-	rows := 0
-	for _, record := range w.read(w.table())[0] {
-		if !strings.HasPrefix(string(record.Key), topology.ProgressPrefix) {
-			rows++
-		}
+	if n := rows(); n != 1 {
+		t.Errorf("the first transaction wrote %d rows, want that of its command", n)
 	}
-	if rows != 1 {
-		t.Errorf("the first transaction wrote %d rows, want that of its command", rows)
+	offsets, err := w.admin.FetchOffsets(t.Context(), w.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, _ := offsets.Lookup(w.commands(), 0); o.At != 1 {
+		t.Errorf("offset %d is committed with the first transaction, which has one input", o.At)
 	}
 	committed.goOn()
 	w.awaitHandled(r)
+	if n := rows(); n < 2 {
+		t.Errorf("the first two transactions wrote %d rows, want one each", n)
+	}
 	mustNotFail(t, r.stop())
 	w.check()
 }

@@ -85,6 +85,9 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	if s.kind == kindIndex {
 		changes = &b.index
 	}
+	if planted.Has(planted.CoalesceAcross) && s.kind == kindRow && e.uses.Load() > 0 && e.batch != b {
+		return
+	}
 	if e.batch == b {
 		(*changes)[e.slot].encoded = encoded
 		return

@@ -57,7 +57,7 @@ func patiently(ctx context.Context, f func() error) error {
 // written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if planted.Has(planted.OffsetsOutsideTransaction) {
-		return commitOffsets(ctx, t.client, o)
+		return t.CommitOffsets(ctx, o)
 	}
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {

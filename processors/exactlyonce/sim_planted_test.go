@@ -25,7 +25,7 @@ var simFindings = []struct {
 	{planted.CommitHole, `outcomes?|events?`},
 	{planted.OffsetsOutsideTransaction, `outcomes?|events?`},
 	{planted.OneIDInitialised, `is open still \(invariant 5\)`},
-	{planted.CoalesceAcrossTransactions, `row|outcome`},
+	{planted.CoalesceAcross, `row|outcome`},
 	{planted.LostOutcome, `\d+ (outcomes|events), want \d+`},
 	{planted.DoubleOutcome, `\d+ (outcomes|events), want \d+`},
 	{planted.EarlyEviction, `outcome|event`},
