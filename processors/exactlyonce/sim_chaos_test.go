@@ -8,7 +8,7 @@ type simFaults struct {
 	lost                                          int // of a thousand requests, and of as many answers
 	damage                                        int // of a thousand restarts
 	recreateAt                                    int // step; 0: never
-	away                                          int // half days that pass
+	away                                          int // days that pass
 }
 
 func (s *sim) chooseFaults() {
@@ -21,7 +21,7 @@ func (s *sim) chooseFaults() {
 	s.faults = simFaults{markers: 20 + s.rng.IntN(350), crash: often(12), steal: often(8), pause: often(8), expire: often(4), compact: often(20),
 		lost: often(30), damage: often(300)}
 	if s.rng.IntN(4) == 0 {
-		s.faults.away = 2 + s.rng.IntN(4)
+		s.faults.away = 2 + s.rng.IntN(6)
 	}
 	if s.rng.IntN(12) == 0 {
 		s.faults.recreateAt = 50 + s.rng.IntN(200)
@@ -97,8 +97,11 @@ func (s *sim) chaos() {
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
 	}
 	if happens(f.away) {
-		s.log("half a day passes")
-		time.Sleep(13 * time.Hour)
+		s.log("a day passes, and compaction goes over the table")
+		time.Sleep(simDeleteRetention + 2*time.Hour)
+		for _, p := range s.brokers.topics[s.clients.world.table()].partitions {
+			p.compact()
+		}
 	}
 	if f.recreateAt > 0 && s.step >= f.recreateAt {
 		f.recreateAt = 0

@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 2000, "how many seeds TestSimulation runs, from 1 or -sim.first on")
+	simSeeds = flag.Uint64("sim.seeds", simSeedsByDefault, "how many seeds TestSimulation runs, from 1 or -sim.first on")
 	simFirst = flag.Uint64("sim.first", 1, "the first seed of TestSimulation")
 	simSeed  = flag.Uint64("sim.seed", 0, "the only seed that TestSimulation runs")
 	simTrace = flag.Bool("sim.trace", false, "TestSimulation shows each step of a run, whether it fails or not")
@@ -237,7 +237,7 @@ func (c *simClients) send() {
 		r.Value = []byte("ignore")
 	case n < 28:
 		r.Value = []byte("???")
-	case n < 36:
+	case n < 38:
 		r.Value = fmt.Appendf(nil, "c%d reset", c.sent)
 		c.past = append(c.past, r)
 	default:
