@@ -4,6 +4,7 @@ GO ?= go
 BIN := bin/foldlog
 ARGS ?=
 PACKAGES ?= ./...
+SEEDS ?= 100000
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -12,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 RACE ?= auto
 CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
 
-.PHONY: help dev build test test-kafka lint bench tidy clean
+.PHONY: help dev build test test-simulation test-kafka lint bench tidy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +32,9 @@ test: ## run all tests that need only Go; PACKAGES=./cli/... for some of them
 	  else export CGO_ENABLED=0; echo "make test: no working C compiler: running without the race detector"; fi; \
 	fi; \
 	set -x; $(GO) test $$race -timeout 20m $(PACKAGES) && cd examples/counter && $(GO) test $$race -timeout 5m ./...
+
+test-simulation: ## run the exactly-once engine on simulated brokers; SEEDS=1000000 for more
+	$(GO) test ./processors/exactlyonce -run '^TestSimulation$$' -sim.seeds=$(SEEDS) -count=1 -timeout 60m -v
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, and the compose file's parts; needs a JDK and Maven
 	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 1 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./deploy/...
