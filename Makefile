@@ -3,8 +3,8 @@
 GO ?= go
 BIN := bin/foldlog
 ARGS ?=
-SEEDS ?= 100000
 PACKAGES ?= ./...
+SEEDS ?= 100000
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0

@@ -8,7 +8,8 @@ type simFaults struct {
 	lost                                          int // of a thousand requests, and of as many answers
 	damage                                        int // of a thousand restarts
 	recreateAt                                    int // step; 0: never
-	away                                          int // half days that pass
+	asleep                                        int // steps, at most, that a member is paused whose session ends
+	away                                          int // days that pass
 }
 
 func (s *sim) chooseFaults() {
@@ -19,9 +20,10 @@ func (s *sim) chooseFaults() {
 		return 1 + s.rng.IntN(most)
 	}
 	s.faults = simFaults{markers: 20 + s.rng.IntN(350), crash: often(12), steal: often(8), pause: often(8), expire: often(4), compact: often(20),
-		lost: often(30), damage: often(300)}
+		lost: often(30), damage: often(300), asleep: 200}
 	if s.rng.IntN(4) == 0 {
-		s.faults.away = 2 + s.rng.IntN(4)
+		// Deletions matter to who is away for long: members are gone for longer, too.
+		s.faults.away, s.faults.steal, s.faults.asleep = 2+s.rng.IntN(6), 2+s.rng.IntN(6), 600
 	}
 	if s.rng.IntN(12) == 0 {
 		s.faults.recreateAt = 50 + s.rng.IntN(200)
@@ -74,7 +76,7 @@ func (s *sim) chaos() {
 		m := members[s.rng.IntN(len(members))]
 		for _, i := range s.instances {
 			if i.name == m.instance && i.process != nil {
-				i.process.pausedUntil = s.step + s.rng.IntN(200)
+				i.process.pausedUntil = s.step + s.rng.IntN(f.asleep)
 			}
 		}
 		s.stats.steals++
@@ -97,8 +99,11 @@ func (s *sim) chaos() {
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
 	}
 	if happens(f.away) {
-		s.log("half a day passes")
-		time.Sleep(13 * time.Hour)
+		s.log("a day passes, and compaction goes over the table")
+		time.Sleep(simDeleteRetention + 2*time.Hour)
+		for _, p := range s.brokers.topics[s.clients.world.table()].partitions {
+			p.compact()
+		}
 	}
 	if f.recreateAt > 0 && s.step >= f.recreateAt {
 		f.recreateAt = 0

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 2000, "how many seeds TestSimulation runs, from 1 or -sim.first on")
+	simSeeds = flag.Uint64("sim.seeds", simSeedsByDefault, "how many seeds TestSimulation runs, from 1 or -sim.first on")
 	simFirst = flag.Uint64("sim.first", 1, "the first seed of TestSimulation")
 	simSeed  = flag.Uint64("sim.seed", 0, "the only seed that TestSimulation runs")
 	simTrace = flag.Bool("sim.trace", false, "TestSimulation shows each step of a run, whether it fails or not")
@@ -93,12 +94,27 @@ func reportSimulation(t *testing.T, s *sim) {
 		shrunk = simulate(t, s.seed, 0, true)
 	}
 	t.Errorf("seed %d: %s\nto see it again: go test ./processors/exactlyonce -run TestSimulation -sim.seed=%d -sim.trace\nwith faults up to step %d of %d: %s\n%s",
-		s.seed, s.failure, s.seed, shrunk.healAt, s.healAt, shrunk.failure, strings.Join(shrunk.trace, "\n"))
+		s.seed, s.failure, s.seed, shrunk.healAt, s.healAt, shrunk.failure, strings.Join(shorten(shrunk.trace), "\n"))
+}
+
+// shorten leaves out the middle of a long list of steps.
+func shorten(trace []string) []string {
+	const first, last = 300, 700
+	if len(trace) <= first+last {
+		return trace
+	}
+	left := fmt.Sprintf("... %d steps; -sim.trace shows them ...", len(trace)-first-last)
+	return append(append(slices.Clone(trace[:first]), left), trace[len(trace)-last:]...)
 }
 
 // simulate runs a seed. Faults end before a step, or where the seed says so for 0.
 func simulate(t *testing.T, seed uint64, healAt int, tracing bool) *sim {
-	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), tracing: tracing, finished: make(chan struct{})}
+	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), tracing: tracing}
+	defer func() {
+		if p := recover(); p != nil { // synctest found that nothing can go on
+			s.fail("%v", p)
+		}
+	}()
 	synctest.Test(t, func(*testing.T) { s.run(healAt) })
 	return s
 }
@@ -237,7 +253,7 @@ func (c *simClients) send() {
 		r.Value = []byte("ignore")
 	case n < 28:
 		r.Value = []byte("???")
-	case n < 36:
+	case n < 38:
 		r.Value = fmt.Appendf(nil, "c%d reset", c.sent)
 		c.past = append(c.past, r)
 	default:

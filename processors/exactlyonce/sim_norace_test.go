@@ -1,0 +1,5 @@
+//go:build !race
+
+package exactlyonce
+
+const simSeedsByDefault = 2000
