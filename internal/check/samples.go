@@ -19,6 +19,9 @@ const (
 	moreBytes     = 192 << 20
 )
 
+// endsOfLives are the faults after which a process is another one.
+var endsOfLives = []string{"start", "kill", "crash", "term", "restart"}
+
 // checkSamples decides I12.
 func (d *dump) checkSamples() {
 	byInstance := map[string][]history.Sample{}
@@ -32,7 +35,7 @@ func (d *dump) checkSamples() {
 	for _, instance := range sortedKeys(byInstance) {
 		var starts []int64
 		for _, f := range d.faults {
-			if f.Target == instance && (f.Kind == "start" || f.Kind == "kill" || f.Kind == "term" || f.Kind == "restart") {
+			if f.Target == instance && slices.Contains(endsOfLives, f.Kind) {
 				starts = append(starts, f.At)
 			}
 		}
