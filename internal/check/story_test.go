@@ -210,40 +210,40 @@ func (w *world) addRow(file, key string, row map[string]any) {
 	w.rows[file] = append(w.rows[file], history.Row{Key: key, Row: must[[]byte](w.t)(json.Marshal(row))})
 }
 
-// stores dumps local stores. That of b is one whose process was killed: complete below an earlier offset.
+// stores dumps local stores: those of a, which owned all partitions at the end, and those that b had owned before.
 func (w *world) stores() {
 	for _, table := range []string{"account", "balances", "daily-turnover"} {
-		topic := "t." + table + "-table"
 		for p := range int32(testPartitions) {
-			end := w.topics.Topics[topic].End[p]
-			w.store("a", table, p, end, w.topics.Topics["t."+table+".outcomes"].End[p])
-			w.store("b", table, p, end/2, w.topics.Topics["t."+table+".outcomes"].End[p]/2)
+			end, outcomes := w.topics.Topics["t."+table+"-table"].End[p], w.topics.Topics["t."+table+".outcomes"].End[p]
+			w.store("stores/a", table, p, receipt{end, outcomes})
+			w.store("stores-left/b", table, p, receipt{end / 2, outcomes / 2})
 		}
 	}
 }
 
-func (w *world) store(instance, table string, p int32, tableNext, indexNext int64) {
-	file := storeFile(instance, table, p)
-	receipt := fmt.Appendf(nil, `{"format": 1, "table_next": %d, "index_next": %d}`, tableNext, indexNext)
-	w.rows[file] = append(w.rows[file], storeRow(w.t, "m", receipt))
+func (w *world) store(where, table string, p int32, r receipt) {
+	_, instance, _ := strings.Cut(where, "/")
+	w.receipts[storeFile("receipts/"+instance, table, p)] = r
 	last := map[string]history.Record{}
-	for _, r := range w.committed["t."+table+"-table"] {
-		if !strings.HasPrefix(string(r.Key), reservedPrefix) && r.Partition == p && r.Offset < tableNext {
-			last[string(r.Key)] = r
+	for _, row := range w.committed["t."+table+"-table"] {
+		if !strings.HasPrefix(string(row.Key), reservedPrefix) && row.Partition == p && row.Offset < r.TableNext {
+			last[string(row.Key)] = row
 		}
 	}
 	for _, key := range sortedKeys(last) {
-		w.rows[file] = append(w.rows[file], storeRow(w.t, "r"+key, last[key].Value))
+		file := storeFile(where, table, p)
+		w.rows[file] = append(w.rows[file], storeRow(w.t, key, last[key].Value))
 	}
-	for _, r := range w.committed["t."+table+".outcomes"] {
-		if o := must[*outcome](w.t)(w.dump.decodeOutcome(table, &r)); r.Partition == p && r.Offset < indexNext && !o.repeat {
-			w.rows[file] = append(w.rows[file], storeRow(w.t, "i"+commandKey(o.aggregateID, o.commandID), r.Value))
+	for _, out := range w.committed["t."+table+".outcomes"] {
+		if o := must[*outcome](w.t)(w.dump.decodeOutcome(table, &out)); out.Partition == p && out.Offset < r.IndexNext && !o.repeat {
+			file := storeFile("indexes/"+instance, table, p)
+			w.rows[file] = append(w.rows[file], storeRow(w.t, commandKey(o.aggregateID, o.commandID), out.Value))
 		}
 	}
 }
 
-func storeFile(instance, table string, p int32) string {
-	return fmt.Sprintf("stores/%s/t.%s-table.%d.jsonl", instance, table, p)
+func storeFile(where, table string, p int32) string {
+	return fmt.Sprintf("%s/t.%s-table.%d.jsonl", where, table, p)
 }
 
 // avroRow makes a row as the Avro library wants it, and jsonRow one as the HTTP interface shows it.

@@ -2,7 +2,6 @@ package check
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/foldlog/foldlog/internal/history"
@@ -69,29 +68,37 @@ func tableCorruptions() []corruption {
 			k.row("states/fresh/account.jsonl", "acc-5", func(row map[string]any) { row["version"] = json.Number("2") })
 		}},
 		{"a store has an older row", "I11", "", func(k *kept, i *intact) {
-			file := storeFile("a", "account", i.was.tables["account"]["acc-6"].partition)
-			k.eachRow(file, storeRow(k.t, "racc-6", nil).Key, func(r *history.Row) { *r = storeRow(k.t, "racc-6", []byte("old")) })
+			file := storeFile("stores/a", "account", i.was.tables["account"]["acc-6"].partition)
+			k.eachRow(file, storeRow(k.t, "acc-6", nil).Key, func(r *history.Row) { *r = storeRow(k.t, "acc-6", []byte("old")) })
 		}},
 		{"a store lost a row", "I11", "", func(k *kept, i *intact) {
-			k.dropRow(storeFile("b", "account", i.was.tables["account"]["acc-6"].partition), storeRow(k.t, "racc-6", nil).Key)
+			k.dropRow(storeFile("stores/a", "account", i.was.tables["account"]["acc-6"].partition), storeRow(k.t, "acc-6", nil).Key)
+		}},
+		{"a store that was left lost a row", "I11", "", func(k *kept, i *intact) {
+			k.dropRow(storeFile("stores-left/b", "account", i.was.tables["account"]["acc-6"].partition), storeRow(k.t, "acc-6", nil).Key)
 		}},
 		{"a store has what was never committed", "I11", "", func(k *kept, i *intact) {
-			file := storeFile("a", "account", 0)
-			k.rows[file] = append(k.rows[file], storeRow(k.t, "rphantom", []byte("x")))
+			file := storeFile("stores/a", "account", 0)
+			k.rows[file] = append(k.rows[file], storeRow(k.t, "phantom", []byte("x")))
 		}},
 		{"a store's receipt promises more than there is", "I11", "", func(k *kept, i *intact) {
-			file := storeFile("b", "account", 1)
-			receipt := fmt.Appendf(nil, `{"table_next": %d}`, k.topics.Topics[accountTable].End[1])
-			k.eachRow(file, storeRow(k.t, "m", nil).Key, func(r *history.Row) { *r = storeRow(k.t, "m", receipt) })
+			k.receipts[storeFile("receipts/b", "account", 1)] = k.receipts[storeFile("receipts/a", "account", 1)]
 		}},
-		{"no store has everything", "I11", "", func(k *kept, i *intact) { delete(k.rows, storeFile("a", "account", 1)) }},
+		{"an owner's store is behind", "I11", "", func(k *kept, i *intact) {
+			k.receipts[storeFile("receipts/a", "account", 1)] = k.receipts[storeFile("receipts/b", "account", 1)]
+			for _, folder := range []string{"stores", "indexes"} {
+				from := map[string]string{"stores": "stores-left/b", "indexes": "indexes/b"}[folder]
+				k.rows[storeFile(folder+"/a", "account", 1)] = k.rows[storeFile(from, "account", 1)]
+			}
+		}},
+		{"no store has everything", "I11", "", func(k *kept, i *intact) { delete(k.rows, storeFile("stores/a", "account", 1)) }},
 		{"a store forgot a command id", "I11", "", func(k *kept, i *intact) {
 			o := i.outcome(accepted)
-			k.dropRow(storeFile("a", "account", o.partition), storeRow(k.t, "i"+commandKey(o.aggregateID, o.commandID), nil).Key)
+			k.dropRow(storeFile("indexes/a", "account", o.partition), storeRow(k.t, commandKey(o.aggregateID, o.commandID), nil).Key)
 		}},
 		{"a store remembers a command of nobody", "I11", "", func(k *kept, i *intact) {
-			file := storeFile("a", "account", 0)
-			k.rows[file] = append(k.rows[file], storeRow(k.t, "iacc-1\x00never", []byte("x")))
+			file := storeFile("indexes/a", "account", 0)
+			k.rows[file] = append(k.rows[file], storeRow(k.t, "acc-1\x00never", []byte("x")))
 		}},
 		{"an offset is behind", "I6", "", func(k *kept, i *intact) { k.topics.Offsets["t.balances"][accountEvents][1] = 3 }},
 		{"an offset is beyond the end", "I6", "", func(k *kept, i *intact) { k.topics.Offsets["t.transfer-steps"]["t.transfer.events"][1] += 5000 }},

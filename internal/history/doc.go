@@ -11,7 +11,7 @@
 //	topics/NAME.uncommitted.jsonl     [Record], as read_uncommitted
 //	views/INSTANCE/NAME.jsonl         [Row]: all rows of a view, as that instance answers over HTTP
 //	states/INSTANCE/AGGREGATE.jsonl   [Row]: the states of all ids that clients used, likewise
-//	stores/INSTANCE/TABLE.N.jsonl     [Row]: all entries of a processor's local store of partition N, raw keys and values in base64
+//	stores/INSTANCE/TABLE.N.jsonl     [Row]: a processor's local store of partition N, keys and values in base64
 //
 // Importers: the torture driver, which writes it, and the checker, which reads it. It imports the standard library only.
 //
