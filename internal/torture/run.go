@@ -82,6 +82,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	}
 	if runErr != nil {
 		r.problem("%s", runErr)
+		if err := history.WriteJSON(dir, "run.json", r.about); err != nil {
+			r.problem("%s", err)
+		}
 	}
 	if err := r.close(); err != nil {
 		r.problem("stop: %s", err)
@@ -211,6 +214,9 @@ func (r *run) startLoad(ctx context.Context, world string) (err error) {
 		return err
 	}
 	r.loadBegan = history.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = nil // what was done before the load is none of its stalls
 	return nil
 }
 
