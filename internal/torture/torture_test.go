@@ -197,3 +197,16 @@ func TestDurationsInTheSummary(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestLogsAreReadForErrorsAndCrashes(t *testing.T) {
+	counted := map[string]int{}
+	crashes := readLog(strings.NewReader(`time=x level=ERROR msg="the local store is \"damaged\"" path=a
+time=x level=ERROR msg="the local store is \"damaged\"" path=b
+time=x level=INFO msg=ready error="panic: no"
+time=x level=ERROR msg=broken
+panic: assignment to entry in nil map
+`), counted)
+	if len(crashes) != 1 || counted[`the local store is \"damaged\"`] != 2 || counted["broken"] != 1 {
+		t.Errorf("crashes %v, errors %v", crashes, counted)
+	}
+}

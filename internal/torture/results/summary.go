@@ -52,6 +52,8 @@ type Summary struct {
 	Recoveries *Times             `json:"recoveries,omitempty"`
 	// Restarts are the engine's by cause.
 	Restarts map[string]int `json:"restarts"`
+	// LogErrors are the errors in the instances' logs by message.
+	LogErrors map[string]int `json:"log_errors,omitempty"`
 	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if that was not reached.
 	SettleSeconds float64 `json:"settle_seconds"`
 
@@ -92,6 +94,9 @@ func (s Summary) String() string {
 		pairs(s.Stalls, "%s:%.1fs"), pairs(s.Restarts, "%s:%d"), settled, s.Verdict)
 	if s.Recoveries != nil {
 		text += fmt.Sprintf(" ready-again=%d,median:%.1fs,worst:%.1fs", s.Recoveries.Count, s.Recoveries.Median, s.Recoveries.Worst)
+	}
+	if len(s.LogErrors) > 0 {
+		text += " log-errors=" + pairs(s.LogErrors, "%q:%d")
 	}
 	if s.Violations > 0 {
 		text += fmt.Sprintf(" violations=%d", s.Violations)
