@@ -26,6 +26,9 @@ const (
 	answerLimit = 90 * time.Second
 )
 
+// skip is why a scenario cannot be done on this machine.
+type skip struct{ error }
+
 // run is one run of a scenario under way.
 type run struct {
 	scenario Scenario
@@ -79,6 +82,11 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	runErr := r.all(ctx)
 	if ctx.Err() != nil {
 		return results.Summary{}, errors.Join(ctx.Err(), r.close())
+	}
+	if reason, is := errors.AsType[skip](runErr); is {
+		summary := r.summary()
+		summary.Verdict, summary.Why = results.Skipped, reason.Error()
+		return summary, r.close()
 	}
 	if runErr != nil {
 		r.problem("%s", runErr)

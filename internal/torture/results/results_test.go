@@ -66,6 +66,7 @@ func TestResultsFileAndReport(t *testing.T) {
 			Stalls: map[string]float64{"kill": 12.5}, Restarts: map[string]int{"fenced": 2}, SettleSeconds: 5},
 		{Scenario: "broker-kill", Seed: 3, Broker: "kafka-3", LoadSeconds: 60, Acknowledged: 7, BrokerFaults: 4, Verdict: results.Violated, Violations: 9, SettleSeconds: -1},
 		{Scenario: "kill", Seed: 4, Broker: "kafka-1", Planted: "no-generation", Kills: 99, Verdict: results.Violated, Violations: 55},
+		{Scenario: "disk-full", Seed: 5, Broker: "kafka-1", Verdict: results.Skipped, Why: "no right to mount"},
 	} {
 		if err := results.Append(file, s); err != nil {
 			t.Fatal(err)
@@ -77,10 +78,13 @@ func TestResultsFileAndReport(t *testing.T) {
 	}
 	defer func() { _ = in.Close() }()
 	runs, err := results.Load(in)
-	if err != nil || len(runs) != 4 {
+	if err != nil || len(runs) != 5 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
 	report := results.Report(runs)
+	if strings.Contains(report, "disk-full") {
+		t.Errorf("a run that was skipped counts:\n%s", report)
+	}
 	for _, want := range []string{
 		"| kill (kafka-1) | 2 | 2 | 7 | 0 | 2.0 | 1510 | 0 | 0 | kill 12.5 | fenced 3 | 5.0 |",
 		"| broker-kill (kafka-3) | 1 | 0 | 0 | 4 | 1.0 | 7 | 0 | 9 |",
@@ -110,6 +114,7 @@ func TestOnlyAPassedRunIsGood(t *testing.T) {
 		{results.Summary{Verdict: results.Violated}, false},
 		{results.Summary{Verdict: results.Unchecked}, false},
 		{results.Summary{Verdict: results.Incomplete}, false},
+		{results.Summary{Verdict: results.Skipped, Why: "no right to mount"}, true},
 	} {
 		if test.s.Good() != test.good {
 			t.Errorf("%+v is said to be good: %v", test.s, test.s.Good())

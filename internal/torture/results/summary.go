@@ -19,6 +19,7 @@ const (
 	Violated   = "violated"   // the checker found violations
 	Unchecked  = "unchecked"  // there was no checker, or it could not run
 	Incomplete = "incomplete" // the run itself could not be carried through; see Problems
+	Skipped    = "skipped"    // this machine cannot do it; Why says why
 )
 
 // Summary is what a run came to.
@@ -57,7 +58,9 @@ type Summary struct {
 	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if that was not reached.
 	SettleSeconds float64 `json:"settle_seconds"`
 
-	Verdict    string   `json:"verdict"`
+	Verdict string `json:"verdict"`
+	// Why is the reason of a run that was skipped.
+	Why        string   `json:"why,omitempty"`
 	Violations int      `json:"violations"`
 	Problems   []string `json:"problems,omitempty"`
 	// Checker is the end of what the checker printed.
@@ -80,11 +83,16 @@ func TimesOf(all []time.Duration) *Times {
 	return &Times{Count: len(all), Median: sorted[len(all)/2].Seconds(), Worst: sorted[len(all)-1].Seconds()}
 }
 
-// Good reports whether the run was carried through and nothing was found.
-func (s Summary) Good() bool { return s.Verdict == Passed && len(s.Problems) == 0 }
+// Good reports whether nothing was found and the run was carried through, or could not be done here at all.
+func (s Summary) Good() bool {
+	return s.Verdict == Passed && len(s.Problems) == 0 || s.Verdict == Skipped
+}
 
 // String is the summary in one line.
 func (s Summary) String() string {
+	if s.Verdict == Skipped {
+		return fmt.Sprintf("%s seed=%d SKIPPED: %s", s.Scenario, s.Seed, s.Why)
+	}
 	settled := "never"
 	if s.SettleSeconds >= 0 {
 		settled = fmt.Sprintf("%.1fs", s.SettleSeconds)
