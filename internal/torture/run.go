@@ -45,6 +45,7 @@ type run struct {
 	oldIDs   map[string][]string
 	faultLog *history.Writer
 	cleanup  []func() error
+	booted   map[string]time.Time // when an instance was last booted by a fault
 
 	mu         sync.Mutex
 	faults     []history.Fault
@@ -77,7 +78,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if options.Embedded {
 		scenario.brokers = 0
 	}
-	r := &run{stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
+	r := &run{booted: map[string]time.Time{}, stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
 	r.say("seed %d, %s on %s, in %s", options.Seed, scenario.Name, r.broker(), dir)
 	runErr := r.all(ctx)
 	if ctx.Err() != nil {
