@@ -13,7 +13,7 @@ const (
 	kindBrokerBoot   = "broker-boot"
 	kindBrokerThaw   = "broker-thaw"
 	// syncLimit is how long a broker may take until all replicas are in sync again.
-	syncLimit = 3 * time.Minute
+	syncLimit = 5 * time.Minute
 )
 
 // role is what a broker may be to the system.
