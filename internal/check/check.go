@@ -32,6 +32,8 @@ func Run(dir string) (Report, error) {
 	d.checkSettled()
 	d.checkReads(all, found)
 	d.checkProgress()
+	d.checkAnnouncements(f)
+	d.checkRekeyedOrder()
 	d.checkMoney(f, tables)
 	d.checkSamples()
 	d.close()

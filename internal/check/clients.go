@@ -200,6 +200,9 @@ func (d *dump) checkAfter(all *clients, c *call, version int64, versioned bool) 
 		d.violate(Monotonic, c.where(), "read version %d of %s at %s after the token of op %d, which wrote version %d", version, c.invoke.ID, c.end.Instance,
 			write.invoke.Number, write.end.Version)
 	}
+	if c.end.Status == 404 {
+		return // what is not there has no position
+	}
 	after, ok1 := parseTokens(c.invoke.After)
 	shown, ok2 := parseTokens(c.end.Position)
 	if !ok1 || !ok2 {

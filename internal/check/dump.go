@@ -30,6 +30,7 @@ type dump struct {
 	outcomes    map[string][]*outcome
 	deadLetters map[string][]*deadLetter     // by group
 	tables      map[string]map[string]*entry // by name of the aggregate type or projection
+	histories   map[string][]version         // of the tables' rows
 	rekeyed     map[string][]*entry          // by projection
 	progress    map[string][]mark            // by topic
 	last        map[string]map[int32]int64   // by topic: the offset of the last committed record of a partition
@@ -42,6 +43,15 @@ type entry struct {
 	spot
 	key   string
 	value []byte
+	event *event // that a re-keyed record is a copy of
+}
+
+// version is a value that a row of a table had.
+type version struct {
+	spot
+	key     string
+	sum     uint64
+	deleted bool
 }
 
 // mark is a progress record.
@@ -74,7 +84,7 @@ func load(dir string) (*dump, error) {
 	d := &dump{
 		Report: newReport(), dir: dir, strings: map[string]string{}, commands: map[string][]*command{}, events: map[string][]*event{},
 		outcomes: map[string][]*outcome{}, deadLetters: map[string][]*deadLetter{}, tables: map[string]map[string]*entry{},
-		rekeyed: map[string][]*entry{}, progress: map[string][]mark{}, last: map[string]map[int32]int64{},
+		histories: map[string][]version{}, rekeyed: map[string][]*entry{}, progress: map[string][]mark{}, last: map[string]map[int32]int64{},
 	}
 	if err := history.ReadJSON(dir, "run.json", &d.run); err != nil {
 		return nil, err
@@ -149,11 +159,13 @@ func (d *dump) loadTopics() error {
 		topic := d.names.rekeyed(p.name)
 		if err := d.load(topic, func(r *history.Record) {
 			if !d.isProgress(topic, r) {
-				d.rekeyed[p.name] = append(d.rekeyed[p.name], &entry{spotOf(r), string(r.Key), r.Value})
+				d.rekeyed[p.name] = append(d.rekeyed[p.name], &entry{spot: spotOf(r), key: string(r.Key), value: r.Value})
 			}
 		}); err != nil {
 			return err
 		}
+		slices.SortFunc(d.rekeyed[p.name], func(a, b *entry) int { return compareSpots(a.spot, b.spot) })
+		slices.SortFunc(d.progress[topic], func(a, b mark) int { return compareSpots(a.spot, b.spot) })
 	}
 	for _, g := range d.groups() {
 		topic := d.names.deadLetters(g.name)
@@ -183,13 +195,18 @@ func (d *dump) isProgress(topic string, r *history.Record) bool {
 func (d *dump) loadTable(name string) error {
 	topic := d.names.table(name)
 	d.tables[name] = map[string]*entry{}
+	defer func() {
+		slices.SortFunc(d.histories[name], func(a, b version) int { return compareSpots(a.spot, b.spot) })
+		slices.SortFunc(d.progress[topic], func(a, b mark) int { return compareSpots(a.spot, b.spot) })
+	}()
 	return d.load(topic, func(r *history.Record) {
 		if d.isProgress(topic, r) {
 			return
 		}
 		key := d.intern(string(r.Key))
+		d.histories[name] = append(d.histories[name], version{spotOf(r), key, maphash.Bytes(seed, r.Value), r.Value == nil})
 		if have := d.tables[name][key]; have == nil || have.partition != r.Partition || have.offset < r.Offset {
-			d.tables[name][key] = &entry{spotOf(r), key, r.Value}
+			d.tables[name][key] = &entry{spot: spotOf(r), key: key, value: r.Value}
 		}
 		if want := partitionOf(key, d.run.Partitions); want != r.Partition {
 			d.violate(Folded, spotOf(r).in(topic), "the row %q belongs to partition %d", key, want)

@@ -11,7 +11,8 @@ type fold struct {
 	state               state
 	version, recordedAt int64
 	chain               []byte
-	last                spot
+	last                spot // the last event
+	cause               spot // its command
 }
 
 // folding is what folding all events gives.
@@ -67,7 +68,7 @@ func (d *dump) foldEvents(seen watch) *folding {
 				continue // what was folded stays
 			}
 			now.state = evolve(now.state, e.kind, e.payload)
-			now.version, now.recordedAt, now.last = e.version, e.recordedAt, e.spot
+			now.version, now.recordedAt, now.last, now.cause = e.version, e.recordedAt, e.spot, e.cause
 			projector.add(e)
 			f.money.add(e)
 			if seen != nil {

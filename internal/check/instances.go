@@ -1,7 +1,6 @@
 package check
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/foldlog/foldlog/internal/history"
 )
@@ -59,6 +56,10 @@ func (d *dump) checkInstances(f *folding) error {
 	fresh := map[string]map[string]string{} // file of the fresh instance -> key -> text
 	others := map[string]map[string]map[string]string{}
 	for _, instance := range instances {
+		if !d.serves(instance) {
+			d.note(Folded, "nothing is dumped of what %s shows", instance)
+			continue
+		}
 		for _, p := range projections {
 			shown, err := d.checkView(instance, p.name, f.rows[p.name])
 			if err != nil {
@@ -76,6 +77,16 @@ func (d *dump) checkInstances(f *folding) error {
 	}
 	d.compareFresh(fresh, others)
 	return nil
+}
+
+// serves reports whether anything is dumped of what an instance shows. A processor alone shows nothing.
+func (d *dump) serves(instance string) bool {
+	for _, folder := range []string{"views", "states"} {
+		if _, err := os.Stat(filepath.Join(d.dir, folder, instance)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *dump) sortShown(instance, what string, shown map[string]string, fresh map[string]map[string]string, others map[string]map[string]map[string]string) {
@@ -195,74 +206,4 @@ func (d *dump) checkStates(instance, aggregate string, folds map[string]*fold) (
 		}
 	}
 	return shown, nil
-}
-
-// checkStores compares local stores with the tables that they are copies of (I11).
-func (d *dump) checkStores() error {
-	files, err := filepath.Glob(filepath.Join(d.dir, "stores", "*", "*.jsonl"))
-	if err != nil {
-		return err
-	}
-	slices.Sort(files)
-	if len(files) == 0 {
-		d.note(Rebuilt, "no local store was dumped")
-	}
-	for _, path := range files {
-		relative, err := filepath.Rel(d.dir, path)
-		if err != nil {
-			return err
-		}
-		file := filepath.ToSlash(relative)
-		base := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		dot := strings.LastIndexByte(base, '.')
-		partition, err := strconv.ParseInt(base[dot+1:], 10, 32)
-		table := strings.TrimSuffix(strings.TrimPrefix(base[:max(dot, 0)], d.names.prefix), "-table")
-		entries, known := d.tables[table]
-		if err != nil || !known {
-			return fmt.Errorf("%s: its name is not TABLE.N.jsonl of a known table", file)
-		}
-		if err := d.checkStore(file, int32(partition), entries); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *dump) checkStore(file string, partition int32, table map[string]*entry) error {
-	rows, _, _, err := d.readRows(file)
-	if err != nil {
-		return err
-	}
-	stored := map[string]string{}
-	for _, key := range sortedKeys(rows) {
-		raw, err := base64.StdEncoding.DecodeString(key)
-		if err != nil {
-			return fmt.Errorf("%s: key %q is not base64: %w", file, key, err)
-		}
-		var value []byte
-		if err := json.Unmarshal(rows[key], &value); err != nil {
-			return fmt.Errorf("%s: value of %q: %w", file, raw, err)
-		}
-		if name := string(raw); !strings.HasPrefix(name, reservedPrefix) {
-			stored[name] = string(value)
-		}
-	}
-	for _, key := range sortedKeys(stored) {
-		d.checked(Rebuilt, 1)
-		row := table[key]
-		switch {
-		case row == nil || row.partition != partition || row.value == nil:
-			d.violate(Rebuilt, file, "the store has %q, the table's partition %d has not", key, partition)
-		case string(row.value) != stored[key]:
-			d.violate(Rebuilt, file, "%q is not what the table has at offset %d", key, row.offset)
-		}
-	}
-	for _, key := range sortedKeys(table) {
-		if row := table[key]; row.partition == partition && row.value != nil {
-			if _, has := stored[key]; !has {
-				d.violate(Rebuilt, file, "%q is missing; the table has it at offset %d", key, row.offset)
-			}
-		}
-	}
-	return nil
 }

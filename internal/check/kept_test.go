@@ -22,6 +22,7 @@ type kept struct {
 	faults      []history.Fault
 	samples     []history.Sample
 	rows        map[string][]history.Row // by file
+	receipts    map[string]receipt       // likewise
 }
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -61,6 +62,9 @@ func (k *kept) write() string {
 	}
 	for file, rows := range k.rows {
 		writeLines(k.t, dir, file, rows)
+	}
+	for file, r := range k.receipts {
+		writeLines(k.t, dir, file, []receipt{r})
 	}
 	writeLines(k.t, dir, "clients.jsonl", k.ops)
 	writeLines(k.t, dir, "faults.jsonl", k.faults)
@@ -213,7 +217,7 @@ func schemaFile(parts ...string) string {
 // clone returns a copy that can be spoiled without harm to the original.
 func (k *kept) clone(t *testing.T) *kept {
 	c := &kept{t: t, run: k.run, committed: maps.Clone(k.committed), uncommitted: maps.Clone(k.uncommitted), ops: slices.Clone(k.ops), faults: slices.Clone(k.faults),
-		samples: slices.Clone(k.samples), rows: map[string][]history.Row{}}
+		samples: slices.Clone(k.samples), rows: map[string][]history.Row{}, receipts: maps.Clone(k.receipts)}
 	for file, rows := range k.rows {
 		c.rows[file] = slices.Clone(rows)
 	}

@@ -72,10 +72,10 @@ func logCorruptions() []corruption {
 				setHeader(r, headerCause, position{"account", rejected.cause.partition, rejected.cause.offset}.String())
 			})
 		}},
-		{"an outcome is lost", "I1 I6", "", func(k *kept, i *intact) {
+		{"an outcome is lost", "I1 I6", "I11", func(k *kept, i *intact) {
 			k.drop(accountOutcomes, i.outcome(func(o *outcome) bool { return o.code == "version_conflict" }).spot)
 		}},
-		{"a policy command's outcome is lost", "I1 I6", "", func(k *kept, i *intact) {
+		{"a policy command's outcome is lost", "I1 I6", "I11", func(k *kept, i *intact) {
 			k.drop("t.transfer.outcomes", i.was.outcomes["transfer"][len(i.was.outcomes["transfer"])-1].spot)
 		}},
 		{"an outcome is there twice", "I1", "I5", func(k *kept, i *intact) { k.add(accountOutcomes, i.outcome(accepted).spot, nil) }},
@@ -195,7 +195,33 @@ func logCorruptions() []corruption {
 		{"a re-keyed event is lost", "I4", "", func(k *kept, i *intact) {
 			k.drop("t.daily-turnover.rekeyed", i.was.rekeyed["daily-turnover"][5].spot)
 		}},
-		{"an event is re-keyed twice", "I4", "", func(k *kept, i *intact) {
+		{"re-keyed events are swapped", "I5", "I8", func(k *kept, i *intact) {
+			events, seen := map[string]*event{}, map[string]*entry{}
+			for _, e := range i.was.events["account"] {
+				events[string(e.value)] = e
+			}
+			for _, r := range i.was.rekeyed["daily-turnover"] {
+				key := r.key + "/" + events[string(r.value)].aggregateID
+				if before := seen[key]; before != nil {
+					k.swap("t.daily-turnover.rekeyed", before.spot, r.spot)
+					return
+				}
+				seen[key] = r
+			}
+		}},
+		{"a policy's commands are swapped", "I5", "I1 I3b I4 I2 I3 I8 I9 I10", func(k *kept, i *intact) {
+			debits := map[string]*command{}
+			for _, c := range i.was.commands["account"] {
+				if c.kind == "debit" {
+					debits[c.transferID] = c
+				} else if c.kind == "refund" {
+					k.swap(accountCommands, debits[c.transferID].spot, c.spot)
+					return
+				}
+			}
+			k.t.Fatal("no transfer came back")
+		}},
+		{"an event is re-keyed twice", "I4", "I5 I8", func(k *kept, i *intact) {
 			k.add("t.accounts-by-holder.rekeyed", i.was.rekeyed["accounts-by-holder"][2].spot, nil)
 		}},
 	}

@@ -15,6 +15,7 @@ func (d *dump) checkOffsets() {
 		for p := range int32(d.run.Partitions) {
 			last, any := d.last[g.input][p]
 			committed, has := d.topics.Offsets[g.name][g.input][p]
+			has = has && committed >= 0
 			if !any && !has {
 				continue
 			}

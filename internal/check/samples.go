@@ -8,16 +8,20 @@ import (
 	"github.com/foldlog/foldlog/internal/history"
 )
 
-// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first, after a time to warm up. They
-// are generous: caches fill, and a leak of a few objects for each command is far above them within minutes.
+// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first. A life is judged from a while
+// after it was ready until it is not ready any more: what starts and what ends needs other amounts. The bounds are generous: caches fill, and a
+// leak of a few objects for each command is far above them within minutes.
 const (
-	warmUp        = 30 * time.Second // or a quarter of a shorter life
-	fewestSamples = 8
+	warmUp        = 10 * time.Second
+	fewestSamples = 20
 	growthFactor  = 1.5
 	moreThreads   = 64
 	moreFiles     = 64
 	moreBytes     = 192 << 20
 )
+
+// endsOfLives are the faults after which a process is another one.
+var endsOfLives = []string{"start", "kill", "crash", "term", "restart"}
 
 // checkSamples decides I12.
 func (d *dump) checkSamples() {
@@ -32,7 +36,7 @@ func (d *dump) checkSamples() {
 	for _, instance := range sortedKeys(byInstance) {
 		var starts []int64
 		for _, f := range d.faults {
-			if f.Target == instance && (f.Kind == "start" || f.Kind == "kill" || f.Kind == "term" || f.Kind == "restart") {
+			if f.Target == instance && slices.Contains(endsOfLives, f.Kind) {
 				starts = append(starts, f.At)
 			}
 		}
@@ -53,15 +57,20 @@ func (d *dump) checkSamples() {
 }
 
 func (d *dump) checkLife(instance string, life []history.Sample) {
-	if len(life) == 0 {
+	ready := func(s history.Sample) bool { return s.Ready }
+	first := slices.IndexFunc(life, ready)
+	if first < 0 {
 		return
 	}
-	began, ended := life[0].At, life[len(life)-1].At
-	warm := began + min(warmUp.Nanoseconds(), (ended-began)/4)
-	life = slices.DeleteFunc(slices.Clone(life), func(s history.Sample) bool { return s.At < warm })
+	warm, last := life[first].At+warmUp.Nanoseconds(), len(life)
+	for !life[last-1].Ready {
+		last--
+	}
+	life = slices.DeleteFunc(slices.Clone(life[first:last]), func(s history.Sample) bool { return s.At < warm })
 	if len(life) < fewestSamples {
 		return
 	}
+	took := time.Duration(life[len(life)-1].At - life[0].At).Round(time.Second)
 	for _, one := range []struct {
 		what string
 		of   func(history.Sample) int64
@@ -76,7 +85,7 @@ func (d *dump) checkLife(instance string, life []history.Sample) {
 		first, last := median(life[:quarter], one.of), median(life[len(life)-quarter:], one.of)
 		if limit := int64(float64(first)*growthFactor) + one.more; last > limit {
 			d.violate(Bounded, instance, "%s grew from %d to %d in %s of a process's life; at most %d are allowed", one.what, first, last,
-				time.Duration(ended-began).Round(time.Second), limit)
+				took, limit)
 		}
 	}
 }

@@ -210,20 +210,40 @@ func (w *world) addRow(file, key string, row map[string]any) {
 	w.rows[file] = append(w.rows[file], history.Row{Key: key, Row: must[[]byte](w.t)(json.Marshal(row))})
 }
 
-// stores dumps local stores: the last row of each key of a partition.
+// stores dumps local stores: those of a, which owned all partitions at the end, and those that b had owned before.
 func (w *world) stores() {
-	for _, table := range []string{"account-table", "balances-table", "daily-turnover-table"} {
-		last := map[string]history.Record{}
-		for _, r := range w.committed["t."+table] {
-			if !strings.HasPrefix(string(r.Key), reservedPrefix) {
-				last[string(r.Key)] = r
-			}
-		}
-		for _, key := range sortedKeys(last) {
-			file := fmt.Sprintf("stores/a/t.%s.%d.jsonl", table, last[key].Partition)
-			w.rows[file] = append(w.rows[file], storeRow(w.t, key, last[key].Value))
+	for _, table := range []string{"account", "balances", "daily-turnover"} {
+		for p := range int32(testPartitions) {
+			end, outcomes := w.topics.Topics["t."+table+"-table"].End[p], w.topics.Topics["t."+table+".outcomes"].End[p]
+			w.store("stores/a", table, p, receipt{end, outcomes})
+			w.store("stores-left/b", table, p, receipt{end / 2, outcomes / 2})
 		}
 	}
+}
+
+func (w *world) store(where, table string, p int32, r receipt) {
+	_, instance, _ := strings.Cut(where, "/")
+	w.receipts[storeFile("receipts/"+instance, table, p)] = r
+	last := map[string]history.Record{}
+	for _, row := range w.committed["t."+table+"-table"] {
+		if !strings.HasPrefix(string(row.Key), reservedPrefix) && row.Partition == p && row.Offset < r.TableNext {
+			last[string(row.Key)] = row
+		}
+	}
+	for _, key := range sortedKeys(last) {
+		file := storeFile(where, table, p)
+		w.rows[file] = append(w.rows[file], storeRow(w.t, key, last[key].Value))
+	}
+	for _, out := range w.committed["t."+table+".outcomes"] {
+		if o := must[*outcome](w.t)(w.dump.decodeOutcome(table, &out)); out.Partition == p && out.Offset < r.IndexNext && !o.repeat {
+			file := storeFile("indexes/"+instance, table, p)
+			w.rows[file] = append(w.rows[file], storeRow(w.t, commandKey(o.aggregateID, o.commandID), out.Value))
+		}
+	}
+}
+
+func storeFile(where, table string, p int32) string {
+	return fmt.Sprintf("%s/t.%s-table.%d.jsonl", where, table, p)
 }
 
 // avroRow makes a row as the Avro library wants it, and jsonRow one as the HTTP interface shows it.

@@ -68,17 +68,37 @@ func tableCorruptions() []corruption {
 			k.row("states/fresh/account.jsonl", "acc-5", func(row map[string]any) { row["version"] = json.Number("2") })
 		}},
 		{"a store has an older row", "I11", "", func(k *kept, i *intact) {
-			row := i.was.tables["account"]["acc-6"]
-			file := "stores/a/" + accountTable + "." + itoa(int64(row.partition)) + ".jsonl"
+			file := storeFile("stores/a", "account", i.was.tables["account"]["acc-6"].partition)
 			k.eachRow(file, storeRow(k.t, "acc-6", nil).Key, func(r *history.Row) { *r = storeRow(k.t, "acc-6", []byte("old")) })
 		}},
 		{"a store lost a row", "I11", "", func(k *kept, i *intact) {
-			row := i.was.tables["account"]["acc-6"]
-			k.dropRow("stores/a/"+accountTable+"."+itoa(int64(row.partition))+".jsonl", storeRow(k.t, "acc-6", nil).Key)
+			k.dropRow(storeFile("stores/a", "account", i.was.tables["account"]["acc-6"].partition), storeRow(k.t, "acc-6", nil).Key)
+		}},
+		{"a store that was left lost a row", "I11", "", func(k *kept, i *intact) {
+			k.dropRow(storeFile("stores-left/b", "account", i.was.tables["account"]["acc-6"].partition), storeRow(k.t, "acc-6", nil).Key)
 		}},
 		{"a store has what was never committed", "I11", "", func(k *kept, i *intact) {
-			file := "stores/a/" + accountTable + ".0.jsonl"
+			file := storeFile("stores/a", "account", 0)
 			k.rows[file] = append(k.rows[file], storeRow(k.t, "phantom", []byte("x")))
+		}},
+		{"a store's receipt promises more than there is", "I11", "", func(k *kept, i *intact) {
+			k.receipts[storeFile("receipts/b", "account", 1)] = k.receipts[storeFile("receipts/a", "account", 1)]
+		}},
+		{"an owner's store is behind", "I11", "", func(k *kept, i *intact) {
+			k.receipts[storeFile("receipts/a", "account", 1)] = k.receipts[storeFile("receipts/b", "account", 1)]
+			for _, folder := range []string{"stores", "indexes"} {
+				from := map[string]string{"stores": "stores-left/b", "indexes": "indexes/b"}[folder]
+				k.rows[storeFile(folder+"/a", "account", 1)] = k.rows[storeFile(from, "account", 1)]
+			}
+		}},
+		{"no store has everything", "I11", "", func(k *kept, i *intact) { delete(k.rows, storeFile("stores/a", "account", 1)) }},
+		{"a store forgot a command id", "I11", "", func(k *kept, i *intact) {
+			o := i.outcome(accepted)
+			k.dropRow(storeFile("indexes/a", "account", o.partition), storeRow(k.t, commandKey(o.aggregateID, o.commandID), nil).Key)
+		}},
+		{"a store remembers a command of nobody", "I11", "", func(k *kept, i *intact) {
+			file := storeFile("indexes/a", "account", 0)
+			k.rows[file] = append(k.rows[file], storeRow(k.t, "acc-1\x00never", []byte("x")))
 		}},
 		{"an offset is behind", "I6", "", func(k *kept, i *intact) { k.topics.Offsets["t.balances"][accountEvents][1] = 3 }},
 		{"an offset is beyond the end", "I6", "", func(k *kept, i *intact) { k.topics.Offsets["t.transfer-steps"]["t.transfer.events"][1] += 5000 }},
@@ -94,6 +114,19 @@ func tableCorruptions() []corruption {
 		{"a table does not say that it is fresh", "I8", "", func(k *kept, i *intact) {
 			marks := i.was.progress["t.daily-turnover-table"]
 			k.drop("t.daily-turnover-table", marks[len(marks)-1].spot)
+		}},
+		{"a table says that it is fresh before it is", "I8", "I3 I11", func(k *kept, i *intact) {
+			row := i.was.tables["account"]["acc-6"]
+			for _, m := range i.was.progress[accountTable] {
+				if row.spot.before(m.spot) && m.spot.partition == row.partition {
+					k.swap(accountTable, row.spot, m.spot)
+					return
+				}
+			}
+		}},
+		{"a table says that it is less fresh than before", "I8", "I11", func(k *kept, i *intact) {
+			marks := i.was.progress[accountTable]
+			k.add(accountTable, marks[0].spot, nil)
 		}},
 		{"a committed record is not in the log", "I0", "", func(k *kept, i *intact) {
 			k.uncommitted[accountEvents] = k.uncommitted[accountEvents][:len(k.uncommitted[accountEvents])-1]

@@ -33,7 +33,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	k := &kept{t: t, committed: map[string][]history.Record{}, uncommitted: map[string][]history.Record{}, rows: map[string][]history.Row{}}
+	k := &kept{t: t, committed: map[string][]history.Record{}, uncommitted: map[string][]history.Record{}, rows: map[string][]history.Row{}, receipts: map[string]receipt{}}
 	k.run = history.Run{Scenario: "made up", Seed: 7, Partitions: testPartitions, Instances: []string{"a", "b"}, Fresh: "fresh", Settings: map[string]string{"topic-prefix": "t."}}
 	k.topics = history.Topics{Topics: map[string]history.Topic{}, Offsets: map[string]map[string]map[int32]int64{}, Schemas: map[int]string{}}
 	w := &world{kept: k, ids: map[string]int{}, cursor: map[string]map[int32]int64{}, clock: 1_700_000_000_000, folds: map[string]map[string]*fold{"account": {}, "transfer": {}},

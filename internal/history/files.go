@@ -84,7 +84,7 @@ func Read[T any](dir, name string, f func(T) error) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	lines := bufio.NewReaderSize(file, 1<<20)
+	lines := bufio.NewReaderSize(file, 1<<16)
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func mountSmallDisk(_ context.Context, r *run) error {
 		return err
 	}
 	if printed, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+smallDisk+",mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
-		return fmt.Errorf("SKIPPED: this scenario mounts a small tmpfs, which is not allowed here: %w: %s", err, printed)
+		return skip{fmt.Errorf("a small tmpfs cannot be mounted here: %w: %s", err, bytes.TrimSpace(printed))}
 	}
 	r.cleanup = append(r.cleanup, func() error {
 		if printed, err := exec.Command("umount", dir).CombinedOutput(); err != nil {

@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/foldlog/foldlog/internal/torture/system"
@@ -15,16 +16,18 @@ type point struct {
 	hits int
 	// leaving places are passed when a generation ends, so the instance is told to leave.
 	leaving bool
+	// moving ones are passed when the group moves on while the instance stays, so another one is restarted.
+	moving bool
 }
 
 func points() []point {
-	const rare, often = 4, 150
+	const rare, often = 4, 80
 	return []point{
 		{name: "one-id-initialised", hits: rare}, {name: "initialised", hits: rare}, {name: "setup", hits: rare}, {name: "restore", hits: 2 * rare},
 		{name: "restored", hits: rare}, {name: "fetched", hits: often}, {name: "decided", hits: often}, {name: "before-transaction", hits: often},
 		{name: "inside-produced", hits: often}, {name: "inside-offsets", hits: often}, {name: "after-transaction", hits: often},
 		{name: "applied", hits: often}, {name: "flushed", hits: 2 * rare}, {name: "cleanup", hits: rare, leaving: true},
-		{name: "between-generations", hits: 1, leaving: true}, {name: "before-leave", hits: rare, leaving: true},
+		{name: "between-generations", hits: rare, moving: true}, {name: "before-leave", hits: rare, leaving: true},
 	}
 }
 
@@ -73,11 +76,23 @@ func crashAtPoints(ctx context.Context, r *run) error {
 // awaitCrash waits until the armed instance has crashed, and reports whether it did. If it did not, it has ended otherwise when this returns.
 func (r *run) awaitCrash(ctx context.Context, i *system.Instance, p point) (bool, error) {
 	limit := reachLimit
-	if p.leaving {
+	if p.leaving || p.moving {
 		if err := r.awaitReadyOrEnd(ctx, i); err != nil {
 			return false, err
 		}
+	}
+	if p.leaving {
 		limit = leaveAfter
+	}
+	if p.moving {
+		others := slices.DeleteFunc(r.processors(), func(other *system.Instance) bool { return other == i })
+		other := pick(r, others)
+		if err := r.term(ctx, other); err != nil {
+			return false, err
+		}
+		if err := r.boot(other, "to move partitions"); err != nil {
+			return false, err
+		}
 	}
 	select {
 	case <-i.Ended():

@@ -13,8 +13,10 @@ func killRegistry(ctx context.Context, r *run) error {
 		r.inflicted(hit{kind: "registry-kill"})
 		mend := r.breaks("the registry", func(ctx context.Context) error {
 			r.note("registry-boot", "", "")
-			if err := r.system.Registry.Boot(); err != nil {
-				return err
+			if _, err := r.system.Registry.Usage(); err != nil { // it does not run
+				if err := r.system.Registry.Boot(); err != nil {
+					return err
+				}
 			}
 			return r.system.Registry.AwaitReady(ctx)
 		})

@@ -18,7 +18,8 @@ func damageStores(ctx context.Context, r *run) error {
 	damages := []struct {
 		name string
 		do   func(*run, *system.Instance) (string, error)
-	}{{"store-deleted", deleteStores}, {"store-flipped", flipBytes}, {"store-truncated", truncateFile}, {"store-file-deleted", deleteFile}, {"data-deleted", deleteAll}}
+	}{{"store-deleted", deleteStores}, {"store-flipped", flipBytes}, {"store-truncated", truncateFile}, {"store-file-deleted", deleteFile}, {"data-deleted", deleteAll},
+		{"store-swapped", swapStores}}
 	from := r.random.IntN(len(damages))
 	return r.each(ctx, func(n int) error {
 		damage, victim := damages[(from+n)%len(damages)], pick(r, all)
@@ -29,13 +30,12 @@ func damageStores(ctx context.Context, r *run) error {
 		} else if err := r.term(ctx, victim); err != nil {
 			return err
 		}
-		at := r.note(damage.name, victim.Name, "while it is down")
+		r.inflicted(hit{kind: damage.name, target: victim.Name, detail: "while it is down"})
 		detail, err := damage.do(r, victim)
 		if err != nil {
 			return err
 		}
-		r.say("%s: %s, %.1fs", damage.name, detail, time.Since(time.Unix(0, at)).Seconds())
-		r.inflicted(hit{kind: damage.name, target: victim.Name, detail: detail})
+		r.note("damaged", victim.Name, detail)
 		if err := r.bootReady(ctx, victim, "after "+damage.name); err != nil {
 			return err
 		}
@@ -132,6 +132,32 @@ func deleteStores(r *run, i *system.Instance) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d of %d", deleted, len(paths)+len(views)), nil
+}
+
+// swapStores gives two partitions of a group each other's store.
+func swapStores(r *run, i *system.Instance) (string, error) {
+	groups, err := filepath.Glob(filepath.Join(i.ProcessorsDir(), "exactly-once", "*"))
+	if err != nil {
+		return "", err
+	}
+	swapped := 0
+	for _, group := range groups {
+		stores, err := filepath.Glob(filepath.Join(group, "*.[0-9]*"))
+		if err != nil {
+			return "", err
+		}
+		if len(stores) < 2 {
+			continue
+		}
+		a, b := stores[0], stores[1+r.random.IntN(len(stores)-1)]
+		for _, move := range [][2]string{{a, a + "-aside"}, {b, a}, {a + "-aside", b}} {
+			if err := os.Rename(move[0], move[1]); err != nil {
+				return "", err
+			}
+		}
+		swapped++
+	}
+	return fmt.Sprintf("in %d groups", swapped), nil
 }
 
 func deleteAll(_ *run, i *system.Instance) (string, error) { return "everything", i.Wipe() }

@@ -74,16 +74,20 @@ func (r *run) heal(ctx context.Context) error {
 	}
 	for _, i := range r.system.Instances() {
 		i.Arm("")
-		switch {
-		case i.Running() && !i.Responsive():
-			r.note(kindThaw, i.Name, "to heal")
+		if i.Running() { // frozen by us, or by itself at a crash point
+			if !i.Responsive() {
+				r.note(kindThaw, i.Name, "to heal")
+			}
 			if err := i.Thaw(); err != nil {
 				return err
 			}
-		case !i.Running():
-			if err := r.boot(i, "to heal"); err != nil {
-				return err
-			}
+			continue
+		}
+		if died := i.Died(); died != nil {
+			r.problem("%s", died)
+		}
+		if err := r.boot(i, "to heal"); err != nil {
+			return err
 		}
 	}
 	return r.stopLoad()

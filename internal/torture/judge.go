@@ -20,7 +20,11 @@ const checkLimit = 10 * time.Minute
 
 // summary sums the run up, without a verdict.
 func (r *run) summary() results.Summary {
-	s := results.Summary{Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Dir: r.dir,
+	var logErrors map[string]int
+	if r.system != nil {
+		logErrors = r.readLogs()
+	}
+	s := results.Summary{LogErrors: logErrors, Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Dir: r.dir,
 		Began: r.began.UTC().Format(time.RFC3339), Kills: r.kills, BrokerFaults: r.brokerHits, Faults: map[string]int{}, Stalls: map[string]float64{},
 		Recoveries: results.TimesOf(r.recoveries), SettleSeconds: -1, Problems: r.problems}
 	for _, fault := range r.faults {

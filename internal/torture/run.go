@@ -26,6 +26,9 @@ const (
 	answerLimit = 90 * time.Second
 )
 
+// skip is why a scenario cannot be done on this machine.
+type skip struct{ error }
+
 // run is one run of a scenario under way.
 type run struct {
 	scenario Scenario
@@ -42,6 +45,7 @@ type run struct {
 	oldIDs   map[string][]string
 	faultLog *history.Writer
 	cleanup  []func() error
+	booted   map[string]time.Time // when an instance was last booted by a fault
 
 	mu         sync.Mutex
 	faults     []history.Fault
@@ -74,14 +78,22 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if options.Embedded {
 		scenario.brokers = 0
 	}
-	r := &run{stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
+	r := &run{booted: map[string]time.Time{}, stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
 	r.say("seed %d, %s on %s, in %s", options.Seed, scenario.Name, r.broker(), dir)
 	runErr := r.all(ctx)
 	if ctx.Err() != nil {
 		return results.Summary{}, errors.Join(ctx.Err(), r.close())
 	}
+	if reason, is := errors.AsType[skip](runErr); is {
+		summary := r.summary()
+		summary.Verdict, summary.Why = results.Skipped, reason.Error()
+		return summary, r.close()
+	}
 	if runErr != nil {
 		r.problem("%s", runErr)
+		if err := history.WriteJSON(dir, "run.json", r.about); err != nil {
+			r.problem("%s", err)
+		}
 	}
 	if err := r.close(); err != nil {
 		r.problem("stop: %s", err)
@@ -211,6 +223,9 @@ func (r *run) startLoad(ctx context.Context, world string) (err error) {
 		return err
 	}
 	r.loadBegan = history.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = nil // what was done before the load is none of its stalls
 	return nil
 }
 

@@ -1,14 +1,28 @@
 package torture
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
-// Set returns the scenarios of a set: "short" for CI, "long" for a night.
+// Set returns the scenarios of a set: "short" takes a few minutes, for CI; "long" is every scenario, for hours.
 func Set(name string) ([]Scenario, error) {
 	switch name {
 	case "short":
-		return Find([]string{"dev", "kill", "crash", "broker-kill"})
+		short := map[string]int{"dev": 5, "kill": 3, "crash": 4, "broker-kill": 2} // how many faults
+		found, err := Find([]string{"dev", "kill", "crash", "broker-kill"})
+		for i := range found {
+			found[i].faults = short[found[i].Name]
+			found[i].duration = min(found[i].duration, 90*time.Second)
+		}
+		return found, err
 	case "long":
-		return Scenarios(), nil
+		all := Scenarios()
+		for i := range all {
+			all[i].faults *= 5
+			all[i].duration *= 5
+		}
+		return all, nil
 	}
 	return nil, fmt.Errorf("there is no set %q; there are short and long", name)
 }

@@ -85,6 +85,7 @@ func (r *run) kill(i *system.Instance) error {
 // boot starts an instance and does not wait.
 func (r *run) boot(i *system.Instance, detail string) error {
 	r.note(kindStart, i.Name, detail)
+	r.booted[i.Name] = time.Now()
 	return i.Boot()
 }
 

@@ -39,6 +39,10 @@ func withPosition(ctx context.Context) (context.Context, *string) {
 
 // RoundTrip is in [http.RoundTripper].
 func (n noting) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.GetBody != nil { // else a command would be sent again behind our back, since it has an Idempotency-Key
+		request = request.Clone(request.Context())
+		request.GetBody = nil
+	}
 	response, err := n.RoundTripper.RoundTrip(request)
 	if err == nil {
 		if position, wanted := request.Context().Value(positionKey{}).(*string); wanted {

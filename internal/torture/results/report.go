@@ -44,6 +44,9 @@ func (s *sums) add(r Summary) {
 func Report(runs []Summary) string {
 	byScenario, planted, all := map[string]*sums{}, map[string]*sums{}, &sums{}
 	for _, r := range runs {
+		if r.Verdict == Skipped {
+			continue
+		}
 		table, name := byScenario, r.Scenario+" ("+r.Broker+")"
 		if r.Planted != "" {
 			table, name = planted, r.Planted+" in "+r.Scenario

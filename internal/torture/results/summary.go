@@ -19,6 +19,7 @@ const (
 	Violated   = "violated"   // the checker found violations
 	Unchecked  = "unchecked"  // there was no checker, or it could not run
 	Incomplete = "incomplete" // the run itself could not be carried through; see Problems
+	Skipped    = "skipped"    // this machine cannot do it; Why says why
 )
 
 // Summary is what a run came to.
@@ -52,10 +53,14 @@ type Summary struct {
 	Recoveries *Times             `json:"recoveries,omitempty"`
 	// Restarts are the engine's by cause.
 	Restarts map[string]int `json:"restarts"`
+	// LogErrors are the errors in the instances' logs by message.
+	LogErrors map[string]int `json:"log_errors,omitempty"`
 	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if that was not reached.
 	SettleSeconds float64 `json:"settle_seconds"`
 
-	Verdict    string   `json:"verdict"`
+	Verdict string `json:"verdict"`
+	// Why is the reason of a run that was skipped.
+	Why        string   `json:"why,omitempty"`
 	Violations int      `json:"violations"`
 	Problems   []string `json:"problems,omitempty"`
 	// Checker is the end of what the checker printed.
@@ -78,11 +83,16 @@ func TimesOf(all []time.Duration) *Times {
 	return &Times{Count: len(all), Median: sorted[len(all)/2].Seconds(), Worst: sorted[len(all)-1].Seconds()}
 }
 
-// Good reports whether the run was carried through and nothing was found.
-func (s Summary) Good() bool { return s.Verdict == Passed && len(s.Problems) == 0 }
+// Good reports whether nothing was found and the run was carried through, or could not be done here at all.
+func (s Summary) Good() bool {
+	return s.Verdict == Passed && len(s.Problems) == 0 || s.Verdict == Skipped
+}
 
 // String is the summary in one line.
 func (s Summary) String() string {
+	if s.Verdict == Skipped {
+		return fmt.Sprintf("%s seed=%d SKIPPED: %s", s.Scenario, s.Seed, s.Why)
+	}
 	settled := "never"
 	if s.SettleSeconds >= 0 {
 		settled = fmt.Sprintf("%.1fs", s.SettleSeconds)
@@ -92,6 +102,9 @@ func (s Summary) String() string {
 		pairs(s.Stalls, "%s:%.1fs"), pairs(s.Restarts, "%s:%d"), settled, s.Verdict)
 	if s.Recoveries != nil {
 		text += fmt.Sprintf(" ready-again=%d,median:%.1fs,worst:%.1fs", s.Recoveries.Count, s.Recoveries.Median, s.Recoveries.Worst)
+	}
+	if len(s.LogErrors) > 0 {
+		text += " log-errors=" + pairs(s.LogErrors, "%q:%d")
 	}
 	if s.Violations > 0 {
 		text += fmt.Sprintf(" violations=%d", s.Violations)
