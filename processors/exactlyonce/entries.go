@@ -49,6 +49,7 @@ type shelf struct {
 	hand    int
 	bytes   int64
 	limit   int64
+	absence absence
 }
 
 func newShelf(kind byte, limit int64) *shelf {
@@ -78,6 +79,9 @@ func (s *shelf) add(key string, value any, size int) *entry {
 
 // set gives an entry a new value in a batch. Of several in one batch the last remains.
 func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
+	if e.value == nil {
+		s.absence.add(e.key)
+	}
 	size := int64(len(e.key)+len(encoded)) + entryOverhead
 	s.bytes += size - e.size
 	e.value, e.size, e.hot = value, size, true

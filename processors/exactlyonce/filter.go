@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Nearly every look-up in an index is for a key that is not there: the id of a command that comes for the first time. To ask LevelDB for a key
-// that it does not have was the most expensive part of a command, so a filter says no in most cases.
+// Nearly every look-up in an index is for a key that is not there: the id of a command that comes for the first time. So are many in a table: every
+// transfer is a new one. To ask LevelDB for a key that it does not have was the most expensive part of a command, so a filter says no in most cases.
 
-// absence tells which keys an index surely does not have. The lane's goroutine adds what it remembers; what was stored before the generation is
-// read in the background, and until then the answer is always that a key may be there.
+// absence tells which keys a shelf and its store surely do not have. The lane's goroutine adds what it handles; what was stored before the generation
+// is read in the background, and until then the answer is always that a key may be there.
 type absence struct {
 	fresh  keyFilter                 // of the lane's goroutine
 	stored atomic.Pointer[keyFilter] // complete and unchanged from then on
@@ -17,30 +17,29 @@ type absence struct {
 
 func (a *absence) add(key string) { a.fresh.add(key) }
 
-// mayHave reports whether the index may have a key. False is certain.
-func (a *absence) mayHave(key string) bool {
+// mayHave reports whether there may be a key of that hash. False is certain.
+func (a *absence) mayHave(h uint64) bool {
 	stored := a.stored.Load()
 	if stored == nil {
 		return true
 	}
-	h := maphash.String(hashSeed, key)
 	return a.fresh.mayHave(h) || stored.mayHave(h)
 }
 
 // readStored fills in what the store has. It runs beside the lane.
-func (l *lane) readStored() {
+func (l *lane) readStored(s *shelf) {
 	f := &keyFilter{}
 	looked := 0
-	err := l.store.each(kindIndex, func(key string, _ []byte) bool {
+	err := l.store.each(s.kind, func(key string, _ []byte) bool {
 		f.add(key)
 		looked++
 		return looked%4096 != 0 || l.gen.ctx.Err() == nil
 	})
 	switch {
 	case err != nil:
-		l.log.Warn("cannot read which keys the index has; every command asks the store from now on", "error", err)
+		l.log.Warn("cannot read which keys the store has; every look-up asks it from now on", "error", err)
 	case l.gen.ctx.Err() == nil:
-		l.absence.stored.Store(f)
+		s.absence.stored.Store(f)
 	}
 }
 

@@ -3,6 +3,7 @@ package exactlyonce
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -24,7 +25,6 @@ type lane struct {
 	store     *store // nil for a group without table and index
 
 	rows, index *shelf // of the goroutine that handles inputs
-	absence     absence
 	memory      memory
 
 	mu    sync.Mutex // guards batch, for the moment of an append or a cut
@@ -135,7 +135,6 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 		}
 		if remembered = l.index.entries[s.Remember.Key]; remembered == nil {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
-			l.absence.add(s.Remember.Key)
 		}
 	}
 	if planted.Has(planted.LostOutcome) && in.Offset%7 == 6 {
@@ -240,12 +239,16 @@ func (m *memory) Row(ctx context.Context) (any, error) {
 	if e := l.rows.get(m.in.Key); e != nil {
 		return e.value, nil
 	}
-	encoded, err := l.store.get(kindRow, m.in.Key)
-	if err != nil {
-		return nil, err
+	var encoded []byte
+	if l.rows.absence.mayHave(maphash.Bytes(hashSeed, m.in.Key)) {
+		var err error
+		if encoded, err = l.store.get(kindRow, m.in.Key); err != nil {
+			return nil, err
+		}
 	}
 	var value any
 	if encoded != nil {
+		var err error
 		if value, err = l.group.Table.Decode(ctx, encoded); err != nil {
 			return nil, fmt.Errorf("row %q of %s, partition %d: %w", m.in.Key, l.group.Table.Topic, l.partition, err)
 		}
@@ -265,7 +268,7 @@ func (m *memory) Lookup(ctx context.Context, key string) (any, error) {
 	if e := l.index.entries[key]; e != nil {
 		return e.value, nil
 	}
-	if !l.absence.mayHave(key) {
+	if !l.index.absence.mayHave(maphash.String(hashSeed, key)) {
 		return nil, nil
 	}
 	raw, err := l.store.get(kindIndex, []byte(key))

@@ -56,8 +56,11 @@ func (l *lane) openAndRestore(ctx context.Context) error {
 		return err
 	}
 	s.run()
+	if l.group.Table != nil {
+		l.gen.committer.Go(func() { l.readStored(l.rows) })
+	}
 	if l.group.Index != nil {
-		l.gen.committer.Go(l.readStored)
+		l.gen.committer.Go(func() { l.readStored(l.index) })
 		l.gen.committer.Go(l.purge)
 	}
 	return nil
