@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/foldlog/foldlog/internal/check"
 )
@@ -16,6 +17,9 @@ const (
 	exitUsage
 	exitUnreadable
 )
+
+// memoryGoal is what memory is collected harder for: a run of a million commands should fit beside other work.
+const memoryGoal = 3 << 30
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -36,6 +40,7 @@ func run(args []string) int {
 		flags.Usage()
 		return exitUsage
 	}
+	debug.SetMemoryLimit(memoryGoal)
 	report, err := check.Run(dirs[0])
 	if err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "foldlog-check: the run in %s cannot be judged: %v\n", dirs[0], err)

@@ -202,7 +202,7 @@ func refuseOut(s state, p payload) string {
 	return code
 }
 
-// step is what a transfer's command needs and leads to.
+// steps are the state that a transfer's command needs and the event that it leads to.
 var steps = map[string]struct{ from, event string }{
 	"confirm-debit":  {"requested", "TransferDebited"},
 	"decline-debit":  {"requested", "TransferRefused"},

@@ -33,7 +33,7 @@ type command struct {
 	traceparent string
 }
 
-// optionalText is a text of the envelope.
+// envelopeText is a text of the envelope.
 type envelopeText struct {
 	text  string
 	given bool

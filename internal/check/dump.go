@@ -42,8 +42,9 @@ type dump struct {
 type entry struct {
 	spot
 	key   string
-	value []byte
-	event *event // that a re-keyed record is a copy of
+	value []byte   // of a table's row
+	sum   [32]byte // of a re-keyed record's value
+	event *event   // that a re-keyed record is a copy of
 }
 
 // version is a value that a row of a table had.
@@ -159,7 +160,7 @@ func (d *dump) loadTopics() error {
 		topic := d.names.rekeyed(p.name)
 		if err := d.load(topic, func(r *history.Record) {
 			if !d.isProgress(topic, r) {
-				d.rekeyed[p.name] = append(d.rekeyed[p.name], &entry{spot: spotOf(r), key: string(r.Key), value: r.Value})
+				d.rekeyed[p.name] = append(d.rekeyed[p.name], &entry{spot: spotOf(r), key: d.intern(string(r.Key)), sum: digestOf(r.Value)})
 			}
 		}); err != nil {
 			return err

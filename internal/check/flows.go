@@ -70,8 +70,7 @@ func (d *dump) checkRekeyed() {
 		}
 		copies, done := map[[32]byte][]*entry{}, map[[32]byte]bool{}
 		for _, r := range d.rekeyed[p.name] {
-			sum := digestOf(r.value)
-			copies[sum] = append(copies[sum], r)
+			copies[r.sum] = append(copies[r.sum], r)
 		}
 		for _, e := range d.events[p.source] {
 			key := rekeyedKey(p.name, e)
@@ -103,7 +102,7 @@ func (d *dump) checkRekeyed() {
 			}
 		}
 		for _, r := range d.rekeyed[p.name] {
-			if rest := copies[digestOf(r.value)]; len(rest) > 0 {
+			if rest := copies[r.sum]; len(rest) > 0 {
 				d.violate(Caused, r.in(topic), "this was re-keyed, but there is no such event")
 			}
 		}

@@ -196,12 +196,12 @@ func logCorruptions() []corruption {
 			k.drop("t.daily-turnover.rekeyed", i.was.rekeyed["daily-turnover"][5].spot)
 		}},
 		{"re-keyed events are swapped", "I5", "I8", func(k *kept, i *intact) {
-			events, seen := map[string]*event{}, map[string]*entry{}
+			events, seen := map[[32]byte]*event{}, map[string]*entry{}
 			for _, e := range i.was.events["account"] {
-				events[string(e.value)] = e
+				events[digestOf(e.value)] = e
 			}
 			for _, r := range i.was.rekeyed["daily-turnover"] {
-				key := r.key + "/" + events[string(r.value)].aggregateID
+				key := r.key + "/" + events[r.sum].aggregateID
 				if before := seen[key]; before != nil {
 					k.swap("t.daily-turnover.rekeyed", before.spot, r.spot)
 					return

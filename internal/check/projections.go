@@ -23,7 +23,7 @@ var projections = []struct {
 	{"transfers", "transfer", false},
 }
 
-// rowKeys returns the keys of the re-keyed rows that an event changes; "" for none.
+// holderKey returns the holder whose row an event changes; "" for none.
 func holderKey(e *event) string {
 	switch e.kind {
 	case "AccountOpened", "AccountFrozen", "AccountUnfrozen", "AccountClosed":
@@ -32,6 +32,7 @@ func holderKey(e *event) string {
 	return ""
 }
 
+// turnoverDay returns the day on which an event moved money; ok is false where nothing moved.
 func turnoverDay(e *event) (day string, ok bool) {
 	day = time.UnixMicro(e.recordedAt).UTC().Format(time.DateOnly)
 	switch e.kind {

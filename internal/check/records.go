@@ -47,7 +47,6 @@ type outcome struct {
 	code, correlationID                 string
 	command                             spot // the place that the record names
 	cause                               spot // the place in the header: the command record that is answered
-	hash                                string
 }
 
 // deadLetter is a record of a dead letter topic.
@@ -153,7 +152,10 @@ func (d *dump) decodeOutcome(aggregate string, r *history.Record) (*outcome, err
 		spot: spotOf(r), key: d.intern(string(r.Key)), commandID: d.intern(a.text("command_id")), aggregateID: d.intern(a.text("aggregate_id")),
 		commandType: d.intern(a.text("command_type")), accepted: a.flag("accepted"), repeat: a.flag("repeat"), firstVersion: a.long("first_version"),
 		version: a.long("version"), recordedAt: a.long("recorded_at"), correlationID: d.intern(a.text("correlation_id")),
-		command: spot{int32(a.long("command_partition")), a.long("command_offset")}, hash: string(a.bytes("payload_hash")),
+		command: spot{int32(a.long("command_partition")), a.long("command_offset")},
+	}
+	if len(a.bytes("payload_hash")) != sha256.Size {
+		a.fail("payload_hash")
 	}
 	o.code, _ = a.optional("code")
 	o.code = d.intern(o.code)
