@@ -2,7 +2,9 @@ package torture
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/foldlog/foldlog/internal/torture/system"
@@ -12,6 +14,8 @@ const (
 	kindFreeze = "freeze"
 	// sessionTimeout is the product's.
 	sessionTimeout = 10 * time.Second
+	// freezeLimit is how long an instance may take from its boot until it freezes itself. Then it is frozen where it is.
+	freezeLimit = 30 * time.Second
 )
 
 // zombies pauses processors past their session, by a signal or at a place inside a transaction, lets others take over, and wakes them.
@@ -27,11 +31,8 @@ func zombies(ctx context.Context, r *run) error {
 			return err
 		}
 		victim.Arm(place)
-		if err := r.bootReady(ctx, victim, "to freeze at "+place); err != nil {
-			if !victim.Running() {
-				return err
-			}
-			r.say("%s froze before it was ready", victim.Name)
+		if err := r.boot(victim, "to freeze at "+place); err != nil {
+			return err
 		}
 		if !r.awaitSilence(ctx, victim) {
 			r.say("%s did not reach %s", victim.Name, place)
@@ -68,15 +69,16 @@ func (r *run) freezeAndThaw(ctx context.Context, victim *system.Instance, place 
 	return r.wait(ctx, 0, 3*time.Second)
 }
 
-// awaitSilence waits until an instance that shall freeze itself answers no more.
+// awaitSilence waits until an instance that shall freeze itself answers no more. One that has not begun to listen refuses connections, and is
+// not silent.
 func (r *run) awaitSilence(ctx context.Context, i *system.Instance) bool {
-	limited, cancel := context.WithTimeout(ctx, reachLimit)
+	limited, cancel := context.WithTimeout(ctx, freezeLimit)
 	defer cancel()
 	for limited.Err() == nil {
 		asking, done := context.WithTimeout(limited, 2*time.Second)
 		_, err := i.Metrics(asking)
 		done()
-		if err != nil {
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
 			return limited.Err() == nil
 		}
 		select {

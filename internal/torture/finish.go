@@ -49,6 +49,10 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.dumpAnswers(ctx); err != nil {
 		return err
 	}
+	// Who is stopped last takes everything over: what it uses then says nothing of the run.
+	if err := r.sampler.stop(); err != nil {
+		return err
+	}
 	if err := r.stopProcessors(ctx); err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/foldlog/foldlog/internal/kafkatest"
 )
@@ -77,21 +76,18 @@ func Start(ctx context.Context, config Config) (_ *System, err error) {
 		properties = kafkatest.FastDetection()
 	}
 	maps.Copy(properties, config.Properties)
-	var both errgroup.Group
-	both.Go(func() (err error) {
-		s.Kafka, err = kafkatest.StartKafka(ctx, kafkatest.KafkaConfig{
-			Brokers: config.Brokers, Dir: filepath.Join(config.Dir, "kafka"), Keep: true, Properties: properties, LongRun: true,
-			NodeProperties: s.nodeProperties, Logger: config.Logger,
-		})
-		return err
+	// One after the other: on a busy machine their starts would only delay each other.
+	s.Kafka, err = kafkatest.StartKafka(ctx, kafkatest.KafkaConfig{
+		Brokers: config.Brokers, Dir: filepath.Join(config.Dir, "kafka"), Keep: true, Properties: properties, LongRun: true,
+		NodeProperties: s.nodeProperties, Logger: config.Logger,
 	})
-	both.Go(func() (err error) {
-		s.Registry, err = kafkatest.StartRegistry(ctx, kafkatest.RegistryConfig{
-			Durable: true, Dir: filepath.Join(config.Dir, "registry"), Keep: true, Logger: config.Logger,
-		})
-		return err
+	if err != nil {
+		return nil, err
+	}
+	s.Registry, err = kafkatest.StartRegistry(ctx, kafkatest.RegistryConfig{
+		Durable: true, Dir: filepath.Join(config.Dir, "registry"), Keep: true, Logger: config.Logger,
 	})
-	if err := both.Wait(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return s, s.CreateTopics(ctx)
