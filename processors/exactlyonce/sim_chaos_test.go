@@ -10,6 +10,7 @@ type simFaults struct {
 	recreateAt                                    int // step; 0: never
 	asleep                                        int // steps, at most, that a member is paused whose session ends
 	away                                          int // days that pass
+	dayAt                                         int // step at which one does, while a member sleeps; 0: none
 }
 
 func (s *sim) chooseFaults() {
@@ -77,6 +78,10 @@ func (s *sim) chaos() {
 		for _, i := range s.instances {
 			if i.name == m.instance && i.process != nil {
 				i.process.pausedUntil = s.step + s.rng.IntN(f.asleep)
+				if f.away > 0 && f.dayAt == 0 && s.chance(500) {
+					f.dayAt = s.step + 50 + s.rng.IntN(300)
+					i.process.pausedUntil = f.dayAt + s.rng.IntN(100)
+				}
 			}
 		}
 		s.stats.steals++
@@ -98,7 +103,8 @@ func (s *sim) chaos() {
 		table := s.brokers.topics[s.clients.world.table()]
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
 	}
-	if happens(f.away) {
+	if happens(f.away) || f.dayAt > 0 && s.step >= f.dayAt {
+		f.dayAt = 0
 		s.log("a day passes, and compaction goes over the table")
 		time.Sleep(simDeleteRetention + 2*time.Hour)
 		for _, p := range s.brokers.topics[s.clients.world.table()].partitions {
