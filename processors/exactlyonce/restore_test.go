@@ -264,6 +264,46 @@ func TestStoreThatWasAwayTooLongIsRebuilt(t *testing.T) {
 	}
 }
 
+// A process that was frozen right after its restore does not know what was deleted meanwhile: its store is as old as the restore.
+func TestStoreOfAFrozenProcessIsNoNewerThanItsRestore(t *testing.T) {
+	s, _, err := openStore(folder{}, filepath.Join(t.TempDir(), "store"), expected{group: "g", longestAbsence: time.Hour}, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := time.Now().UTC()
+	s.interval, s.metrics, s.point, s.receipt.Seen = time.Hour, &Metrics{}, func(string) {}, restored
+	s.run()
+	s.mu.Lock()
+	s.see(restored.Add(frozenAfter / 2))
+	seen := s.receipt.Seen
+	s.see(seen.Add(2 * frozenAfter))
+	s.mu.Unlock()
+	if !seen.After(restored) {
+		t.Error("an idle store does not note that it is complete")
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if !s.receipt.Seen.Equal(seen) {
+		t.Errorf("after a freeze the store says that it was complete at %s, %s after it was last known to be", s.receipt.Seen, s.receipt.Seen.Sub(seen))
+	}
+	frozen, _, err := openStore(folder{}, filepath.Join(t.TempDir(), "store"), expected{group: "g", longestAbsence: time.Hour}, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen.interval, frozen.metrics, frozen.point, frozen.receipt.Seen = time.Hour, &Metrics{}, func(string) {}, restored
+	frozen.run()
+	frozen.mu.Lock()
+	frozen.see(restored.Add(2 * frozenAfter))
+	frozen.mu.Unlock()
+	if err := frozen.close(); err != nil {
+		t.Fatal(err)
+	}
+	if !frozen.receipt.Seen.Equal(restored) {
+		t.Errorf("frozen right after the restore, the store says that it was complete at %s", frozen.receipt.Seen)
+	}
+}
+
 // What the live store has and what a rebuilt one has is the same.
 func TestRebuiltStoreIsTheLiveStore(t *testing.T) {
 	w := newWorld(t, 2)

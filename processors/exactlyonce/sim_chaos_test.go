@@ -1,6 +1,9 @@
 package exactlyonce
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // simFaults is how often, of a thousand steps, what happens in a run. Each seed has its own mixture.
 type simFaults struct {
@@ -10,6 +13,7 @@ type simFaults struct {
 	recreateAt                                    int // step; 0: never
 	asleep                                        int // steps, at most, that a member is paused whose session ends
 	away                                          int // days that pass
+	dayAt                                         int // step at which one does, while a member sleeps; 0: none
 }
 
 func (s *sim) chooseFaults() {
@@ -77,6 +81,10 @@ func (s *sim) chaos() {
 		for _, i := range s.instances {
 			if i.name == m.instance && i.process != nil {
 				i.process.pausedUntil = s.step + s.rng.IntN(f.asleep)
+				if f.away > 0 && f.dayAt == 0 && s.chance(500) {
+					f.dayAt = s.step + 50 + s.rng.IntN(300)
+					i.process.pausedUntil = f.dayAt + s.rng.IntN(100)
+				}
 			}
 		}
 		s.stats.steals++
@@ -98,10 +106,15 @@ func (s *sim) chaos() {
 		table := s.brokers.topics[s.clients.world.table()]
 		table.partitions[s.rng.IntN(len(table.partitions))].compact()
 	}
-	if happens(f.away) {
+	if (happens(f.away) || f.dayAt > 0 && s.step >= f.dayAt) && !s.restoring() {
+		f.dayAt = 0
 		s.log("a day passes, and compaction goes over the table")
+		table := s.brokers.topics[s.clients.world.table()]
+		for _, p := range table.partitions {
+			p.compact()
+		}
 		time.Sleep(simDeleteRetention + 2*time.Hour)
-		for _, p := range s.brokers.topics[s.clients.world.table()].partitions {
+		for _, p := range table.partitions {
 			p.compact()
 		}
 	}
@@ -109,6 +122,12 @@ func (s *sim) chaos() {
 		f.recreateAt = 0
 		s.recreate()
 	}
+}
+
+// restoring reports whether a process restores. Kafka promises deletions to who reads a table in less than delete.retention.ms; a process that freezes
+// for a day in the middle of a restore is beyond that.
+func (s *sim) restoring() bool {
+	return slices.ContainsFunc(s.instances, func(i *simInstance) bool { return i.process != nil && i.process.restoring })
 }
 
 // crash ends a process, and sometimes its stores with it.

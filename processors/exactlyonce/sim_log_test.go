@@ -54,6 +54,7 @@ type simRecord struct {
 	producer int64
 	txn      int // the transaction's number, in the order in which they begin
 	state    simDecision
+	horizon  time.Time // of a deletion: when compaction may remove it
 }
 
 func newSimBrokers(s *sim, partitions int, topics ...string) *simBrokers {
@@ -174,11 +175,16 @@ var controlAttrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Transactional: true, C
 const simDeleteRetention = 24 * time.Hour
 
 // compact removes what a table's compaction may remove below the last stable offset: rows that a later one replaces, aborted records, markers
-// and old deletions.
+// and deletions that it came across a while ago.
 func (p *simPartition) compact() {
 	stable := p.stable()
 	last := map[string]int64{}
-	deletions := func(r *simRecord) bool { return r.Value == nil && time.Since(r.Timestamp) > simDeleteRetention }
+	deletions := func(r *simRecord) bool {
+		if r.Value == nil && r.horizon.IsZero() {
+			r.horizon = time.Now().Add(simDeleteRetention)
+		}
+		return r.Value == nil && time.Now().After(r.horizon)
+	}
 	for _, r := range p.log {
 		if r.Offset < stable && r.state == decidedCommitted && !r.Attrs.IsControl() {
 			last[string(r.Key)] = r.Offset

@@ -29,6 +29,7 @@ type simProcess struct {
 	tasks       []*simTask
 	pausedUntil int
 	stopping    bool
+	restoring   bool
 	engine      *engine
 	generations []*generation
 	member      string
@@ -181,12 +182,14 @@ func (p *simProcess) takePart() {
 func (p *simProcess) live(g *generation, err error, starts []int64) {
 	s, e := p.sim, p.engine
 	e.point(PointSetup)
+	p.restoring = true
 	for _, l := range g.ordered {
 		l.rows.limit, l.index.limit = s.clients.cache, s.clients.cache // less than newLane allows, so that entries are evicted
 		if err == nil && len(e.stateTopics()) > 0 {
 			err = l.open(g.ctx)
 		}
 	}
+	p.restoring = false
 	running := 0
 	var stop atomic.Bool
 	part := func(name string, f func()) {

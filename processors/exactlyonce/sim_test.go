@@ -253,7 +253,7 @@ func (c *simClients) send() {
 		r.Value = []byte("ignore")
 	case n < 28:
 		r.Value = []byte("???")
-	case n < 38:
+	case n < 38 || n < 60 && s.faults.away > 0:
 		r.Value = fmt.Appendf(nil, "c%d reset", c.sent)
 		c.past = append(c.past, r)
 	default:

@@ -161,8 +161,9 @@ func (s *store) empty() error {
 	return nil
 }
 
-// run starts flushing in the background.
+// run starts flushing in the background. The restore has just found the store complete.
 func (s *store) run() {
+	s.looked = s.receipt.Seen
 	s.kick, s.room, s.stop, s.stopped = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(s.stopped)
