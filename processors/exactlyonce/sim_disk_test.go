@@ -3,6 +3,7 @@ package exactlyonce
 import (
 	"bytes"
 	"errors"
+	"sync"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/comparer"
@@ -60,16 +61,19 @@ func (d *simDisk) crash() {
 	}
 }
 
-// simDatabase is a database of a simDisk.
+// simDatabase is a database of a simDisk. The filter of absent keys reads it beside the tasks; it changes what is asked of the store, never the answer.
 type simDatabase struct {
 	disk    *simDisk
 	path    string
+	mu      sync.Mutex
 	content map[string][]byte
 	opened  bool
 	damaged bool
 }
 
 func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	value, ok := db.content[string(key)]
 	if !ok {
 		return nil, leveldb.ErrNotFound
@@ -80,6 +84,8 @@ func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
 // NewIterator goes over a copy of what there is.
 func (db *simDatabase) NewIterator(r *util.Range, _ *opt.ReadOptions) iterator.Iterator {
 	copied := memdb.New(comparer.DefaultComparer, 1<<10)
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	for key, value := range db.content {
 		if err := copied.Put([]byte(key), value); err != nil {
 			panic(err)
@@ -108,10 +114,14 @@ type simReplay struct{ db *simDatabase }
 
 func (r simReplay) Put(key, value []byte) {
 	r.db.disk.sim.checkStored(r.db.path, key, value)
+	r.db.mu.Lock()
+	defer r.db.mu.Unlock()
 	r.db.content[string(key)] = bytes.Clone(value)
 }
 
 func (r simReplay) Delete(key []byte) {
 	r.db.disk.sim.checkStored(r.db.path, key, nil)
+	r.db.mu.Lock()
+	defer r.db.mu.Unlock()
 	delete(r.db.content, string(key))
 }
