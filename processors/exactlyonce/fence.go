@@ -34,11 +34,14 @@ func (e *engine) fenceTable(ctx context.Context, topic string, partition int32) 
 		if instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id) == e.config.Instance {
 			continue // our own, which are initialised
 		}
-		if err := e.fence(ctx, id); err != nil {
+		was, err := e.fence(ctx, id)
+		if err != nil {
 			return fenced, err
 		}
-		fenced++
-		e.log.Info("aborted the open transaction of an owner that is gone", "transactional_id", id, "topic", topic, "partition", partition)
+		if was {
+			fenced++
+			e.log.Info("aborted the open transaction of an owner that is gone", "transactional_id", id, "topic", topic, "partition", partition)
+		}
 	}
 	return fenced, nil
 }
@@ -59,25 +62,37 @@ func (e *engine) ongoing(ctx context.Context, producers []int64) ([]string, erro
 	return ids, nil
 }
 
-// fence initialises a transactional id: its holder cannot commit any more, and its open transaction is aborted when this returns.
-func (e *engine) fence(ctx context.Context, id string) error {
+// fence begins to abort the open transaction of another instance's transactional id: its holder cannot commit it any more. It reports
+// whether there was one. The owner may come back at any moment and initialise the id itself, and must not be fenced then: so the id is
+// initialised for the producer that was seen (KIP-360) and once only. Who waits for the abort looks again.
+func (e *engine) fence(ctx context.Context, id string) (bool, error) {
+	producer, epoch, open, err := e.kafka.transaction(ctx, id)
+	if err != nil || !open {
+		return false, err
+	}
+	switch err := e.initialise(ctx, id, producer, epoch); {
+	case err == nil, errors.Is(err, kerr.ConcurrentTransactions): // the abort is under way
+		return true, nil
+	case isFenced(err): // it is back
+		return false, nil
+	default:
+		return false, fmt.Errorf("fence transactional id %s: %w", id, err)
+	}
+}
+
+// initialise asks once for a transactional id to be initialised: whoever holds it, or for a producer and epoch that hold it still.
+func (e *engine) initialise(ctx context.Context, id string, producer int64, epoch int16) error {
 	if !strings.HasPrefix(id, transactionalIDs(e.config.TransactionalIDPrefix, e.group.Name)) {
 		return fmt.Errorf("transactional id %s is not of group %s", id, e.group.Name)
 	}
-	err := patiently(ctx, func() error {
-		req := kmsg.NewPtrInitProducerIDRequest()
-		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(id), int32(e.config.TransactionTimeout.Milliseconds())
-		req.ProducerID, req.ProducerEpoch = -1, -1
-		resp, err := req.RequestWith(ctx, e.kafka)
-		if err != nil {
-			return err
-		}
-		return kerr.ErrorForCode(resp.ErrorCode)
-	})
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(id), int32(e.config.TransactionTimeout.Milliseconds())
+	req.ProducerID, req.ProducerEpoch = producer, epoch
+	resp, err := req.RequestWith(ctx, e.kafka)
 	if err != nil {
-		return fmt.Errorf("fence transactional id %s: %w", id, err)
+		return err
 	}
-	return nil
+	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
 // unblockOffsets aborts the open transactions of members that are gone while they hold committed offsets back. sarama asks for the offsets of
@@ -160,10 +175,13 @@ func (e *engine) fenceGone(ctx context.Context) error {
 		if member[instanceOf(e.config.TransactionalIDPrefix, e.group.Name, id)] {
 			continue
 		}
-		if err := e.fence(ctx, id); err != nil {
+		was, err := e.fence(ctx, id)
+		if err != nil {
 			return err
 		}
-		e.log.Info("aborted the open transaction of a member that is gone, which held offsets back", "transactional_id", id)
+		if was {
+			e.log.Info("aborted the open transaction of a member that is gone, which held offsets back", "transactional_id", id)
+		}
 	}
 	return nil
 }

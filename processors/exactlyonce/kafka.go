@@ -28,6 +28,8 @@ type kafka interface {
 	writers(ctx context.Context, topic string, partition int32) ([]int64, error)
 	// transactions returns the transactional ids whose transactions are ongoing, of certain producers or, for nil, of all.
 	transactions(ctx context.Context, producers []int64) ([]string, error)
+	// transaction returns the producer of a transactional id, and whether its transaction is ongoing.
+	transaction(ctx context.Context, id string) (producer int64, epoch int16, open bool, err error)
 	// members returns the group.instance.ids of a group's members.
 	members(ctx context.Context, group string) ([]string, error)
 	// identity returns a topic's id, and how long deletions stay in it; 0 where that is not known.
@@ -188,6 +190,21 @@ func (b *franzKafka) transactions(ctx context.Context, producers []int64) ([]str
 		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+func (b *franzKafka) transaction(ctx context.Context, id string) (int64, int16, bool, error) {
+	described, err := b.admin.DescribeTransactions(ctx, id)
+	if err == nil {
+		err = described[id].Err
+	}
+	if errors.Is(err, kerr.TransactionalIDNotFound) {
+		return -1, -1, false, nil
+	}
+	if err != nil {
+		return -1, -1, false, fmt.Errorf("describe the transaction of %s: %w", id, err)
+	}
+	d := described[id]
+	return d.ProducerID, d.ProducerEpoch, d.State == stateOngoing, nil
 }
 
 func (b *franzKafka) members(ctx context.Context, group string) ([]string, error) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/planted"
@@ -30,8 +32,13 @@ func isGenerationOver(err error) bool {
 	return errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress)
 }
 
-// isForNow reports errors of coordinators that go away by themselves.
+// isForNow reports errors that go away by themselves: of coordinators that move or load, and of the network. Whatever is repeated after
+// them has the same effect when it is done twice.
 func isForNow(err error) bool {
+	dial := (*net.OpError)(nil)
+	if kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" {
+		return true
+	}
 	return errors.Is(err, kerr.ConcurrentTransactions) || errors.Is(err, kerr.CoordinatorLoadInProgress) ||
 		errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.NotCoordinator) || errors.Is(err, kerr.RequestTimedOut) ||
 		errors.Is(err, kerr.UnstableOffsetCommit) || errors.Is(err, kerr.NotEnoughReplicas) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)

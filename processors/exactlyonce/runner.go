@@ -185,6 +185,9 @@ func (e *engine) run(parent context.Context) error {
 	defer e.client.Close()
 	seen := newFranzKafka(e.client)
 	e.kafka, e.admin = seen, seen.admin
+	if err := e.awaitBrokers(); err != nil {
+		return stoppedOr(parent, err)
+	}
 	e.state("asking the brokers for the topics")
 	if err := e.checkTopics(); err != nil {
 		return stoppedOr(parent, err)
@@ -219,6 +222,28 @@ func (e *engine) run(parent context.Context) error {
 	return fail(CauseOther, err)
 }
 
+// awaitBrokers returns once a broker answers. While none does, an attempt would fail at once, again and again, and the pauses between attempts would
+// grow for nothing.
+func (e *engine) awaitBrokers() error {
+	said := false
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
+		err := e.client.Ping(ctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		e.state(fmt.Sprintf("waiting for the brokers %s: %v", strings.Join(e.config.Cluster.Brokers, ","), err))
+		if !said {
+			e.log.Warn("waiting for the brokers", "brokers", e.config.Cluster.Brokers, "error", err)
+			said = true
+		}
+		if err := sleep(e.ctx, wait); err != nil {
+			return fail(CauseMembership, err)
+		}
+	}
+}
+
 // stoppedOr returns nil where the caller wanted the end, since then errors are its consequence.
 func stoppedOr(parent context.Context, err error) error {
 	if parent.Err() != nil {
@@ -233,7 +258,7 @@ func (e *engine) abortLeftovers() {
 	defer cancel()
 	for i := range 2 {
 		id := transactionalID(e.config.TransactionalIDPrefix, e.group.Name, e.config.Instance, i)
-		if err := e.fence(ctx, id); err != nil {
+		if err := patiently(ctx, func() error { return e.initialise(ctx, id, -1, -1) }); err != nil {
 			e.log.Warn("a transaction of the failed attempt may stay open until the next attempt", "transactional_id", id, "error", err)
 		}
 	}

@@ -109,6 +109,18 @@ func (k simKafka) transactions(ctx context.Context, producers []int64) (ids []st
 	return ids, err
 }
 
+func (k simKafka) transaction(ctx context.Context, id string) (producer int64, epoch int16, open bool, err error) {
+	s := k.p.sim
+	err = s.call(ctx, "describe a transaction", func() error {
+		producer, epoch = -1, -1
+		if t := s.brokers.txns[id]; t != nil {
+			producer, epoch, open = t.producer, t.epoch, t.state == txnOngoing
+		}
+		return nil
+	})
+	return producer, epoch, open, err
+}
+
 func (k simKafka) members(ctx context.Context, group string) (ids []string, err error) {
 	s := k.p.sim
 	err = s.call(ctx, "describe the group", func() error {
@@ -176,8 +188,7 @@ func (k simKafka) Request(ctx context.Context, request kmsg.Request) (kmsg.Respo
 	case *kmsg.InitProducerIDRequest:
 		resp := r.ResponseKind().(*kmsg.InitProducerIDResponse)
 		err := s.call(ctx, "initialise another's id", func() error {
-			_, _, err := s.brokers.initialise(*r.TransactionalID)
-			resp.ErrorCode = simCode(err)
+			resp.ErrorCode = simCode(s.brokers.initialiseFor(*r.TransactionalID, r.ProducerID, r.ProducerEpoch))
 			return nil
 		})
 		return resp, err

@@ -224,6 +224,16 @@ type simTxn struct {
 
 func (t *simTxn) preparing() bool { return t.state == txnPrepareCommit || t.state == txnPrepareAbort }
 
+// initialiseFor is InitProducerId for a producer that is believed to hold the id. As in Kafka, the epoch is looked at where no transaction is ongoing.
+func (b *simBrokers) initialiseFor(id string, producer int64, epoch int16) error {
+	t := b.txns[id]
+	if producer >= 0 && (t == nil || t.producer != producer || t.state != txnOngoing && !t.preparing() && t.epoch != epoch) {
+		return kerr.ProducerFenced
+	}
+	_, _, err := b.initialise(id)
+	return err
+}
+
 // initialise is InitProducerId.
 func (b *simBrokers) initialise(id string) (int64, int16, error) {
 	t := b.txns[id]
