@@ -9,8 +9,8 @@ import (
 func Set(name string) ([]Scenario, error) {
 	switch name {
 	case "short":
-		short := map[string]int{"dev": 5, "kill": 3, "crash": 4, "broker-kill": 2} // how many faults
-		found, err := Find([]string{"dev", "kill", "crash", "broker-kill"})
+		short := map[string]int{"dev": 3, "crash": 4, "broker-kill": 2} // how many faults
+		found, err := Find([]string{"dev", "crash", "broker-kill"})
 		for i := range found {
 			found[i].faults = short[found[i].Name]
 			found[i].duration = min(found[i].duration, 90*time.Second)
