@@ -26,7 +26,7 @@ func runCopy(ctx context.Context, t task) error {
 	session, err := kgo.NewGroupTransactSession(append(opts,
 		kgo.TransactionalID(t.Group),
 		kgo.ConsumerGroup(t.Group), kgo.ConsumeTopics(t.Input), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MaxBufferedRecords(1<<20), kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxBytes(16<<20),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { say(eventRunning, time.Now()) }),
 	)...)

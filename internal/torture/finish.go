@@ -104,7 +104,7 @@ func (r *run) settle(ctx context.Context, client *kgo.Client) error {
 	var last error
 	said := time.Now()
 	for before := ""; ; {
-		reason, ends := r.unsettled(limited, client)
+		ends, reason := r.unsettled(limited, client)
 		if reason == nil && ends == before {
 			break
 		}
@@ -131,34 +131,33 @@ func (r *run) settle(ctx context.Context, client *kgo.Client) error {
 	return nil
 }
 
-// unsettled returns what is not ready or not handled, and where the topics end.
-func (r *run) unsettled(ctx context.Context, client *kgo.Client) (error, string) {
+// unsettled returns where the topics end, or as an error what is not ready or not handled.
+func (r *run) unsettled(ctx context.Context, client *kgo.Client) (string, error) {
 	for _, i := range r.system.Instances() {
 		if err := i.Died(); err != nil {
-			return err, ""
+			return "", err
 		}
 		if err := i.Ready(ctx); err != nil {
-			return err, ""
+			return "", err
 		}
 		metrics, err := i.Metrics(ctx)
 		if err != nil {
-			return err, ""
+			return "", err
 		}
 		for topic, lag := range metrics.Sums("foldlog_view_lag_records", "topic") {
 			if lag > 0 {
-				return fmt.Errorf("the view of %s in %s lacks %.0f records", topic, i.Name, lag), ""
+				return "", fmt.Errorf("the view of %s in %s lacks %.0f records", topic, i.Name, lag)
 			}
 		}
 	}
 	lagging, err := dump.Lag(ctx, client)
 	if err != nil {
-		return err, ""
+		return "", err
 	}
 	if len(lagging) > 0 {
-		return fmt.Errorf("%d lag: %s", len(lagging), lagging[0]), ""
+		return "", fmt.Errorf("%d lag: %s", len(lagging), lagging[0])
 	}
-	ends, err := dump.Ends(ctx, client)
-	return err, ends
+	return dump.Ends(ctx, client)
 }
 
 // startFresh starts an instance on an empty directory: what it shows was rebuilt from the topics alone.
