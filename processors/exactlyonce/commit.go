@@ -61,6 +61,9 @@ func (g *generation) commit() error {
 	committed := time.Now()
 	stats.Run = committed.Sub(began) - stats.Cut
 	g.apply(parts, w.Reached)
+	for _, p := range parts {
+		p.batch.release()
+	}
 	stats.Apply = time.Since(committed)
 	e.point(PointApplied)
 	e.config.Metrics.transaction(stats)
@@ -119,11 +122,9 @@ func (g *generation) apply(parts []part, reached [2]map[int32]int64) {
 		l := p.lane
 		l.next.Store(max(l.next.Load(), p.batch.next))
 		if l.store == nil {
-			p.batch.release()
 			continue
 		}
 		l.store.apply(p.batch.rows, p.batch.index, reached[0][l.partition], reached[1][l.partition])
-		p.batch.release()
 		for l.store.full() && g.ctx.Err() == nil {
 			notify(l.store.kick)
 			select {
