@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -14,7 +15,7 @@ type KafkaConfig struct {
 	// Brokers is how many nodes there are, each a broker and a controller; default 1. With 3 or more, topics have three replicas and a
 	// write needs two, and so have the brokers' own topics.
 	Brokers int
-	// ClusterID is 16 bytes in base64url, as Kafka writes them; default random ones.
+	// ClusterID is 16 bytes in base64url, as Kafka writes them, without a dash in front; default random ones.
 	ClusterID string
 	// Dir takes properties, logs and data of all nodes, node I in "node-I". It must be empty or not exist. Default a temporary directory.
 	Dir string
@@ -61,8 +62,7 @@ func (c *KafkaConfig) EnsureDefaults() {
 		c.Brokers = 1
 	}
 	if c.ClusterID == "" {
-		id := uuid.New()
-		c.ClusterID = base64.RawURLEncoding.EncodeToString(id[:])
+		c.ClusterID = newClusterID(uuid.New)
 	}
 	if c.HeapMB == 0 {
 		c.HeapMB = 512
@@ -75,11 +75,25 @@ func (c *KafkaConfig) EnsureDefaults() {
 	}
 }
 
+// newClusterID returns the next id whose text does not start with a dash: Kafka's tools would take it for an option, and Kafka itself throws
+// such ids away (org.apache.kafka.common.Uuid.randomUuid).
+func newClusterID(next func() uuid.UUID) string {
+	for {
+		id := next()
+		if text := base64.RawURLEncoding.EncodeToString(id[:]); text[0] != '-' {
+			return text
+		}
+	}
+}
+
 // Validate returns all that is wrong with the configuration, after EnsureDefaults.
 func (c KafkaConfig) Validate() error {
 	var all []error
 	if c.Brokers < 1 || c.Brokers > 9 {
 		all = append(all, fmt.Errorf("%d brokers: 1 to 9 can be started", c.Brokers))
+	}
+	if strings.HasPrefix(c.ClusterID, "-") {
+		all = append(all, fmt.Errorf("the cluster id %s starts with a dash: Kafka's tools take that for an option", c.ClusterID))
 	}
 	if c.HeapMB < 128 {
 		all = append(all, fmt.Errorf("%d MiB of heap: a broker needs 128", c.HeapMB))
