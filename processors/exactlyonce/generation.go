@@ -137,14 +137,17 @@ func (g *generation) lost(err error) {
 	g.engine.fail(fail(CauseTransaction, err))
 }
 
-// finish ends the generation: no more inputs, the last batch committed while the generation still stands, the stores closed. Goka's
-// partition processors have stopped.
+// finish ends the generation: no more inputs, the last batch committed while the generation still stands. Goka's partition processors have
+// stopped. What is left is to close the stores.
 func (g *generation) finish() {
 	g.cancel(nil)
 	g.fetcher.close()
 	close(g.stop)
 	g.committer.Wait()
 	g.commitLast()
+}
+
+func (g *generation) closeStores() {
 	var closing sync.WaitGroup
 	for _, l := range g.ordered {
 		closing.Go(func() {

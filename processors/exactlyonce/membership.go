@@ -17,9 +17,11 @@ import (
 // Consume goes through all generations, since Goka would sleep five seconds between two.
 type membership struct {
 	sarama.ConsumerGroup
+	client sarama.Client
 	engine *engine
 	errs   chan error
 	seen   chan struct{}
+	gone   bool // left the group for good; of the goroutine that consumes, and then of the one that closes
 }
 
 func newMembership(e *engine) (sarama.ConsumerGroup, error) {
@@ -31,11 +33,15 @@ func newMembership(e *engine) (sarama.ConsumerGroup, error) {
 		config.Consumer.IsolationLevel = sarama.ReadUncommitted
 	}
 	config.ClientID = e.config.Cluster.ClientID
-	inner, err := sarama.NewConsumerGroup(e.config.Cluster.Brokers, e.group.Name, config)
+	client, err := sarama.NewClient(e.config.Cluster.Brokers, config)
 	if err != nil {
 		return nil, failf(CauseMembership, "join group %s: %w", e.group.Name, err)
 	}
-	m := &membership{ConsumerGroup: inner, engine: e, errs: make(chan error), seen: make(chan struct{})}
+	inner, err := sarama.NewConsumerGroupFromClient(e.group.Name, &coordinators{Client: client, engine: e})
+	if err != nil {
+		return nil, failf(CauseMembership, "join group %s: %w", e.group.Name, errors.Join(err, client.Close()))
+	}
+	m := &membership{ConsumerGroup: inner, client: client, engine: e, errs: make(chan error), seen: make(chan struct{})}
 	go m.watch()
 	return m, nil
 }
@@ -131,13 +137,20 @@ func (m *membership) leaveWhileJoining() {
 // Close ends the membership. A member that finished its work leaves for good, so that others take over at once; sarama would let a static
 // member's session run out. After a failure it stays a member, since it will be back.
 func (m *membership) Close() error {
-	err := m.ConsumerGroup.Close()
+	err := errors.Join(m.ConsumerGroup.Close(), m.client.Close())
 	<-m.seen
-	if m.engine.failed() == nil {
-		m.engine.point(PointBeforeLeave)
-		m.leave()
-	}
+	m.leaveForGood()
 	return err
+}
+
+// leaveForGood leaves the group where the end is wanted and everything is committed.
+func (m *membership) leaveForGood() {
+	if m.gone || m.engine.ctx.Err() == nil || m.engine.failed() != nil {
+		return
+	}
+	m.gone = true
+	m.engine.point(PointBeforeLeave)
+	m.leave()
 }
 
 func (m *membership) leave() {
@@ -222,6 +235,8 @@ func (h *sessionHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	g.cancel(nil)
 	err := h.goka.Cleanup(quiet{session, g})
 	g.finish()
+	h.membership.leaveForGood() // at once: others wait for the partitions, and nobody for the stores
+	g.closeStores()
 	if err != nil && g.engine.failed() == nil && g.spoiled() == nil {
 		g.engine.log.Warn("Goka's partitions did not stop in good order", "generation", g.id, "error", err)
 	}

@@ -154,6 +154,7 @@ func (e *engine) failed() error {
 }
 
 func (e *engine) state(doing string) {
+	e.log.Debug(doing)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.doing = doing

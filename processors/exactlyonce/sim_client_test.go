@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,7 +16,7 @@ import (
 )
 
 // errSimNetwork is what a caller sees of a request that was lost, or whose answer was: it cannot tell which.
-var errSimNetwork = errors.New("the connection broke")
+var errSimNetwork = &net.OpError{Op: "dial", Err: errors.New("the connection broke")}
 
 // call is one request to the brokers. Others may go on before it takes effect and before it is answered, and either way may be lost.
 func (s *sim) call(ctx context.Context, what string, effect func() error) error {
@@ -249,7 +250,7 @@ func (c *simProducer) BeginTransaction() error {
 	if c.err != nil {
 		return c.err
 	}
-	if c.open && !c.unknown {
+	if c.open {
 		return errors.New("invalid attempt to begin a transaction while one is in progress")
 	}
 	c.open, c.used, c.unknown, c.buffer = true, false, false, nil
@@ -345,6 +346,16 @@ func (c *simProducer) EndTransaction(ctx context.Context, commit kgo.Transaction
 	if !c.open {
 		return nil
 	}
+	if c.unknown { // franz-go initialises the id anew, which aborts whatever is open still, and sends nothing else
+		if commit {
+			return errors.New("cannot retry a commit whose outcome is unconfirmed")
+		}
+		if _, _, err := c.ProducerID(ctx); err != nil {
+			return err
+		}
+		c.open, c.unknown = false, false
+		return nil
+	}
 	if !c.used {
 		c.open = false
 		return nil
@@ -407,6 +418,14 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 			}
 			resp.Topics = append(resp.Topics, topic)
 			s.log("offsets %v of %s in generation %d: %v", offsets, r.MemberID, r.Generation, err)
+			return nil
+		})
+		return resp, err
+	case *kmsg.EndTxnRequest:
+		resp := r.ResponseKind().(*kmsg.EndTxnResponse)
+		err := s.call(ctx, "end the transaction, asked again", func() error {
+			s.stats.endsAsked++
+			resp.ErrorCode = simCode(s.brokers.end(r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Commit))
 			return nil
 		})
 		return resp, err

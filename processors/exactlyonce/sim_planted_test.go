@@ -20,7 +20,7 @@ var simFindings = []struct {
 }{
 	{"", ``},
 	{planted.NoGeneration, `outcome|event|row`},
-	{planted.RestoreToLastStable, `outcome|event|row`},
+	{planted.RestoreToLastStable, `outcome|event|row|has index entry`},
 	{planted.ApplyBeforeCommit, `which is not committed \(invariant 6\)`},
 	{planted.CommitHole, `outcomes?|events?`},
 	{planted.OffsetsOutsideTransaction, `outcomes?|events?`},

@@ -41,7 +41,7 @@ type sim struct {
 
 // simStats says what a run contained.
 type simStats struct {
-	steps, crashes, steals, lostResponses, lostRequests, timeouts, damaged, recreated, commits int
+	steps, crashes, steals, lostResponses, lostRequests, endsAsked, timeouts, damaged, recreated, commits int
 }
 
 // simTask is a goroutine that runs only when it is its turn.

@@ -292,6 +292,7 @@ func (s *simStats) add(o simStats) {
 	s.steals += o.steals
 	s.lostResponses += o.lostResponses
 	s.lostRequests += o.lostRequests
+	s.endsAsked += o.endsAsked
 	s.timeouts += o.timeouts
 	s.damaged += o.damaged
 	s.recreated += o.recreated

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -41,7 +42,7 @@ type Work struct {
 
 // producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has brokers of its own.
 type producer interface {
-	kmsg.Requestor // AddOffsetsToTxn, TxnOffsetCommit, OffsetCommit
+	kmsg.Requestor // AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
 	ProducerID(ctx context.Context) (id int64, epoch int16, err error)
 	BeginTransaction() error
 	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
@@ -54,6 +55,8 @@ type producer interface {
 type franzTxn struct {
 	client producer
 	id     string
+
+	confirmed bool // the last transaction's commit was confirmed by hand: franz-go takes its end for unknown
 
 	mu  sync.Mutex
 	err error // the first failure of a record
@@ -85,7 +88,7 @@ func (t *franzTxn) Init(ctx context.Context) error {
 func (t *franzTxn) Close() { t.client.Close() }
 
 func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
-	if err := t.client.BeginTransaction(); err != nil {
+	if err := t.begin(ctx); err != nil {
 		return failf(CauseTransaction, "begin a transaction as %s: %w", t.id, err)
 	}
 	if err := t.produce(ctx, w); err != nil {
@@ -103,9 +106,50 @@ func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
 		return failf(CauseTransaction, "send offsets in a transaction of %s: %w", t.id, err)
 	}
 	w.Sent()
-	if err := t.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+	if err := t.end(ctx); err != nil {
 		return failf(CauseTransaction, "commit a transaction of %s: the outcome is unknown and is learned from the log: %w", t.id, err)
 	}
+	return nil
+}
+
+// begin begins a transaction. Where the end of the last one was confirmed by hand, franz-go is told to abort it first: it then initialises its id
+// anew and sends nothing else.
+func (t *franzTxn) begin(ctx context.Context) error {
+	if t.confirmed {
+		if err := t.client.EndTransaction(ctx, kgo.TryAbort); err != nil {
+			return err
+		}
+		t.confirmed = false
+	}
+	return t.client.BeginTransaction()
+}
+
+// end commits the open transaction. Where the answer gets lost, because the coordinator dies, say, it asks again in the name of the same producer
+// and epoch until there is an answer. That cannot commit anything else: under transactions V1 the epoch stays until the id is initialised anew, a
+// transaction that is committed already answers without an error, and one that was aborted or whose id went to somebody else refuses
+// (TransactionCoordinator.endTransaction in Apache Kafka).
+func (t *franzTxn) end(ctx context.Context) error {
+	id, epoch, err := t.client.ProducerID(ctx)
+	if err != nil {
+		return err
+	}
+	lost := t.client.EndTransaction(ctx, kgo.TryCommit)
+	if lost == nil || !isForNow(lost) || planted.Has(planted.UnknownEndAsAborted) || planted.Has(planted.UnknownEndAsCommitted) {
+		return lost
+	}
+	err = patiently(ctx, func() error {
+		req := kmsg.NewPtrEndTxnRequest()
+		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.id, id, epoch, true
+		resp, err := req.RequestWith(ctx, t.client)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
+	if err != nil {
+		return fmt.Errorf("%w, when asked again after: %w", err, lost)
+	}
+	t.confirmed = true
 	return nil
 }
 
