@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,11 +33,18 @@ func isGenerationOver(err error) bool {
 	return errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress)
 }
 
+// unknownBroker is what franz-go says of a broker that the metadata do not list, since it is down: a coordinator whose successor is not elected yet. The
+// error has no name that others could use.
+const unknownBroker = "unknown broker"
+
 // isForNow reports errors that go away by themselves: of coordinators that move or load, and of the network. Whatever is repeated after
 // them has the same effect when it is done twice.
 func isForNow(err error) bool {
+	if err == nil {
+		return false
+	}
 	dial := (*net.OpError)(nil)
-	if kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" {
+	if kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
 		return true
 	}
 	return errors.Is(err, kerr.ConcurrentTransactions) || errors.Is(err, kerr.CoordinatorLoadInProgress) ||

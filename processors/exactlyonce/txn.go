@@ -55,6 +55,7 @@ type producer interface {
 type franzTxn struct {
 	client producer
 	id     string
+	open   func(id string) (producer, error) // makes the client anew
 
 	confirmed bool // the last transaction's commit was confirmed by hand: franz-go takes its end for unknown
 
@@ -88,10 +89,7 @@ func (t *franzTxn) Init(ctx context.Context) error {
 func (t *franzTxn) Close() { t.client.Close() }
 
 func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
-	if err := t.begin(ctx); err != nil {
-		return failf(CauseTransaction, "begin a transaction as %s: %w", t.id, err)
-	}
-	if err := t.produce(ctx, w); err != nil {
+	if err := t.write(ctx, w); err != nil {
 		return err
 	}
 	w.Produced()
@@ -110,6 +108,38 @@ func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
 		return failf(CauseTransaction, "commit a transaction of %s: the outcome is unknown and is learned from the log: %w", t.id, err)
 	}
 	return nil
+}
+
+// write begins a transaction and writes the records. franz-go gives some errors up that pass: when the coordinator of the transaction is down and no
+// longer among the brokers, for one. Then the id is initialised anew, which aborts what was written, and all is written again. Nothing of it can have been
+// committed, since the end was not asked for.
+func (t *franzTxn) write(ctx context.Context, w *Work) error {
+	for {
+		if err := t.begin(ctx); err != nil {
+			return failf(CauseTransaction, "begin a transaction as %s: %w", t.id, err)
+		}
+		err := t.produce(ctx, w)
+		for err != nil && planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
+			err = t.produce(ctx, w)
+		}
+		if err == nil || !isForNow(err) || ctx.Err() != nil {
+			return err
+		}
+		if renewErr := t.renew(ctx); renewErr != nil {
+			return failf(CauseTransaction, "begin anew as %s (%w) after: %w", t.id, renewErr, err)
+		}
+	}
+}
+
+// renew replaces the client and initialises the id, for as long as it takes.
+func (t *franzTxn) renew(ctx context.Context) error {
+	t.client.Close()
+	client, err := t.open(t.id)
+	if err != nil {
+		return err
+	}
+	t.client, t.confirmed = client, false
+	return patiently(ctx, func() error { return t.Init(ctx) })
 }
 
 // begin begins a transaction. Where the end of the last one was confirmed by hand, franz-go is told to abort it first: it then initialises its id
@@ -134,7 +164,11 @@ func (t *franzTxn) end(ctx context.Context) error {
 		return err
 	}
 	lost := t.client.EndTransaction(ctx, kgo.TryCommit)
-	if lost == nil || !isForNow(lost) || planted.Has(planted.UnknownEndAsAborted) || planted.Has(planted.UnknownEndAsCommitted) {
+	if lost == nil || !isForNow(lost) {
+		return lost
+	}
+	if planted.Has(planted.UnknownEndAsAborted) || planted.Has(planted.UnknownEndAsCommitted) {
+		t.confirmed = true
 		return lost
 	}
 	err = patiently(ctx, func() error {
@@ -217,9 +251,12 @@ func (p *pair) close() {
 func newPair(ctx context.Context, c Config, group string, point func(string), open func(c Config, id string) (producer, error)) (*pair, error) {
 	p := &pair{}
 	for i := range p.txns {
-		t := &franzTxn{id: transactionalID(c.TransactionalIDPrefix, group, c.Instance, i)}
+		t := &franzTxn{
+			id:   transactionalID(c.TransactionalIDPrefix, group, c.Instance, i),
+			open: func(id string) (producer, error) { return open(c, id) },
+		}
 		var err error
-		if t.client, err = open(c, t.id); err == nil {
+		if t.client, err = t.open(t.id); err == nil {
 			p.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
 			if i == 0 || !planted.Has(planted.OneIDInitialised) {

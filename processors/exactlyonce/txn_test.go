@@ -1,0 +1,80 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// unlucky is a client to which one thing happens once.
+type unlucky struct {
+	producer
+	writes bool // a record fails while others are written; otherwise the answer to a commit is lost
+	done   *atomic.Int32
+}
+
+func (u unlucky) Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error)) {
+	if u.writes && u.done.CompareAndSwap(1, 2) { // the second record
+		promise(r, errors.New(unknownBroker))
+		return
+	}
+	if u.writes {
+		u.done.CompareAndSwap(0, 1)
+	}
+	u.producer.Produce(ctx, r, promise)
+}
+
+func (u unlucky) EndTransaction(ctx context.Context, commit kgo.TransactionEndTry) error {
+	err := u.producer.EndTransaction(ctx, commit)
+	if err == nil && !u.writes && bool(commit) && u.done.CompareAndSwap(0, 2) {
+		return io.EOF
+	}
+	return err
+}
+
+// What brokers that move make fail costs neither a restart nor a record: not a record that could not be written beside others that were, and not
+// the answer to a commit.
+func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
+	for name, writes := range map[string]bool{"a record fails": true, "the answer to a commit is lost": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1)
+			setup := w.pause(PointSetup)
+			defer setup.goOn()
+			r := w.start("a", setup.set)
+			setup.await()
+			var done atomic.Int32
+			for _, txn := range r.engine().txns.txns {
+				f := txn.(*franzTxn)
+				f.client = unlucky{f.client, writes, &done}
+			}
+			setup.goOn()
+			w.send(50, 5)
+			w.eventually(30*time.Second, "the misfortune", func() error {
+				if done.Load() != 2 {
+					return fmt.Errorf("%s", r.status())
+				}
+				return nil
+			})
+			w.send(50, 5)
+			w.awaitHandled(r)
+			mustNotFail(t, r.stop())
+			w.check()
+		})
+	}
+}
+
+// franz-go has no name for this error, so that its text is what we go by.
+func TestABrokerThatIsNotListedIsWaitedFor(t *testing.T) {
+	w := newWorld(t, 1)
+	_, err := w.client.Broker(4711).Request(t.Context(), kmsg.NewPtrMetadataRequest())
+	if err == nil || !isForNow(err) {
+		t.Errorf("a broker that there is not: %v is not among the errors that pass", err)
+	}
+}
