@@ -39,6 +39,7 @@ type systemConfig struct {
 	cluster      cluster.Config
 	registry     schemas.Config
 	createTopics bool
+	quickRestart bool
 	atLeastOnce  bool
 	http         string
 	data         *dataDir
@@ -180,7 +181,7 @@ func (s *system) startProcessors(codec *codecs.Codecs) error {
 	}
 	p, err := processors.New(processors.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)

@@ -33,6 +33,9 @@ type Config struct {
 	DataDir string
 	// Instance names this process among those that share the work.
 	Instance string
+	// QuickRestart keeps the membership in the groups when Run ends. A restart within the session timeout then moves no partition; and until the session
+	// ends nobody takes over.
+	QuickRestart bool
 	// AtLeastOnce runs groups without transactions: what is killed can lose and double work. It is there to be compared with.
 	AtLeastOnce bool
 	Logger      *slog.Logger
@@ -96,7 +99,7 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 		return atleastonce.New(g, atleastonce.Config{Cluster: c.Cluster, DataDir: c.DataDir, Logger: p.log}), nil
 	}
 	return exactlyonce.New(g, exactlyonce.Config{
-		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
+		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
 		Failpoint: planted.Failpoint(),
 	})

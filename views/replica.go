@@ -21,7 +21,7 @@ import (
 const (
 	// firstBackoff and lastBackoff bound the pause between attempts, which doubles.
 	firstBackoff = 100 * time.Millisecond
-	lastBackoff  = 2 * time.Second
+	lastBackoff  = time.Second
 	// steadyAfter is how long an attempt must have held for the next pause to be the first one again.
 	steadyAfter = 30 * time.Second
 )

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -40,6 +41,8 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.ProducerBatchMaxBytes(topology.MaxBatchBytes),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.RetryTimeout(30 * time.Second),
+		kgo.RequestRetries(1000), // the time decides
+		kgo.RetryBackoffFn(retryPause),
 		kgo.DialTimeout(10 * time.Second),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
@@ -59,6 +62,14 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(scram.Auth{User: c.SASL.User, Pass: c.SASL.Password}.AsSha512Mechanism()))
 	}
 	return opts, nil
+}
+
+// retryPause returns how long a client waits before a try. The library's own pauses grow to five seconds, for which a partition whose leader is there
+// again would go on standing still. There is chance in it, so that not all clients come at once.
+func retryPause(tries int) time.Duration {
+	const shortest, longest = 50 * time.Millisecond, 500 * time.Millisecond
+	pause := min(shortest<<min(max(tries-1, 0), 4), longest)
+	return pause*3/4 + rand.N(pause/2)
 }
 
 // Sarama returns a configuration for sarama as Goka uses it, with everything safe that is not so by default: read_committed,

@@ -19,6 +19,8 @@ type Config struct {
 	// Instance names this process among those that share the work. It must be unique at any time and the same after a restart: the
 	// group keeps the partitions of an instance for it, and it takes over its own open transactions.
 	Instance string
+	// QuickRestart keeps the membership when Run ends in good order, for a process that is back within SessionTimeout.
+	QuickRestart bool
 	// TransactionalIDPrefix is what transactional ids start with; the prefix of the topics.
 	TransactionalIDPrefix string
 	Logger                *slog.Logger

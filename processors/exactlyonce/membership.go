@@ -145,7 +145,7 @@ func (m *membership) Close() error {
 
 // leaveForGood leaves the group where the end is wanted and everything is committed.
 func (m *membership) leaveForGood() {
-	if m.gone || m.engine.ctx.Err() == nil || m.engine.failed() != nil {
+	if m.gone || m.engine.config.QuickRestart || m.engine.ctx.Err() == nil || m.engine.failed() != nil {
 		return
 	}
 	m.gone = true

@@ -104,6 +104,38 @@ func TestTwoInstancesShareAndHandOver(t *testing.T) {
 	w.check()
 }
 
+// With a quick restart the others do not even notice.
+func TestQuickRestartMovesNoPartition(t *testing.T) {
+	if !onKafka {
+		t.Skip("the embedded broker rebalances where a member comes back with other metadata; Apache Kafka does not")
+	}
+	w := newWorld(t, 4)
+	quick := func(c *Config) { c.QuickRestart = true }
+	leader := w.start("a", quick)
+	w.send(200, 40)
+	w.awaitHandled(leader)
+	other := w.start("b", quick)
+	w.send(200, 40)
+	w.awaitRecovered(leader, other)
+	w.awaitHandled(leader, other)
+	before := leader.engine().current.Load()
+	partitions := other.engine().current.Load().partitions()
+	mustNotFail(t, other.stop())
+	w.send(200, 40)
+	other = w.start("b", quick)
+	w.awaitRecovered(other)
+	w.awaitHandled(leader, other)
+	if leader.engine().current.Load() != before {
+		t.Error("the group went through a rebalance")
+	}
+	if got := other.engine().current.Load().partitions(); got != partitions {
+		t.Errorf("the instance had partitions %s and came back to %s", partitions, got)
+	}
+	mustNotFail(t, leader.stop())
+	mustNotFail(t, other.stop())
+	w.check()
+}
+
 func TestHandlerErrorsAreRetriedWhileOtherLanesGoOn(t *testing.T) {
 	w := newWorld(t, 2)
 	g := w.group()

@@ -1,0 +1,15 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+)
+
+func TestPausesBetweenTriesStayShort(t *testing.T) {
+	for tries := range 100 {
+		pause := retryPause(tries)
+		if pause < 30*time.Millisecond || pause > 700*time.Millisecond {
+			t.Errorf("%s before try %d", pause, tries)
+		}
+	}
+}
