@@ -43,7 +43,9 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.RetryTimeout(30 * time.Second),
 		kgo.RequestRetries(1000), // the time decides
 		kgo.RetryBackoffFn(retryPause),
-		kgo.DialTimeout(10 * time.Second),
+		kgo.DialTimeout(5 * time.Second),
+		kgo.RequestTimeoutOverhead(5 * time.Second), // a frozen broker is left after that, and after twice that with records
+		kgo.ProduceRequestTimeout(5 * time.Second),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
 	tlsConfig, err := c.TLS.Config()

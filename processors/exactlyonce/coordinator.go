@@ -2,22 +2,50 @@ package exactlyonce
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// coordinators is sarama's client with one difference: when the connection to a group's coordinator broke, it asks who the coordinator is now. sarama
-// goes on with the broker that it knows. Where that is dead, its heartbeats use up all their tries within a moment, the session ends, and the whole group
-// rebalances although every member is well; the new coordinator then even waits for members that have not noticed.
+// coordinators is sarama's client with two differences, both about a group coordinator that is gone.
+//
+// When the connection to it broke, the brokers are asked who it is now. sarama goes on with the broker that it knows: against a dead one its heartbeats
+// use up all their tries within a moment, the session ends, and the whole group rebalances although every member is well.
+//
+// When it is silent, and the brokers say that another one has taken over, its connections are cut. sarama would wait for an answer for longer than
+// the session lasts, since a join may take as long.
 type coordinators struct {
 	sarama.Client
-	engine *engine
+	dialer *hangingUp
+	find   func(ctx context.Context, group string) (int32, error)
+	ctx    context.Context // ends with the attempt
 
-	mu   sync.Mutex
-	last *sarama.Broker
+	mu    sync.Mutex
+	last  *sarama.Broker
+	asked time.Time
+}
+
+func newCoordinators(e *engine, config *sarama.Config) (*coordinators, error) {
+	c := &coordinators{dialer: newHangingUp(config), ctx: e.ctx, find: func(ctx context.Context, group string) (int32, error) {
+		return findCoordinator(ctx, e.admin, group)
+	}}
+	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, c.dialer
+	var err error
+	c.Client, err = sarama.NewClient(e.config.Cluster.Brokers, config)
+	return c, err
+}
+
+func findCoordinator(ctx context.Context, admin *kadm.Client, group string) (int32, error) {
+	found := admin.FindGroupCoordinators(ctx, group)[group]
+	if found.Err != nil {
+		return -1, fmt.Errorf("find the coordinator of group %s: %w", group, found.Err)
+	}
+	return found.NodeID, nil
 }
 
 // Coordinator returns the broker that coordinates the group, connected or connecting.
@@ -27,7 +55,7 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	c.mu.Unlock()
 	if last != nil {
 		if up, _ := last.Connected(); !up { // it waits for a connection that is being made
-			if err := c.askAgain(group); err != nil {
+			if err := c.lookAgain(group); err != nil {
 				return nil, err
 			}
 		}
@@ -37,21 +65,114 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.last = b
+	c.last, c.asked = b, time.Now()
 	c.mu.Unlock()
 	return b, nil
 }
 
-// askAgain makes sarama forget the coordinator that it knows, as soon as the brokers know one. Unlike sarama's own search it ends with the attempt.
-func (c *coordinators) askAgain(group string) error {
-	if err := sleep(c.engine.ctx, joinRetry); err != nil {
+// findTry is how long the search for a coordinator may take, for one try.
+const findTry = 3 * time.Second
+
+// lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes on for long, whatever becomes of the attempt.
+func (c *coordinators) lookAgain(group string) error {
+	if err := sleep(c.ctx, joinRetry); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.engine.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, findTry)
 	defer cancel()
-	found := c.engine.admin.FindGroupCoordinators(ctx, group)
-	if err := found[group].Err; err != nil {
-		return fmt.Errorf("find the coordinator of group %s: %w", group, err)
+	if _, err := c.find(ctx, group); err != nil {
+		return err
 	}
-	return c.Client.RefreshCoordinator(group)
+	return c.RefreshCoordinator(group)
+}
+
+// silence is how long a coordinator may be silent before the brokers are asked whether it still is the coordinator. Heartbeats ask for it much more often.
+const silence = 1500 * time.Millisecond
+
+// watch cuts connections to coordinators that are no longer, until the attempt ends.
+func (c *coordinators) watch(group string) {
+	for sleep(c.ctx, silence/2) == nil {
+		c.mu.Lock()
+		last, asked := c.last, c.asked
+		c.mu.Unlock()
+		if last == nil || time.Since(asked) < silence {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, findTry)
+		now, err := c.find(ctx, group)
+		cancel()
+		if err == nil && now != last.ID() {
+			c.dialer.hangUp(last.Addr())
+		}
+	}
+}
+
+// hangingUp connects to brokers and can cut all connections to one.
+type hangingUp struct {
+	net.Dialer
+
+	mu      sync.Mutex
+	open    map[string]map[*cuttable]bool // by address
+	avoided map[string]time.Time          // until when
+}
+
+func newHangingUp(config *sarama.Config) *hangingUp {
+	return &hangingUp{Dialer: net.Dialer{Timeout: config.Net.DialTimeout, KeepAlive: config.Net.KeepAlive},
+		open: map[string]map[*cuttable]bool{}, avoided: map[string]time.Time{}}
+}
+
+// avoidFor is how long a broker that was cut off is not connected to. It would still accept connections and be silent.
+const avoidFor = 10 * time.Second
+
+var errAvoided = errors.New("the broker did not answer a moment ago")
+
+// Dial is what sarama calls.
+func (d *hangingUp) Dial(network, address string) (net.Conn, error) {
+	d.mu.Lock()
+	avoided := time.Now().Before(d.avoided[address])
+	d.mu.Unlock()
+	if avoided {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errAvoided}
+	}
+	conn, err := d.Dialer.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &cuttable{Conn: conn, dialer: d, address: address}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open[address] == nil {
+		d.open[address] = map[*cuttable]bool{}
+	}
+	d.open[address][c] = true
+	return c, nil
+}
+
+// hangUp cuts all connections to an address. Whoever waits for an answer gets an error.
+func (d *hangingUp) hangUp(address string) {
+	d.mu.Lock()
+	d.avoided[address] = time.Now().Add(avoidFor)
+	var all []*cuttable
+	for c := range d.open[address] {
+		all = append(all, c)
+	}
+	d.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close() // what is left of it does not matter
+	}
+}
+
+// cuttable is a connection that its dialer can close.
+type cuttable struct {
+	net.Conn
+	dialer  *hangingUp
+	address string
+}
+
+// Close may be called by both sides.
+func (c *cuttable) Close() error {
+	c.dialer.mu.Lock()
+	delete(c.dialer.open[c.address], c)
+	c.dialer.mu.Unlock()
+	return c.Conn.Close()
 }

@@ -33,16 +33,17 @@ func newMembership(e *engine) (sarama.ConsumerGroup, error) {
 		config.Consumer.IsolationLevel = sarama.ReadUncommitted
 	}
 	config.ClientID = e.config.Cluster.ClientID
-	client, err := sarama.NewClient(e.config.Cluster.Brokers, config)
+	client, err := newCoordinators(e, config)
 	if err != nil {
 		return nil, failf(CauseMembership, "join group %s: %w", e.group.Name, err)
 	}
-	inner, err := sarama.NewConsumerGroupFromClient(e.group.Name, &coordinators{Client: client, engine: e})
+	inner, err := sarama.NewConsumerGroupFromClient(e.group.Name, client)
 	if err != nil {
 		return nil, failf(CauseMembership, "join group %s: %w", e.group.Name, errors.Join(err, client.Close()))
 	}
 	m := &membership{ConsumerGroup: inner, client: client, engine: e, errs: make(chan error), seen: make(chan struct{})}
 	go m.watch()
+	e.background.Go(func() { client.watch(e.group.Name) })
 	return m, nil
 }
 

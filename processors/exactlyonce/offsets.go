@@ -44,7 +44,7 @@ func isForNow(err error) bool {
 		return false
 	}
 	dial := (*net.OpError)(nil)
-	if kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
+	if errors.Is(err, errNoAnswer) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
 		return true
 	}
 	return errors.Is(err, kerr.ConcurrentTransactions) || errors.Is(err, kerr.CoordinatorLoadInProgress) ||
@@ -78,10 +78,10 @@ func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if err != nil {
 		return fmt.Errorf("producer id: %w", err)
 	}
-	err = patiently(ctx, func() error {
+	err = t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
 		req := kmsg.NewPtrAddOffsetsToTxnRequest()
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
-		resp, err := req.RequestWith(ctx, t.client)
+		resp, err := req.RequestWith(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -90,10 +90,12 @@ func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if err != nil {
 		return fmt.Errorf("add the group to the transaction: %w", err)
 	}
-	return patiently(ctx, func() error { return t.sendTxnOffsetCommit(ctx, o, id, epoch) })
+	return t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
+		return t.sendTxnOffsetCommit(ctx, client, o, id, epoch)
+	})
 }
 
-func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64, epoch int16) error {
+func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, client kmsg.Requestor, o Offsets, id int64, epoch int16) error {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
 	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
 	o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
@@ -105,7 +107,7 @@ func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, o Offsets, id int64,
 		topic.Partitions = append(topic.Partitions, p)
 	}
 	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, t.client)
+	resp, err := req.RequestWith(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -135,37 +137,35 @@ func (o Offsets) fence(generation *int32, memberID *string, instanceID **string)
 
 // CommitOffsets is in [Txn].
 func (t *franzTxn) CommitOffsets(ctx context.Context, o Offsets) error {
-	return commitOffsets(ctx, t.client, o)
-}
-
-func commitOffsets(ctx context.Context, client kmsg.Requestor, o Offsets) error {
-	err := patiently(ctx, func() error {
-		req := kmsg.NewPtrOffsetCommitRequest()
-		req.Group = o.Group
-		o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
-		topic := kmsg.NewOffsetCommitRequestTopic()
-		topic.Topic = o.Topic
-		for partition, next := range o.Next {
-			p := kmsg.NewOffsetCommitRequestTopicPartition()
-			p.Partition, p.Offset, p.LeaderEpoch = partition, next, unknownEpoch
-			topic.Partitions = append(topic.Partitions, p)
-		}
-		req.Topics = append(req.Topics, topic)
-		resp, err := req.RequestWith(ctx, client)
-		if err != nil {
-			return err
-		}
-		for _, topic := range resp.Topics {
-			for _, p := range topic.Partitions {
-				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-					return fmt.Errorf("partition %d: %w", p.Partition, err)
-				}
-			}
-		}
-		return nil
-	})
+	err := t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error { return commitOffsets(ctx, client, o) })
 	if err != nil && isGenerationOver(err) {
 		return fmt.Errorf("%w: %w", errGenerationOver, err)
 	}
 	return fail(CauseTransaction, err)
+}
+
+func commitOffsets(ctx context.Context, client kmsg.Requestor, o Offsets) error {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = o.Group
+	o.fence(&req.Generation, &req.MemberID, &req.InstanceID)
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic = o.Topic
+	for partition, next := range o.Next {
+		p := kmsg.NewOffsetCommitRequestTopicPartition()
+		p.Partition, p.Offset, p.LeaderEpoch = partition, next, unknownEpoch
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("partition %d: %w", p.Partition, err)
+			}
+		}
+	}
+	return nil
 }

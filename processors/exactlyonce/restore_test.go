@@ -379,15 +379,6 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer txn.Close()
-	opts, err := adminOptions(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
 	base := Offsets{Group: w.name, Topic: w.commands(), Next: map[int32]int64{0: 1000}, Generation: g.id, MemberID: g.member, InstanceID: instanceID(w.name, "a")}
 	for name, spoil := range map[string]func(*Offsets){
 		"an older generation":   func(o *Offsets) { o.Generation-- },
@@ -400,13 +391,13 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 		if err := txn.Commit(t.Context(), work); !errors.Is(err, errGenerationOver) {
 			t.Errorf("transaction of %s: %v", name, err)
 		}
-		if err := commitOffsets(t.Context(), client, o); !errors.Is(err, errGenerationOver) {
+		if err := txn.CommitOffsets(t.Context(), o); !errors.Is(err, errGenerationOver) {
 			t.Errorf("offsets of %s: %v", name, err)
 		}
 	}
 	o := base
 	o.MemberID = "an older self"
-	if err := commitOffsets(t.Context(), client, o); Cause(err) != CauseFenced {
+	if err := txn.CommitOffsets(t.Context(), o); Cause(err) != CauseFenced {
 		t.Errorf("offsets of an older self: %v (%s)", err, Cause(err))
 	}
 	w.send(20, 4)

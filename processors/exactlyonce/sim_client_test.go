@@ -206,16 +206,15 @@ func simCode(err error) int16 {
 
 // simProducer is franz-go's transactional client as far as franzTxn uses it.
 type simProducer struct {
-	p       *simProcess
-	id      string
-	number  int64
-	epoch   int16
-	loaded  bool
-	err     error // for good
-	open    bool
-	used    bool // the transaction has records
-	buffer  []simBuffered
-	unknown bool // how the last transaction ended
+	p      *simProcess
+	id     string
+	number int64
+	epoch  int16
+	loaded bool
+	err    error // for good
+	open   bool
+	used   bool // the transaction has records
+	buffer []simBuffered
 }
 
 type simBuffered struct {
@@ -253,7 +252,7 @@ func (c *simProducer) BeginTransaction() error {
 	if c.open {
 		return errors.New("invalid attempt to begin a transaction while one is in progress")
 	}
-	c.open, c.used, c.unknown, c.buffer = true, false, false, nil
+	c.open, c.used, c.buffer = true, false, nil
 	return nil
 }
 
@@ -346,16 +345,6 @@ func (c *simProducer) EndTransaction(ctx context.Context, commit kgo.Transaction
 	if !c.open {
 		return nil
 	}
-	if c.unknown { // franz-go initialises the id anew, which aborts whatever is open still, and sends nothing else
-		if commit {
-			return errors.New("cannot retry a commit whose outcome is unconfirmed")
-		}
-		if _, _, err := c.ProducerID(ctx); err != nil {
-			return err
-		}
-		c.open, c.unknown = false, false
-		return nil
-	}
 	if !c.used {
 		c.open = false
 		return nil
@@ -370,7 +359,7 @@ func (c *simProducer) EndTransaction(ctx context.Context, commit kgo.Transaction
 	})
 	if err != nil {
 		// Nobody knows how it ended. The next use initialises the id anew.
-		c.loaded, c.unknown = false, true
+		c.loaded = false
 		return c.failed(err)
 	}
 	c.open = false

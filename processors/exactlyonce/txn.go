@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/planted"
 )
@@ -40,193 +37,6 @@ type Work struct {
 	Produced, Sent func()
 }
 
-// producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has brokers of its own.
-type producer interface {
-	kmsg.Requestor // AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
-	ProducerID(ctx context.Context) (id int64, epoch int16, err error)
-	BeginTransaction() error
-	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
-	Flush(ctx context.Context) error
-	EndTransaction(ctx context.Context, commit kgo.TransactionEndTry) error
-	Close()
-}
-
-// franzTxn is a Txn on franz-go.
-type franzTxn struct {
-	client producer
-	id     string
-	open   func(id string) (producer, error) // makes the client anew
-
-	confirmed bool // the last transaction's commit was confirmed by hand: franz-go takes its end for unknown
-
-	mu  sync.Mutex
-	err error // the first failure of a record
-}
-
-func newFranzProducer(c Config, id string) (producer, error) {
-	opts, err := producerOptions(c, id)
-	if err != nil {
-		return nil, err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("kafka producer: %w", err)
-	}
-	if err := assertProducer(client); err != nil {
-		client.Close()
-		return nil, fail(CauseConfiguration, err)
-	}
-	return client, nil
-}
-
-func (t *franzTxn) Init(ctx context.Context) error {
-	if _, _, err := t.client.ProducerID(ctx); err != nil {
-		return failf(CauseTransaction, "initialise the transactional id %s: %w", t.id, err)
-	}
-	return nil
-}
-
-func (t *franzTxn) Close() { t.client.Close() }
-
-func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
-	if err := t.write(ctx, w); err != nil {
-		return err
-	}
-	w.Produced()
-	switch err := t.sendOffsets(ctx, w.Offsets); {
-	case err == nil:
-	case isGenerationOver(err):
-		if abortErr := t.client.EndTransaction(ctx, kgo.TryAbort); abortErr != nil {
-			return failf(CauseTransaction, "abort a transaction of %s that the group refused (%w): %w", t.id, err, abortErr)
-		}
-		return fmt.Errorf("%w: %w", errGenerationOver, err)
-	default:
-		return failf(CauseTransaction, "send offsets in a transaction of %s: %w", t.id, err)
-	}
-	w.Sent()
-	if err := t.end(ctx); err != nil {
-		return failf(CauseTransaction, "commit a transaction of %s: the outcome is unknown and is learned from the log: %w", t.id, err)
-	}
-	return nil
-}
-
-// write begins a transaction and writes the records. franz-go gives some errors up that pass: when the coordinator of the transaction is down and no
-// longer among the brokers, for one. Then the id is initialised anew, which aborts what was written, and all is written again. Nothing of it can have been
-// committed, since the end was not asked for.
-func (t *franzTxn) write(ctx context.Context, w *Work) error {
-	for {
-		if err := t.begin(ctx); err != nil {
-			return failf(CauseTransaction, "begin a transaction as %s: %w", t.id, err)
-		}
-		err := t.produce(ctx, w)
-		for err != nil && planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
-			err = t.produce(ctx, w)
-		}
-		if err == nil || !isForNow(err) || ctx.Err() != nil {
-			return err
-		}
-		if renewErr := t.renew(ctx); renewErr != nil {
-			return failf(CauseTransaction, "begin anew as %s (%w) after: %w", t.id, renewErr, err)
-		}
-	}
-}
-
-// renew replaces the client and initialises the id, for as long as it takes.
-func (t *franzTxn) renew(ctx context.Context) error {
-	t.client.Close()
-	client, err := t.open(t.id)
-	if err != nil {
-		return err
-	}
-	t.client, t.confirmed = client, false
-	return patiently(ctx, func() error { return t.Init(ctx) })
-}
-
-// begin begins a transaction. Where the end of the last one was confirmed by hand, franz-go is told to abort it first: it then initialises its id
-// anew and sends nothing else.
-func (t *franzTxn) begin(ctx context.Context) error {
-	if t.confirmed {
-		if err := t.client.EndTransaction(ctx, kgo.TryAbort); err != nil {
-			return err
-		}
-		t.confirmed = false
-	}
-	return t.client.BeginTransaction()
-}
-
-// end commits the open transaction. Where the answer gets lost, because the coordinator dies, say, it asks again in the name of the same producer
-// and epoch until there is an answer. That cannot commit anything else: under transactions V1 the epoch stays until the id is initialised anew, a
-// transaction that is committed already answers without an error, and one that was aborted or whose id went to somebody else refuses
-// (TransactionCoordinator.endTransaction in Apache Kafka).
-func (t *franzTxn) end(ctx context.Context) error {
-	id, epoch, err := t.client.ProducerID(ctx)
-	if err != nil {
-		return err
-	}
-	lost := t.client.EndTransaction(ctx, kgo.TryCommit)
-	if lost == nil || !isForNow(lost) {
-		return lost
-	}
-	if planted.Has(planted.UnknownEndAsAborted) || planted.Has(planted.UnknownEndAsCommitted) {
-		t.confirmed = true
-		return lost
-	}
-	err = patiently(ctx, func() error {
-		req := kmsg.NewPtrEndTxnRequest()
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.id, id, epoch, true
-		resp, err := req.RequestWith(ctx, t.client)
-		if err != nil {
-			return err
-		}
-		return kerr.ErrorForCode(resp.ErrorCode)
-	})
-	if err != nil {
-		return fmt.Errorf("%w, when asked again after: %w", err, lost)
-	}
-	t.confirmed = true
-	return nil
-}
-
-// produce writes the records and waits until the brokers have them all.
-func (t *franzTxn) produce(ctx context.Context, w *Work) error {
-	t.err = nil
-	for i := range w.Track {
-		if w.Track[i] != "" {
-			w.Reached[i] = map[int32]int64{}
-		}
-	}
-	promise := func(r *kgo.Record, err error) {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if err != nil {
-			if t.err == nil {
-				t.err = fmt.Errorf("write a record of %d bytes with key %.100q to %s: %w", len(r.Value), r.Key, r.Topic, err)
-			}
-			return
-		}
-		for i := range w.Track {
-			if r.Topic == w.Track[i] && r.Offset >= w.Reached[i][r.Partition] {
-				w.Reached[i][r.Partition] = r.Offset + 1
-			}
-		}
-	}
-	now := time.Now() // one for all: franz-go would ask the clock for each
-	for _, run := range w.Outputs {
-		for i := range run {
-			if run[i].Timestamp.IsZero() {
-				run[i].Timestamp = now
-			}
-			t.client.Produce(ctx, &run[i], promise)
-		}
-	}
-	if err := t.client.Flush(ctx); err != nil {
-		return failf(CauseTransaction, "wait for the records of a transaction of %s: %w", t.id, err)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return fail(CauseTransaction, t.err)
-}
-
 // pair alternates between two transactional producers: the brokers still write the markers of one's last transaction when the other's
 // next one begins.
 type pair struct {
@@ -254,6 +64,7 @@ func newPair(ctx context.Context, c Config, group string, point func(string), op
 		t := &franzTxn{
 			id:   transactionalID(c.TransactionalIDPrefix, group, c.Instance, i),
 			open: func(id string) (producer, error) { return open(c, id) },
+			try:  c.Patience / 6,
 		}
 		var err error
 		if t.client, err = t.open(t.id); err == nil {
