@@ -46,7 +46,7 @@ var kafkaDistribution = distribution{
 		if err := os.WriteFile(filepath.Join(work, "pom.xml"), kafkaPOM, 0o600); err != nil {
 			return err
 		}
-		return maven(ctx, work, dependencyPlugin+"copy-dependencies", "-DoutputDirectory="+dir, "-DincludeScope=runtime")
+		return Maven(ctx, work, dependencyPlugin+"copy-dependencies", "-DoutputDirectory="+dir, "-DincludeScope=runtime")
 	},
 }
 
@@ -59,7 +59,7 @@ var registryDistribution = distribution{
 		}
 		defer func() { _ = os.RemoveAll(work) }()
 		artifact := "io.apicurio:apicurio-registry-app:" + RegistryVersion + ":tar.gz:all"
-		if err := maven(ctx, work, dependencyPlugin+"copy", "-Dartifact="+artifact, "-DoutputDirectory="+work); err != nil {
+		if err := Maven(ctx, work, dependencyPlugin+"copy", "-Dartifact="+artifact, "-DoutputDirectory="+work); err != nil {
 			return err
 		}
 		archives, err := filepath.Glob(filepath.Join(work, "*.tar.gz"))
@@ -88,6 +88,12 @@ func cacheRoot() (string, error) {
 		return "", fmt.Errorf("find a cache directory: %w: set FOLDLOG_CACHE", err)
 	}
 	return filepath.Join(dir, "foldlog"), nil
+}
+
+// Cached returns the directory of that name in the cache. The first process that asks fills it; others wait meanwhile. What is in it must
+// follow from the name, so the name has a version or a hash in it.
+func Cached(ctx context.Context, name string, fill func(ctx context.Context, dir string) error, logger *slog.Logger) (string, error) {
+	return distribution{name: name, fill: fill}.fetch(ctx, logger)
 }
 
 func (d distribution) dir() (string, error) {
@@ -129,7 +135,7 @@ func (d distribution) fetch(ctx context.Context, logger *slog.Logger) (string, e
 	if err != nil {
 		return "", fmt.Errorf("cache for %s: %w", d.name, err)
 	}
-	logger.Info("fetching from Maven Central, once for this machine", "what", d.name, "to", dir)
+	logger.Info("fetching, once for this machine", "what", d.name, "to", dir)
 	begin := time.Now()
 	if err := d.fill(ctx, partial); err != nil {
 		return "", errors.Join(fmt.Errorf("fetch %s: %w", d.name, err), os.RemoveAll(partial))

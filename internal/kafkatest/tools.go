@@ -38,6 +38,10 @@ func Available(ctx context.Context) error {
 	return nil
 }
 
+// Java returns the program of the first Java from the oldest version on, of JAVA_HOME, the path and the system's folders. The error wraps
+// [ErrUnavailable].
+func Java(ctx context.Context, oldest int) (string, error) { return findJava(ctx, "", oldest) }
+
 // findJava returns the Java to run: the given one, or else the first from the oldest version on of JAVA_HOME, the path, and the places
 // where systems keep several.
 func findJava(ctx context.Context, given string, oldest int) (string, error) {
@@ -114,8 +118,8 @@ func findMaven() (string, error) {
 	return path, nil
 }
 
-// maven runs a Maven command in dir, where no project of anybody's is found.
-func maven(ctx context.Context, dir string, args ...string) error {
+// Maven runs a Maven command in dir, quietly and without questions.
+func Maven(ctx context.Context, dir string, args ...string) error {
 	path, err := findMaven()
 	if err != nil {
 		return err

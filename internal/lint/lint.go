@@ -63,6 +63,7 @@ var rooms = map[string]room{
 	"cmd/foldlog-check":   {imports: []string{"internal/check"}, libraries: none},
 	"internal/lint":       {libraries: none},
 	"deploy/healthcheck":  {libraries: none},
+	"interop":             {libraries: none},
 	"bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",
 		"processors", "processors/step", "processors/exactlyonce", "processors/atleastonce", "internal/record", "internal/cluster", "internal/kafkatest"}},
 }
