@@ -3,15 +3,10 @@ package interop
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +14,8 @@ import (
 	"github.com/foldlog/foldlog/internal/kafkatest"
 )
 
-const (
-	// installLimit bounds how long an installation may take, programLimit a program's run.
-	installLimit = 10 * time.Minute
-	programLimit = 2 * time.Minute
-)
+// programLimit bounds how long a program may run.
+const programLimit = 2 * time.Minute
 
 // languages are the foreign ones.
 var languages = []language{
@@ -48,8 +40,11 @@ func python(t *testing.T) starter {
 	dir := installed(t, "python", []string{"python/requirements.txt", "duckdb/requirements.txt"}, printed(t, interpreter, "--version"),
 		func(ctx context.Context, dir string) error {
 			requirements := []string{"-r", absolute("python/requirements.txt"), "-r", absolute("duckdb/requirements.txt")}
-			return errors.Join(command(exec.CommandContext(ctx, interpreter, "-m", "venv", filepath.Join(dir, "venv"))),
-				command(exec.CommandContext(ctx, filepath.Join(dir, "venv", "bin", "python"), append([]string{"-m", "pip", "install", "--quiet"}, requirements...)...)))
+			if err := command(exec.CommandContext(ctx, interpreter, "-m", "venv", filepath.Join(dir, "venv"))); err != nil {
+				return err
+			}
+			pip := []string{"-m", "pip", "install", "--quiet"}
+			return command(exec.CommandContext(ctx, filepath.Join(dir, "venv", "bin", "python"), append(pip, requirements...)...))
 		})
 	return func(ctx context.Context, program string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, filepath.Join(dir, "venv", "bin", "python"), append([]string{"-B", program}, args...)...)
@@ -109,69 +104,6 @@ func node(t *testing.T) starter {
 		cmd.Dir, cmd.Env = "node", append(os.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
 		return cmd
 	}
-}
-
-// tool returns the path of a program, or skips the test.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not installed here (%v)", name, err)
-	}
-	return path
-}
-
-func printed(t *testing.T, program string, args ...string) string {
-	t.Helper()
-	text, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, text)
-	}
-	return string(text)
-}
-
-// unreachable is what pip, npm and Maven say when they do not get to their packages.
-var unreachable = regexp.MustCompile(`(?i)NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|name resolution|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|Unknown host|Connection refused|Connect timed out`)
-
-// installed returns the directory that fill filled, on this machine, for the given files and version. It skips the test where the packages
-// cannot be reached; Maven's must be where Kafka is required.
-func installed(t *testing.T, name string, files []string, version string, fill func(ctx context.Context, dir string) error) string {
-	t.Helper()
-	hash := sha256.New()
-	hash.Write([]byte(version))
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hash.Write(content)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), installLimit)
-	defer cancel()
-	dir, err := kafkatest.Cached(ctx, "interop-"+name+"-"+hex.EncodeToString(hash.Sum(nil)[:4]), fill, slog.New(slog.DiscardHandler))
-	if err != nil {
-		if unreachable.MatchString(err.Error()) && (name != "java" || os.Getenv(kafkatest.EnvRequire) != "1") {
-			t.Skipf("the packages cannot be reached from here: %v", err)
-		}
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func absolute(file string) string {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		panic(err) // there is no working directory
-	}
-	return path
-}
-
-// command runs a command to its end.
-func command(cmd *exec.Cmd) error {
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd, err, output)
-	}
-	return nil
 }
 
 // run runs a program against the system and returns what it printed. The environment is given as NAME=value.
