@@ -1,9 +1,7 @@
 package codecs
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -74,8 +72,49 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 		return foldlog.Event[any]{}, err
 	}
 	defer c.release()
-	var e foldlog.Event[any]
-	var eventType, data []byte
+	e, eventType, data := a.readEventEnvelope(envelope)
+	branch, body := readBranch(data)
+	codec := a.eventAt[branch]
+	switch {
+	case codec == nil:
+		err = fmt.Errorf("data: a record that is not declared as an event: %w", ErrNewerSchema)
+	case codec.spec.Name != string(eventType):
+		err = fmt.Errorf("event_type is %q, but data is a %s", clip(string(eventType)), codec.spec.Name)
+	case e.Version < 1:
+		err = errVersion(e.Version)
+	default:
+		e.Type = codec.spec.Name
+		e.Data, err = codec.decode(body)
+	}
+	if err != nil {
+		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: err}
+	}
+	return e, nil
+}
+
+// DecodeEventEnvelope returns the event in a record's value without its data. It reads events of types that are not known here, too: what
+// happened can be kept and found by whoever does not understand it yet. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (foldlog.Event[any], error) {
+	c, envelope, err := a.events.open(ctx, value)
+	if err != nil {
+		return foldlog.Event[any]{}, err
+	}
+	defer c.release()
+	for i, field := range a.eventLayout {
+		if f := envelope.faults[i]; f != nil && field != "data" {
+			return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: f}
+		}
+	}
+	e, eventType, _ := a.readEventEnvelope(envelope)
+	if e.Version < 1 {
+		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: errVersion(e.Version)}
+	}
+	e.Type = string(eventType)
+	return e, nil
+}
+
+// readEventEnvelope returns an event without type and data, and both as they were written.
+func (a *Aggregate) readEventEnvelope(envelope *envelope) (e foldlog.Event[any], eventType, data []byte) {
 	for i, field := range a.eventLayout {
 		v := envelope.values[i]
 		switch field {
@@ -103,29 +142,17 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 			data = v
 		}
 	}
-	branch, body := readBranch(data)
-	codec := a.eventAt[branch]
-	switch {
-	case codec == nil:
-		err = fmt.Errorf("data: a record that is not declared as an event: %w", ErrNewerSchema)
-	case codec.spec.Name != string(eventType):
-		err = fmt.Errorf("event_type is %q, but data is a %s", clip(string(eventType)), codec.spec.Name)
-	case e.Version < 1:
-		err = fmt.Errorf("version is %d: versions count from 1", e.Version)
-	default:
-		e.Type = codec.spec.Name
-		e.Data, err = codec.decode(body)
-	}
-	if err != nil {
-		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: err}
-	}
-	return e, nil
+	return e, eventType, data
 }
 
-// eventJSON is the envelope in JSON.
+func errVersion(version int64) error {
+	return fmt.Errorf("version is %d: versions count from 1", version)
+}
+
+// EventBody is an event's envelope as it is in JSON, with the field names of the Avro envelope. Make one with [NewEventBody].
 //
 // NB: must not change. Clients read events by these names.
-type eventJSON struct {
+type EventBody struct {
 	EventID       string    `json:"event_id"`
 	EventType     string    `json:"event_type"`
 	AggregateID   string    `json:"aggregate_id"`
@@ -138,20 +165,14 @@ type eventJSON struct {
 	Data          any       `json:"data"`
 }
 
-// EventJSON returns the event's envelope in JSON, with the field names of the Avro envelope.
-func (a *Aggregate) EventJSON(e foldlog.Event[any]) ([]byte, error) {
-	out := eventJSON{
+// NewEventBody returns the event as it is in JSON.
+func NewEventBody(e foldlog.Event[any]) EventBody {
+	body := EventBody{
 		EventID: e.EventID, EventType: e.Type, AggregateID: e.AggregateID, Version: e.Version, RecordedAt: e.RecordedAt.UTC(),
 		CommandID: e.CommandID, CorrelationID: e.CorrelationID, Actor: e.Actor, Data: e.Data,
 	}
 	if e.CausationID != "" {
-		out.CausationID = &e.CausationID
+		body.CausationID = &e.CausationID
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
-		return nil, fmt.Errorf("event %s of %s %s in JSON: %w", e.Type, a.spec.Name, e.AggregateID, err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return body
 }

@@ -219,6 +219,17 @@ func TestOldReaderTakesWhatItKnowsOfANewerSchema(t *testing.T) {
 	if !isUndecodable(err) || !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "LampSold") {
 		t.Errorf("got %v", err)
 	}
+	// What happened is not understood, but to which aggregate and when is.
+	e, err = w.lamp.DecodeEventEnvelope(context.Background(), encode("LampSold", map[string]any{"price": int64(1)}))
+	if err != nil || e.Type != "LampSold" || e.AggregateID != "l1" || e.Version != 2 || e.EventID != "e" || e.CommandID != "c" || e.CorrelationID != "k" ||
+		!e.RecordedAt.Equal(fullEvent().RecordedAt) || e.Data != nil {
+		t.Errorf("the envelope is %+v, %v", e, err)
+	}
+	for _, wrong := range [][]byte{nil, []byte("no avro"), encode("LampSold", map[string]any{"price": int64(1)})[:20]} {
+		if e, err := w.lamp.DecodeEventEnvelope(context.Background(), wrong); !isUndecodable(err) {
+			t.Errorf("the envelope of %q is %+v, %v", wrong, e, err)
+		}
+	}
 }
 
 // A foreign producer's Avro command: another schema, other order, one field more, and data that does not fit here.

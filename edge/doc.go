@@ -1,5 +1,5 @@
-// Package edge is every way in and out over HTTP: commands with their outcomes, states, views, health and metrics. All
-// of it follows from the topology; nothing here knows a domain.
+// Package edge is every way in and out over HTTP: commands with their outcomes, states now and as of a moment, events, traces, views,
+// health and metrics. All of it follows from the topology; nothing here knows a domain.
 //
 // Importers: console, replay's callers, cli. It imports the root package, topology, codecs, views and internal/cluster.
 //

@@ -13,7 +13,7 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// Sizes of a page of rows.
+// Sizes of a page of rows or events.
 const (
 	defaultPageSize = 100
 	maxPageSize     = 1000
@@ -61,17 +61,23 @@ type stateBody struct {
 	State       any       `json:"state"`
 }
 
-// state answers with an aggregate's state.
+// state answers with an aggregate's state, now or as of a moment.
 func (s *Server) state(w http.ResponseWriter, r *http.Request, p params) error {
 	id := p["id"]
 	if err := foldlog.CheckAggregateID(id); err != nil {
 		return err
 	}
-	ctx, cancel, after, _, err := s.reading(r)
+	ctx, cancel, after, query, err := s.reading(r, "version", "at")
 	if err != nil {
 		return err
 	}
 	defer cancel()
+	if moment, asked, err := momentOf(query); err != nil || asked {
+		if err != nil {
+			return err
+		}
+		return s.asOf(ctx, w, r, p, moment, after)
+	}
 	row, err := s.config.Views.State(p["aggregate"]).Get(ctx, id, after)
 	if err != nil {
 		return readFailure(r, err)
@@ -81,6 +87,10 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request, p params) error {
 	if !row.Found || state.Version == 0 {
 		return notFound("%s %q has no events", p["aggregate"], id)
 	}
+	return answerState(w, r, id, state)
+}
+
+func answerState(w http.ResponseWriter, r *http.Request, id string, state codecs.State) error {
 	tag := etag(state.Version)
 	w.Header().Set("ETag", tag)
 	if unchanged(r.Header, tag) {
@@ -184,8 +194,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 		}
 	}
 	if text, given := query["limit"]; given {
-		if list.Limit, err = strconv.Atoi(text); err != nil || list.Limit < 1 || list.Limit > maxPageSize {
-			return invalid("limit", "is %q; send 1 to %d", text, maxPageSize)
+		if list.Limit, err = limitOf(text); err != nil {
+			return err
 		}
 	}
 	page, err := s.config.Views.Projection(p["view"]).List(ctx, list)
@@ -198,6 +208,14 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 	}
 	setPosition(w, page.Position)
 	return answer(w, body)
+}
+
+func limitOf(text string) (int, error) {
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > maxPageSize {
+		return 0, invalid("limit", "is %q; send 1 to %d", text, maxPageSize)
+	}
+	return limit, nil
 }
 
 func checkKey(field, key string) error {

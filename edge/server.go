@@ -114,7 +114,9 @@ func (s *Server) router() router {
 		})},
 		{pattern: "/v1/views/{view}", methods: get(s.page), limited: true, check: s.checkView},
 		{pattern: "/v1/views/{view}/{key}", methods: get(s.row), limited: true, check: s.checkView},
+		{pattern: "/v1/traces/{id}", methods: get(s.trace), limited: true},
 		{pattern: "/v1/{aggregate}/{id}", methods: get(s.state), limited: true, check: s.checkAggregate},
+		{pattern: "/v1/{aggregate}/{id}/events", methods: get(s.events), limited: true, check: s.checkAggregate},
 		{pattern: "/v1/{aggregate}/{id}/{command}", methods: post(s.command), limited: true, check: s.checkCommand},
 		{pattern: "/v1/{aggregate}/{id}/commands/{command_id}", methods: get(s.outcome), limited: true, check: s.checkAggregate},
 	}

@@ -23,8 +23,10 @@ var (
 	partName    = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	recordName  = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 	topicName   = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
-	reserved    = []string{"views", "commands", "cloudevents"}
+	reserved    = []string{"views", "commands", "cloudevents", "traces"}
 	maxNameSize = 100
+	// eventsPath is where HTTP has the history of an aggregate, beside its commands.
+	eventsPath = "events"
 )
 
 // Lint returns everything that is wrong with the topology; none means that it can run.
@@ -97,6 +99,9 @@ func (l *linter) aggregate(a *AggregateSpec) {
 	for _, c := range a.Commands {
 		inner := where + ", command " + c.Name
 		l.name("command", inner, c.Name)
+		if c.Name == eventsPath {
+			l.add("reserved-name", inner, "%q is taken by a path of the HTTP interface; choose another name", c.Name)
+		}
 		l.member(inner, c.Record(), c.Type, names, types)
 	}
 	// Events share the Avro namespace with commands, so names must not repeat there either.

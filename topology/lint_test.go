@@ -66,6 +66,8 @@ func TestLintRules(t *testing.T) {
 		{"reserved: views", New("shop", aggregate("views")), "reserved-name", "aggregate views"},
 		{"reserved: commands", New("shop", aggregate("commands")), "reserved-name", "aggregate commands"},
 		{"reserved: cloudevents", New("shop", aggregate("cloudevents")), "reserved-name", "aggregate cloudevents"},
+		{"reserved: traces", New("shop", aggregate("traces")), "reserved-name", "aggregate traces"},
+		{"reserved: events as a command", wallets(Commands(Command[pay]("events")), paids), "reserved-name", "aggregate wallet, command events"},
 		{"two aggregates", New("shop", aggregate("wallet"), aggregate("wallet")), "duplicate-name", "aggregate wallet"},
 		{"policy as aggregate", New("shop", aggregate("wallet"), Policy("wallet", "wallet", react(), "wallet")), "duplicate-name", "policy wallet"},
 		{"projection as aggregate", New("shop", aggregate("wallet"), Projection("wallet", "wallet", project())), "duplicate-name", "projection wallet"},

@@ -15,6 +15,7 @@ type record struct {
 	value     []byte // nil deletes
 	progress  []byte // header foldlog-progress, nil where there is none
 	cause     []byte // header foldlog-cause, nil where there is none
+	chain     []byte // header foldlog-chain, nil where there is none
 }
 
 // Kinds of records, as metrics name them.
@@ -24,6 +25,7 @@ const (
 	kindNameProgress  = "progress"
 	kindNameOutcome   = "outcome"
 	kindNameRepeat    = "repeat"
+	kindNameEvent     = "event"
 	kindNameIgnored   = "ignored"
 )
 

@@ -1,7 +1,8 @@
 // Package views keeps lookup tables beside a query server: Goka views that replicate Kafka topics into LevelDB.
 //
-// Three kinds of topics are replicated: the state table of each aggregate type ([Set.State]), the table of each projection
-// ([Set.Projection]) and the outcomes of each aggregate type, as an index by aggregate id and command id ([Set.Outcomes]).
+// Four kinds of topics are replicated: the state table of each aggregate type ([Set.State]), the table of each projection
+// ([Set.Projection]), the outcomes of each aggregate type, as an index by aggregate id and command id ([Set.Outcomes]), and its events, by
+// aggregate id and version ([Set.History]). Both of the last have an index by the ids that a conversation is traced by ([Set.Trace]).
 //
 // Importers: edge, replay, cli. It imports the root package, topology, codecs and internal/cluster.
 //
@@ -33,10 +34,13 @@
 //  8. A store that may be wrong is not used: it is thrown away and read again from Kafka, which is logged and counted with its reason
 //     (see Metrics).
 //  9. Failures of Kafka, the registry or the disk never end [Set.Run].
+//  10. An event is kept as its record was, whether its type is known here or not. The first record of a version stands. A version that
+//     is missing is an error of the reads that would pass over it ([GapError]), never a shorter history.
+//  11. A read of a history costs what it returns, a trace is bounded ([MaxTrace]), and a state as of a moment takes the memory of a page.
 //
 // # Metrics
 //
-//	foldlog_view_records_total{topic,kind}          records applied: row, tombstone, progress, outcome, repeat, ignored
+//	foldlog_view_records_total{topic,kind}          records applied: row, tombstone, progress, outcome, repeat, event, ignored
 //	foldlog_view_lag_records{topic,partition}       committed records in the log that the store does not have yet
 //	foldlog_view_recovered{topic}                   1 when reads are answered
 //	foldlog_view_recovery_remaining_records{topic}  what the running restore still has to read

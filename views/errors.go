@@ -27,3 +27,18 @@ func (e *RowError) Error() string {
 
 // Unwrap returns the cause.
 func (e *RowError) Unwrap() error { return e.Err }
+
+// GapError says that an aggregate's history lacks a version: its record is not in the topic of events or cannot be read as an event.
+type GapError struct {
+	Topic       string
+	Partition   int32
+	AggregateID string
+	// Version is the first one that is missing, Next the first one behind it that is there.
+	Version, Next int64
+}
+
+// Error names the version, with the hint what to do.
+func (e *GapError) Error() string {
+	return fmt.Sprintf("%s/%d: %s has no version %d (the next one is %d; look for its record in the topic, and for what the view's log says of it)",
+		e.Topic, e.Partition, e.AggregateID, e.Version, e.Next)
+}

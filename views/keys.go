@@ -17,10 +17,12 @@ const (
 	kindRow      = 'r' // rows of tables
 	kindOutcome  = 'i' // outcomes by aggregate id and command id
 	kindTime     = 't' // outcomes by recorded time, for removing them beyond the horizon
+	kindEvent    = 'e' // events by aggregate id and version
+	kindTrace    = 'x' // events and outcomes by the ids that they can be traced by (traceindex.go)
 )
 
 // layoutVersion is part of the store's meta record; a store of another version is rebuilt.
-const layoutVersion = 1
+const layoutVersion = 2
 
 var (
 	metaKey   = []byte{kindMeta}
@@ -51,6 +53,28 @@ func rowKey(key string) []byte {
 	return append(append(make([]byte, 0, 1+len(key)), kindRow), key...)
 }
 
+// eventID is what events are looked up by.
+type eventID struct {
+	aggregateID string
+	version     int64
+}
+
+// key sorts by aggregate id, then by version. An aggregate id has no zero byte, so no other id's events lie among them.
+func (id eventID) key() []byte { return append([]byte{kindEvent}, id.suffix()...) }
+
+func (id eventID) suffix() []byte {
+	b := make([]byte, 0, len(id.aggregateID)+9)
+	return binary.BigEndian.AppendUint64(append(append(b, id.aggregateID...), 0), uint64(id.version))
+}
+
+func parseEventSuffix(b []byte) (eventID, error) {
+	end := len(b) - 9
+	if end < 1 || b[end] != 0 {
+		return eventID{}, errors.New("not an event's key")
+	}
+	return eventID{string(b[:end]), int64(binary.BigEndian.Uint64(b[end+1:]))}, nil
+}
+
 // outcomeID is what outcomes are looked up by.
 type outcomeID struct{ aggregateID, commandID string }
 
@@ -59,6 +83,14 @@ func (id outcomeID) suffix() []byte {
 	b := binary.AppendUvarint(make([]byte, 0, 2+len(id.aggregateID)+len(id.commandID)), uint64(len(id.aggregateID)))
 	b = append(b, id.aggregateID...)
 	return append(b, id.commandID...)
+}
+
+func parseOutcomeSuffix(b []byte) (outcomeID, error) {
+	n, size := binary.Uvarint(b)
+	if size < 1 || n > uint64(len(b)-size) {
+		return outcomeID{}, errors.New("not an outcome's key")
+	}
+	return outcomeID{string(b[size : size+int(n)]), string(b[size+int(n):])}, nil
 }
 
 func (id outcomeID) key() []byte { return append([]byte{kindOutcome}, id.suffix()...) }

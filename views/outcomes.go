@@ -3,13 +3,10 @@ package views
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -53,12 +50,6 @@ func (o *Outcomes) Expect(aggregateID, commandID string) *Expectation {
 	return o.pending.add(outcomeID{aggregateID, commandID})
 }
 
-const (
-	// decodePause and maxDecodePause bound the pause before an outcome is decoded again after the schema registry was away.
-	decodePause    = 100 * time.Millisecond
-	maxDecodePause = 5 * time.Second
-)
-
 // outcomeIndex is the index of an outcomes topic.
 type outcomeIndex struct {
 	horizon time.Duration
@@ -76,14 +67,14 @@ func (x *outcomeIndex) expired(recordedAt time.Time) bool { return x.now().Sub(r
 
 func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *changes) error, error) {
 	if r.key == "" || r.value == nil {
-		return x.skip(r, "it has no key or no value"), nil
+		return skip(r, "it has no key or no value", x.ignored), nil
 	}
-	outcome, err := x.decodePatiently(ctx, r)
+	outcome, err := patiently(ctx, r, x.retried, x.decode)
 	if ended := ctx.Err(); err != nil && ended != nil {
 		return nil, ended
 	}
 	if err != nil {
-		return x.skip(r, err.Error()), nil
+		return skip(r, err.Error(), x.ignored), nil
 	}
 	cause := outcome.Position // of a record without the header, which is not ours
 	if r.cause != nil {
@@ -99,40 +90,6 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 		c.then(func() { x.pending.arrived(id, cause, outcome) })
 		return nil
 	}, nil
-}
-
-func (x *outcomeIndex) skip(r record, why string) func(*store, *changes) error {
-	return func(_ *store, c *changes) error {
-		c.count(kindNameIgnored)
-		c.then(func() { x.ignored(r, why) })
-		return nil
-	}
-}
-
-// decodePatiently decodes a record's outcome. Only what the bytes say is an error: a registry that is away is waited for until ctx ends.
-func (x *outcomeIndex) decodePatiently(ctx context.Context, r record) (foldlog.Outcome, error) {
-	for pause := decodePause; ; pause = min(2*pause, maxDecodePause) {
-		outcome, err := x.decodeSafely(ctx, r.value)
-		var undecodable *codecs.Undecodable
-		if err == nil || errors.As(err, &undecodable) || ctx.Err() != nil {
-			return outcome, err
-		}
-		x.retried(r, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-}
-
-// decodeSafely decodes in a goroutine that belongs to Goka: a panic there would end the process, and again after every start.
-func (x *outcomeIndex) decodeSafely(ctx context.Context, value []byte) (outcome foldlog.Outcome, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &codecs.Undecodable{Raw: value, Cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
-	return x.decode(ctx, value)
 }
 
 // stage indexes the outcome unless it is a repeat, or there is an earlier one within the horizon of it, which stands.
@@ -155,7 +112,9 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 			c.count(kindNameRepeat)
 			return nil
 		}
-		c.remove(id.timeKey(recordedAt))
+		if err := forgetOutcome(s, c, id, recordedAt); err != nil {
+			return err
+		}
 	}
 	c.count(kindNameOutcome)
 	if x.expired(outcome.RecordedAt) {
@@ -165,7 +124,24 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 		return nil
 	}
 	c.put(key, joinOutcome(outcome.RecordedAt, value))
-	c.put(id.timeKey(outcome.RecordedAt), nil)
+	var traced traceIDs
+	if len(outcome.EventIDs) == 0 { // else its events can be traced
+		traced = traceIDsOf(outcome.CommandID, outcome.CorrelationID)
+	}
+	traced.each(outcome.RecordedAt, id.suffix(), func(key []byte) { c.put(key, nil) })
+	c.put(id.timeKey(outcome.RecordedAt), traced)
+	return nil
+}
+
+// forgetOutcome removes what leads to an outcome that another one takes the place of.
+func forgetOutcome(s *store, c *changes, id outcomeID, recordedAt time.Time) error {
+	timeKey := id.timeKey(recordedAt)
+	traced, err := c.get(s, timeKey)
+	if err != nil {
+		return err
+	}
+	traceIDs(traced).each(recordedAt, id.suffix(), c.remove)
+	c.remove(timeKey)
 	return nil
 }
 

@@ -62,11 +62,11 @@ func purgeFrom(s *store, bounds *util.Range) (n int, next []byte, err error) {
 	defer iter.Release()
 	next = bounds.Start
 	for n < purgeStep && iter.Next() {
-		recordedAt, key, err := splitTimeKey(iter.Key())
+		recordedAt, outcomeKey, err := splitTimeKey(iter.Key())
 		if err != nil {
 			return 0, next, errors.Join(errDamaged, err)
 		}
-		stored, err := s.get(key)
+		stored, err := s.get(outcomeKey)
 		if err != nil {
 			return 0, next, err
 		}
@@ -74,9 +74,10 @@ func purgeFrom(s *store, bounds *util.Range) (n int, next []byte, err error) {
 			if at, _, err := splitOutcome(stored); err != nil {
 				return 0, next, err
 			} else if at.Equal(recordedAt) {
-				batch.Delete(key)
+				batch.Delete(outcomeKey)
 			}
 		}
+		traceIDs(iter.Value()).each(recordedAt, outcomeKey[1:], batch.Delete)
 		batch.Delete(iter.Key())
 		n, next = n+1, append(append([]byte(nil), iter.Key()...), 0)
 	}

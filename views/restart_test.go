@@ -49,7 +49,7 @@ func TestDataDirectoryIsForOne(t *testing.T) {
 	if _, err := Open(other); err == nil || !strings.Contains(err.Error(), "registerer") {
 		t.Errorf("a second set on the registerer: %v", err)
 	}
-	if n := set.metric("foldlog_view_recovered"); n != 8 {
+	if n := set.metric("foldlog_view_recovered"); n != 10 {
 		t.Errorf("the first set's metrics are gone: %v recovered", n)
 	}
 	set.stop()

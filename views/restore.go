@@ -83,7 +83,7 @@ func (r *replica) collect(ctx context.Context, c *changes, part chunk) error {
 	for _, fetched := range part.records {
 		stage, err := r.index.prepare(ctx, record{
 			partition: part.partition, offset: fetched.Offset, key: string(fetched.Key), value: fetched.Value,
-			progress: header(fetched, codecs.HeaderProgress), cause: header(fetched, codecs.HeaderCause),
+			progress: header(fetched, codecs.HeaderProgress), cause: header(fetched, codecs.HeaderCause), chain: header(fetched, codecs.HeaderChain),
 		})
 		if err != nil {
 			return err

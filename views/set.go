@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
 )
 
 // staleAfter is for how long the set stays ready without a connection, or without knowing where the log ends.
@@ -30,6 +31,7 @@ type Set struct {
 	states      map[string]*Table
 	projections map[string]*Table
 	outcomes    map[string]*Outcomes
+	histories   map[string]*History
 	closeOnce   sync.Once
 	closeErr    error
 	now         func() time.Time
@@ -47,7 +49,7 @@ func open(c Config, now func() time.Time) (*Set, error) {
 		return nil, fmt.Errorf("configuration of views: %w", err)
 	}
 	s := &Set{config: c, metrics: newMetrics(), now: now,
-		states: map[string]*Table{}, projections: map[string]*Table{}, outcomes: map[string]*Outcomes{}}
+		states: map[string]*Table{}, projections: map[string]*Table{}, outcomes: map[string]*Outcomes{}, histories: map[string]*History{}}
 	if err := s.takeDir(); err != nil {
 		return nil, err
 	}
@@ -95,7 +97,7 @@ func (s *Set) connect() error {
 	return err
 }
 
-// declare makes a replica for each table and each outcomes topic.
+// declare makes a replica for each table, each outcomes topic and each events topic.
 func (s *Set) declare() error {
 	names := s.config.Settings.Names()
 	for _, a := range s.config.Topology.Aggregates {
@@ -106,6 +108,7 @@ func (s *Set) declare() error {
 		decode := func(ctx context.Context, value []byte) (any, error) { return codec.DecodeState(ctx, value) }
 		s.states[a.Name] = s.table(names.Table(a.Name), a.Name, false, decode)
 		s.outcomes[a.Name] = s.outcomesOf(names.Outcomes(a.Name), codec.DecodeOutcome)
+		s.histories[a.Name] = s.historyOf(names.Events(a.Name), codec)
 	}
 	for _, p := range s.config.Topology.Projections {
 		codec := s.config.Codecs.Projection(p.Name)
@@ -120,10 +123,23 @@ func (s *Set) declare() error {
 func (s *Set) table(topic, source string, rekeyed bool, decode func(context.Context, []byte) (any, error)) *Table {
 	r := s.replica(topic)
 	r.compacted = true
+	known := r.known()
+	r.index = &tableIndex{progressIndex: known, ignored: r.ignored}
+	return &Table{follower: follower{r, known.progress, source}, rekeyed: rekeyed, decode: decode}
+}
+
+func (s *Set) historyOf(topic string, codec *codecs.Aggregate) *History {
+	r := s.replica(topic)
+	known := r.known()
+	r.index = &historyIndex{progressIndex: known, decode: codec.DecodeEventEnvelope, ignored: r.ignored, retried: r.retried}
+	return &History{follower: follower{r, known.progress, codec.Spec().Name}, codec: codec}
+}
+
+// known makes the replica one that knows how far its partitions are.
+func (r *replica) known() progressIndex {
 	progress := newProgress(r.partitions)
-	r.index = &tableIndex{partitions: r.partitions, progress: progress, ignored: r.ignored}
 	r.woken = progress.wake
-	return &Table{replica: r, progress: progress, source: source, rekeyed: rekeyed, decode: decode}
+	return progressIndex{partitions: r.partitions, progress: progress}
 }
 
 func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (foldlog.Outcome, error)) *Outcomes {
@@ -144,6 +160,9 @@ func (s *Set) Projection(name string) *Table { return s.projections[name] }
 
 // Outcomes returns the outcomes of an aggregate type's commands, or nil where it is not declared.
 func (s *Set) Outcomes(aggregate string) *Outcomes { return s.outcomes[aggregate] }
+
+// History returns the events of an aggregate type, or nil where it is not declared.
+func (s *Set) History(aggregate string) *History { return s.histories[aggregate] }
 
 // Run keeps all views in step with Kafka until ctx ends, then closes the stores and the set. Trouble with Kafka, the schema registry
 // or the disk is logged and tried again. It may be called once.

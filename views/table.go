@@ -2,11 +2,7 @@ package views
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/syndtr/goleveldb/leveldb/util"
 
@@ -26,11 +22,9 @@ const (
 
 // Table is the table of an aggregate type or a projection. It is safe for concurrent use.
 type Table struct {
-	replica  *replica
-	progress *progress
-	source   string // the aggregate type that rows follow from
-	rekeyed  bool   // rows follow from events of any source partition
-	decode   func(ctx context.Context, value []byte) (any, error)
+	follower
+	rekeyed bool // rows follow from events of any source partition
+	decode  func(ctx context.Context, value []byte) (any, error)
 }
 
 // Row is a row of a table.
@@ -164,48 +158,13 @@ func scan(s *store, prefix, after string, limit int) (rows []Row, raws [][]byte,
 	return rows, raws, next, s.failure("scan", iter.Error())
 }
 
-// await waits until each entry of the token is visible in the partitions that it concerns.
-func (t *Table) await(ctx context.Context, token foldlog.Token, concerns func(foldlog.Position) []int32) error {
-	if err := t.replica.check(); err != nil {
-		return err
-	}
-	wanted := map[int32][]foldlog.Position{}
-	for _, e := range token {
-		if e.Aggregate != t.source {
-			continue
-		}
-		if e.Partition < 0 || int(e.Partition) >= t.replica.partitions {
-			return fmt.Errorf("%s: %w: %s names a partition that does not exist", t.replica.topic, ErrNotYetVisible, e)
-		}
-		for _, p := range concerns(e) {
-			wanted[p] = append(wanted[p], e)
-		}
-	}
-	for _, p := range slices.Sorted(maps.Keys(wanted)) {
-		err := t.progress.wait(ctx, p, wanted[p], t.replica.check)
-		if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
-			return fmt.Errorf("%s/%d: %w: waiting for %s: %w", t.replica.topic, p, ErrNotYetVisible, texts(wanted[p]), err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // listPosition returns what every partition has: of a table that is not re-keyed each source partition from the one partition that follows
 // from it, else the least of all.
 func (t *Table) listPosition() foldlog.Token {
-	vector := map[int32]int64{}
 	if !t.rekeyed {
-		for q := range int32(t.replica.partitions) {
-			if offset, ok := t.progress.reached(q, source{t.source, q}); ok {
-				vector[q] = offset
-			}
-		}
-		return t.token(vector)
+		return t.ownPosition()
 	}
-	vector = t.progress.of(0, t.source)
+	vector := t.progress.of(0, t.source)
 	for q := int32(1); int(q) < t.replica.partitions; q++ {
 		reached := t.progress.of(q, t.source)
 		for p, offset := range vector {
@@ -217,20 +176,4 @@ func (t *Table) listPosition() foldlog.Token {
 		}
 	}
 	return t.token(vector)
-}
-
-func (t *Table) token(vector map[int32]int64) foldlog.Token {
-	var token foldlog.Token
-	for _, p := range slices.Sorted(maps.Keys(vector)) {
-		token = append(token, foldlog.Position{Aggregate: t.source, Partition: p, Offset: vector[p]})
-	}
-	return token
-}
-
-func texts(positions []foldlog.Position) string {
-	all := make([]string, len(positions))
-	for i, p := range positions {
-		all[i] = p.String()
-	}
-	return strings.Join(all, ", ")
 }

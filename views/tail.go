@@ -41,14 +41,16 @@ func (r *replica) tail(ctx context.Context) error {
 		}),
 		goka.WithViewCallback(func(u goka.UpdateContext, _ storage.Storage, key string, value []byte) error {
 			headers := u.Headers()
-			rec := record{partition: u.Partition(), offset: u.Offset(), key: key, value: value}
-			if v, ok := headers[codecs.HeaderProgress]; ok {
-				rec.progress = present(v)
+			named := func(name string) []byte {
+				if v, ok := headers[name]; ok {
+					return present(v)
+				}
+				return nil
 			}
-			if v, ok := headers[codecs.HeaderCause]; ok {
-				rec.cause = present(v)
-			}
-			return r.apply(ctx, rec)
+			return r.apply(ctx, record{
+				partition: u.Partition(), offset: u.Offset(), key: key, value: value,
+				progress: named(codecs.HeaderProgress), cause: named(codecs.HeaderCause), chain: named(codecs.HeaderChain),
+			})
 		}),
 	)
 	if consumer != nil {

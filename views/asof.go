@@ -1,0 +1,84 @@
+package views
+
+import (
+	"context"
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
+)
+
+// Moment is a point in an aggregate's history: behind the event of a version or, where Version is 0, behind the last event that was
+// recorded at a time or before.
+type Moment struct {
+	Version int64
+	At      time.Time
+}
+
+// has reports whether the event had happened.
+func (m Moment) has(version int64, recordedAt time.Time) bool {
+	if m.Version > 0 {
+		return version <= m.Version
+	}
+	return !recordedAt.After(m.At)
+}
+
+// Past is what an aggregate was.
+type Past struct {
+	// State is as the aggregate's table had it.
+	State codecs.State
+	// Found is false where there was none: before the first event, or at a version that has not come yet.
+	Found bool
+	// Newest is the aggregate's newest version; 0 where it has no events.
+	Newest int64
+	// Position is contained in the answer.
+	Position foldlog.Token
+}
+
+// AsOf returns what an aggregate was at a moment: its events up to there, folded by its own Evolve. The cost grows with their number, the
+// memory does not. It panics where Evolve does, and fails as Page does.
+func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.Token) (Past, error) {
+	if err := h.awaitID(ctx, id, after); err != nil {
+		return Past{}, err
+	}
+	decider := h.codec.Spec().Decider
+	past := Past{State: codecs.State{Data: decider.Initial()}}
+	for more := true; more; {
+		// What was read before stays true: events are only added.
+		raw, err := h.read(id, past.State.Version, MaxLimit)
+		if err != nil {
+			return Past{}, err
+		}
+		past.Newest, past.Position, more = raw.newest, raw.position, raw.more
+		for _, r := range raw.events {
+			event, err := h.decode(ctx, r)
+			if err != nil {
+				return Past{}, err
+			}
+			if !m.has(event.Version, event.RecordedAt) {
+				more = false
+				break
+			}
+			past.State.Version, past.State.RecordedAt = event.Version, event.RecordedAt
+			past.State.Data = decider.Evolve(past.State.Data, event.Event)
+			copy(past.State.Chain[:], event.Chain)
+		}
+		if err := ctx.Err(); err != nil {
+			return Past{}, err
+		}
+	}
+	if past.State.Version == 0 || past.State.Version < m.Version {
+		return Past{Newest: past.Newest, Position: past.Position}, nil
+	}
+	past.Found = true
+	return past, h.asStored(ctx, &past.State)
+}
+
+// asStored makes a state what it would be if it came from the table: a schema may say less than a Go value, such as that a list is nil.
+func (h *History) asStored(ctx context.Context, state *codecs.State) error {
+	value, err := h.codec.EncodeState(*state)
+	if err == nil {
+		*state, err = h.codec.DecodeState(ctx, value)
+	}
+	return err
+}
