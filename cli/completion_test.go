@@ -17,6 +17,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"send", ""}, "account", "balances"},
 		{[]string{"send", "account", "alice", ""}, "deposit", "debit"}, // debit is for policies
 		{[]string{"state", ""}, "transfer", "deposit"},
+		{[]string{"events", ""}, "transfer", "deposit"},
 		{[]string{"topics", ""}, "verify", ""},
 		{[]string{"topology", "--format", ""}, "mermaid", ""},
 		{[]string{"dead-letters", "list", "--group", ""}, "daily-turnover.rekey", ""},

@@ -1,4 +1,5 @@
-// Package client speaks the HTTP interface of a Foldlog server: commands with their outcomes, states, views.
+// Package client speaks the HTTP interface of a Foldlog server: commands with their outcomes, states now and as of
+// a moment, events, traces, views.
 //
 // Importers: applications and their commands. It imports the root package, the standard library and a UUID library.
 //

@@ -56,8 +56,12 @@ type Query struct {
 
 // State returns an aggregate's state as of the token or later. An aggregate without events is a [*Problem] of status 404.
 func (c *Client) State(ctx context.Context, aggregate, id string, after foldlog.Token) (State, error) {
+	return c.state(ctx, path("v1", aggregate, id), aggregate, id, after)
+}
+
+func (c *Client) state(ctx context.Context, target, aggregate, id string, after foldlog.Token) (State, error) {
 	var state State
-	position, err := c.read(ctx, path("v1", aggregate, id), after, &state)
+	position, err := c.read(ctx, target, after, &state)
 	if err != nil {
 		return State{}, fmt.Errorf("state of %s %s: %w", aggregate, id, err)
 	}
@@ -87,12 +91,8 @@ func (c *Client) ViewPage(ctx context.Context, view string, query Query) (Page, 
 	if query.Limit != 0 {
 		values.Set("limit", strconv.Itoa(query.Limit))
 	}
-	target := path("v1", "views", view)
-	if len(values) > 0 {
-		target += "?" + values.Encode()
-	}
 	var page Page
-	position, err := c.read(ctx, target, query.Token, &page)
+	position, err := c.read(ctx, withQuery(path("v1", "views", view), values), query.Token, &page)
 	if err != nil {
 		return Page{}, fmt.Errorf("rows of view %s: %w", view, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/edge"
 )
 
@@ -159,6 +160,44 @@ func TestHistoryOverHTTP(t *testing.T) {
 			if got.is(t, path, 404, map[string]any{"code": "not_found"}); !strings.Contains(got.body, says) {
 				t.Errorf("%s: %s", path, got.body)
 			}
+		}
+	})
+	t.Run("Go client", func(t *testing.T) {
+		c, err := client.New(client.Config{URL: w.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []client.Event
+		for event, err := range c.Events(t.Context(), "account", "alice", client.EventQuery{After: 1, Limit: 5}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, event)
+		}
+		if len(all) != 12 || all[0].Version != 2 || all[11].Version != 13 || all[11].CausationID != "last-1" || len(all[11].Log.Chain) != 64 {
+			t.Errorf("%d events: %+v", len(all), all)
+		}
+		page, err := c.EventPage(t.Context(), "account", "alice", client.EventQuery{Limit: 13})
+		if err != nil || len(page.Events) != 13 || page.Next != 0 || len(page.Position) == 0 {
+			t.Errorf("%+v, %v", page, err)
+		}
+		for _, moment := range []client.Moment{{Version: 12}, {At: all[10].RecordedAt}} {
+			state, err := c.StateAsOf(t.Context(), "account", "alice", moment, page.Position)
+			if err != nil || state.Version < 12 || state.AggregateID != "alice" || len(state.Position) == 0 {
+				t.Errorf("%+v, %v", state, err)
+			}
+		}
+		if _, err := c.StateAsOf(t.Context(), "account", "alice", client.Moment{Version: 14}, nil); client.CodeOf(err) != "not_found" {
+			t.Errorf("%v", err)
+		}
+		for _, err := range c.Events(t.Context(), "account", "nobody", client.EventQuery{}) {
+			if client.CodeOf(err) != "not_found" {
+				t.Errorf("%v", err)
+			}
+		}
+		trace, err := c.Trace(t.Context(), "last-1", page.Position)
+		if err != nil || len(trace.Commands) != 1 || trace.Commands[0].CommandType != "withdraw" || trace.Commands[0].Events[0].EventID != all[11].EventID {
+			t.Errorf("%+v, %v", trace, err)
 		}
 	})
 	t.Run("trace of a transfer", func(t *testing.T) { traceOfATransfer(t, w) })

@@ -1,0 +1,171 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/foldlog/foldlog"
+)
+
+// Event is an event of an aggregate: its envelope and where its record is.
+type Event struct {
+	EventID       string    `json:"event_id"`
+	EventType     string    `json:"event_type"`
+	AggregateID   string    `json:"aggregate_id"`
+	Version       int64     `json:"version"`
+	RecordedAt    time.Time `json:"recorded_at"`
+	CommandID     string    `json:"command_id"`
+	CorrelationID string    `json:"correlation_id"`
+	// CausationID is the id of the command; "" where the event has none.
+	CausationID string          `json:"causation_id"`
+	Actor       string          `json:"actor"`
+	Data        json.RawMessage `json:"data"`
+	Log         LogPlace        `json:"log"`
+}
+
+// LogPlace is where an event's record is, and what its headers say.
+type LogPlace struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	// Cause is the place of the command, as foldlog.Position writes it; "" where the record does not say.
+	Cause string `json:"cause,omitempty"`
+	// Chain is the event's link in the hash chain of its aggregate, hexadecimal; "" where the record has none.
+	Chain string `json:"chain,omitempty"`
+}
+
+// EventQuery asks for events of an aggregate.
+type EventQuery struct {
+	// After is the version behind which to start; 0 is the beginning.
+	After int64
+	// Limit is the largest number of events in a page; default the server's.
+	Limit int
+	// Token is what the answer must have seen.
+	Token foldlog.Token
+}
+
+// EventPage is a part of an aggregate's events in the order of their versions. Next is the After of the next page, 0 at the end.
+type EventPage struct {
+	Events   []Event       `json:"events"`
+	Next     int64         `json:"next"`
+	Position foldlog.Token `json:"-"`
+}
+
+// EventPage returns a page of an aggregate's events. An aggregate without events is a [*Problem] of status 404.
+func (c *Client) EventPage(ctx context.Context, aggregate, id string, query EventQuery) (EventPage, error) {
+	values := url.Values{}
+	if query.After != 0 {
+		values.Set("after", strconv.FormatInt(query.After, 10))
+	}
+	if query.Limit != 0 {
+		values.Set("limit", strconv.Itoa(query.Limit))
+	}
+	var page EventPage
+	position, err := c.read(ctx, withQuery(path("v1", aggregate, id, "events"), values), query.Token, &page)
+	if err != nil {
+		return EventPage{}, fmt.Errorf("events of %s %s: %w", aggregate, id, err)
+	}
+	page.Position = position
+	return page, nil
+}
+
+// Events returns all events that a query asks for, page by page. An error ends them.
+func (c *Client) Events(ctx context.Context, aggregate, id string, query EventQuery) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			page, err := c.EventPage(ctx, aggregate, id, query)
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			for _, event := range page.Events {
+				if !yield(event, nil) {
+					return
+				}
+			}
+			if page.Next == 0 {
+				return
+			}
+			query.After = page.Next
+		}
+	}
+}
+
+// Moment is a point in an aggregate's history: behind the event of a version or, where Version is 0, behind the last event that was
+// recorded at a time or before.
+type Moment struct {
+	Version int64
+	At      time.Time
+}
+
+// StateAsOf returns what an aggregate's state was. Where there was none, or the version has not come yet, it is a [*Problem] of status 404.
+func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Moment, after foldlog.Token) (State, error) {
+	values := url.Values{}
+	if moment.Version != 0 {
+		values.Set("version", strconv.FormatInt(moment.Version, 10))
+	} else {
+		values.Set("at", moment.At.UTC().Format(time.RFC3339Nano))
+	}
+	return c.state(ctx, withQuery(path("v1", aggregate, id), values), aggregate, id, after)
+}
+
+// Trace is a conversation as a tree: commands, under them their events, under those the commands that policies sent because of them.
+type Trace struct {
+	// ID is what was asked for.
+	ID             string          `json:"id"`
+	CorrelationIDs []string        `json:"correlation_ids"`
+	Commands       []TracedCommand `json:"commands"`
+	// Truncated says that the server returned only the oldest part.
+	Truncated bool `json:"truncated,omitempty"`
+	// Position is up to where the server had seen everything.
+	Position foldlog.Token `json:"-"`
+}
+
+// TracedCommand is a command with what became of it.
+type TracedCommand struct {
+	Aggregate   string `json:"aggregate"`
+	AggregateID string `json:"aggregate_id"`
+	CommandID   string `json:"command_id"`
+	// CommandType is "" where the outcome is beyond the horizon.
+	CommandType   string `json:"command_type,omitempty"`
+	CorrelationID string `json:"correlation_id"`
+	// Actor is "" where it is not known: of a command without events that no policy sent.
+	Actor      string    `json:"actor,omitempty"`
+	RecordedAt time.Time `json:"recorded_at"`
+	Accepted   bool      `json:"accepted"`
+	// Code, Detail and Field say why, where the command was refused.
+	Code   string        `json:"code,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+	Field  string        `json:"field,omitempty"`
+	Events []TracedEvent `json:"events"`
+}
+
+// TracedEvent is an event with the commands that follow from it.
+type TracedEvent struct {
+	Event
+	Commands []TracedCommand `json:"commands"`
+}
+
+// Trace returns the conversations in which the id is a command's, an event's or the correlation id. An id that nothing is known of is a
+// [*Problem] of status 404.
+func (c *Client) Trace(ctx context.Context, id string, after foldlog.Token) (Trace, error) {
+	var trace Trace
+	position, err := c.read(ctx, path("v1", "traces", id), after, &trace)
+	if err != nil {
+		return Trace{}, fmt.Errorf("trace of %s: %w", id, err)
+	}
+	trace.Position = position
+	return trace, nil
+}
+
+func withQuery(target string, values url.Values) string {
+	if len(values) == 0 {
+		return target
+	}
+	return target + "?" + values.Encode()
+}
