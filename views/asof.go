@@ -61,6 +61,7 @@ func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.T
 			}
 			past.State.Version, past.State.RecordedAt = event.Version, event.RecordedAt
 			past.State.Data = decider.Evolve(past.State.Data, event.Event)
+			past.State.Chain = [32]byte{}
 			copy(past.State.Chain[:], event.Chain)
 		}
 		if err := ctx.Err(); err != nil {

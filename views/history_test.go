@@ -23,13 +23,13 @@ func deposited(id string, version int64, command string) foldlog.Event[any] {
 		Meta: foldlog.Meta{AggregateID: id, CommandID: command, CorrelationID: "talk of " + id, CausationID: command, Actor: "anonymous",
 			RecordedAt: began.Add(time.Duration(version) * time.Second)},
 		EventID: foldlog.EventID(command, id, int(version)), Type: "Deposited", Version: version,
-		Data: account.Deposited{Holder: "H", Amount: version, Currency: "CZK", Reference: "r"},
+		Data: account.Deposited{Amount: version, Currency: "CZK", Reference: "r"},
 	}
 }
 
 func opened(id string) foldlog.Event[any] {
 	e := deposited(id, 1, "open-"+id)
-	e.Type, e.Data = "AccountOpened", account.Opened{Holder: "H", Currency: "CZK", OverdraftLimit: 7}
+	e.Type, e.Data = "AccountOpened", account.Opened{Currency: "CZK", OverdraftLimit: 7}
 	return e
 }
 

@@ -88,20 +88,20 @@ func (k *talk) refused(aggregate, id, command, typ, code string) {
 func TestTrace(t *testing.T) {
 	s := newSystem(t)
 	k := &talk{system: s, correlationID: "talk-1"}
-	k.command("account", "ann", "open-ann", "open", "anonymous", 1, account.Opened{Holder: "A", Currency: "EUR"})
+	k.command("account", "ann", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"})
 	k.refused("account", "ann", "greedy", "withdraw", "insufficient_funds")
 	requested := k.command("transfer", "t1", "req", "request", "claimed:batch", 1, transfer.Requested{From: "ann", To: "bob", Amount: 5, Currency: "EUR"})
 	debit := foldlog.PolicyCommandID("transfer-steps", requested[0], 0)
-	debited := k.command("account", "ann", debit, "debit", "policy:transfer-steps", 2, account.Debited{Holder: "A", TransferID: "t1", Counterparty: "bob", Amount: 5, Currency: "EUR"})
+	debited := k.command("account", "ann", debit, "debit", "policy:transfer-steps", 2, account.Debited{TransferID: "t1", Counterparty: "bob", Amount: 5, Currency: "EUR"})
 	confirm := foldlog.PolicyCommandID("transfer-replies", debited[0], 0)
 	k.refused("transfer", "t1", confirm, "confirm-debit", "wrong_state")
 	k.command("account", "ann", "nothing", "freeze", "anonymous", 2) // accepted without effect
-	two := k.command("account", "ann", "two", "deposit", "anonymous", 3, account.Deposited{Holder: "A", Amount: 1, Currency: "EUR"},
-		account.Deposited{Holder: "A", Amount: 2, Currency: "EUR"})
+	two := k.command("account", "ann", "two", "deposit", "anonymous", 3, account.Deposited{Amount: 1, Currency: "EUR"},
+		account.Deposited{Amount: 2, Currency: "EUR"})
 	gone := foldlog.PolicyCommandID("retired", two[1], 0) // of a policy that is not declared any more
-	k.command("account", "bob", gone, "open", "policy:retired", 1, account.Opened{Holder: "B", Currency: "EUR"})
+	k.command("account", "bob", gone, "open", "policy:retired", 1, account.Opened{Currency: "EUR"})
 	k.correlationID = "talk-2"
-	k.command("account", "cyd", "open-ann", "open", "anonymous", 1, account.Opened{Holder: "C", Currency: "EUR"}) // the same id, for another account
+	k.command("account", "cyd", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"}) // the same id, for another account
 	produce(t, s.producer, k.records...)
 	set := s.start()
 
