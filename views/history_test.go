@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,16 +96,6 @@ func upTo(n int64) (all []int64) {
 		all = append(all, v)
 	}
 	return all
-}
-
-func awaitVersions(t *testing.T, h *History, id string, want []int64) {
-	t.Helper()
-	eventually(t, func() error {
-		if have := versions(t, h, id, 100); !slices.Equal(have, want) {
-			return fmt.Errorf("versions %v of %s, want %v", have, id, want)
-		}
-		return nil
-	})
 }
 
 func TestHistory(t *testing.T) {
@@ -230,6 +221,33 @@ func TestLongHistory(t *testing.T) {
 	past, err := h.AsOf(soon(t), "long", Moment{Version: many - 1}, nil)
 	if want := int64(many-1)*many/2 - 1; err != nil || !past.Found || past.State.Data.(account.Account).Balance != want {
 		t.Errorf("folded %+v, %v; want a balance of %d", past, err, want)
+	}
+}
+
+// A page of large events ends early and says that there are more.
+func TestLargeEventsEndAPage(t *testing.T) {
+	const size = 800_000
+	s := newSystem(t)
+	for v := int64(1); v <= 12; v++ {
+		e := deposited("large", v, fmt.Sprintf("c-%d", v))
+		e.Data = account.Deposited{Amount: v, Currency: "CZK", Reference: strings.Repeat("x", size)}
+		produce(t, s.producer, s.eventRecord(e, at(homeOf("large"), v)))
+	}
+	set := s.start()
+	h := set.History("account")
+	page, err := h.Page(soon(t), "large", HistoryQuery{})
+	if want := maxPageBytes/size + 1; err != nil || len(page.Events) != want || page.Next != int64(want) {
+		t.Fatalf("%d events, next %d, %v; want %d", len(page.Events), page.Next, err, want)
+	}
+	if page, err = h.Page(soon(t), "large", HistoryQuery{After: page.Next}); err != nil || len(page.Events) == 0 || page.Next != 0 {
+		t.Errorf("the rest: %d events, next %d, %v", len(page.Events), page.Next, err)
+	}
+	if past, err := h.AsOf(soon(t), "large", Moment{Version: 12}, nil); err != nil || past.State.Data.(account.Account).Balance != 78 {
+		t.Errorf("folded over the end of a page: version %d, %v", past.State.Version, err)
+	}
+	trace, err := set.Trace(soon(t), "talk of large", nil)
+	if want := maxTraceBytes/size + 1; err != nil || !trace.Truncated || len(trace.Commands) != want {
+		t.Errorf("a trace of %d commands, truncated: %v, %v; want %d", len(trace.Commands), trace.Truncated, err, want)
 	}
 }
 
