@@ -31,7 +31,7 @@ func TestAsOf(t *testing.T) {
 			Data: map[string]any{"holder": id, "currency": []string{"EUR", "EUR", "EUR", "EUR", "USD"}[i], "overdraft_limit": []int{0, -1, 50, 1000, 0}[i]}})
 	}
 	var commands []client.Command
-	for range 250 {
+	for range 200 {
 		id, amount := accounts[draw.IntN(len(accounts))], 1+draw.IntN(100)
 		command := client.Command{Aggregate: "account", ID: id, Type: []string{"deposit", "deposit", "withdraw"}[draw.IntN(3)],
 			Data: map[string]any{"amount": amount, "currency": "EUR", "reference": ""}}
@@ -40,11 +40,11 @@ func TestAsOf(t *testing.T) {
 		}
 		commands = append(commands, command)
 	}
-	commands = append(commands, transfers(draw, accounts, 60, "EUR", 150)...)
+	commands = append(commands, transfers(draw, accounts, 40, "EUR", 150)...)
 	draw.Shuffle(len(commands), func(i, j int) { commands[i], commands[j] = commands[j], commands[i] })
 	sendAll(t, c, commands, 8)
 	awaitTransfers(t, c, commands)
-	if types := compareAsOf(t, system, c, draw, 400); len(types) < 10 {
+	if types := compareAsOf(t, system, c, draw, 300); len(types) < 10 {
 		t.Errorf("the accounts have only events of the types %v", types)
 	}
 }
