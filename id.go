@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxIDLength is the largest length of an aggregate id or a command id, in bytes.
@@ -37,6 +38,22 @@ func CheckAggregateID(id string) error {
 		if !letterOrDigit && strings.IndexByte("-_.:~", c) < 0 {
 			return InvalidField("aggregate_id", "has the character %q; ASCII letters, digits and - _ . : ~ are allowed", c)
 		}
+	}
+	return nil
+}
+
+// CheckViewKey returns nil or says what is wrong with a key that a projection computed: it is 1 to 512 bytes of UTF-8 and does not start with
+// [ReservedKeyPrefix].
+func CheckViewKey(key string) error {
+	switch {
+	case key == "":
+		return InvalidField("key", "is empty")
+	case len(key) > MaxViewKeyLength:
+		return InvalidField("key", "has %d bytes; at most %d are allowed", len(key), MaxViewKeyLength)
+	case !utf8.ValidString(key):
+		return InvalidField("key", "is not UTF-8: %q", key)
+	case strings.HasPrefix(key, ReservedKeyPrefix):
+		return InvalidField("key", "is %q; keys that start with %q are reserved", key, ReservedKeyPrefix)
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ file that --config names, in this order of precedence.`,
 		c.diffCommand(),
 		c.traceCommand(),
 		c.deadLettersCommand(),
+		c.verifyCommand(),
 		c.versionCommand(),
 	)
 	for _, extra := range c.App.Commands {

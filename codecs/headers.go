@@ -29,6 +29,18 @@ func CloudEventHeaders(source string, e foldlog.Event[any]) []Header {
 	}
 }
 
+// Rekeyed returns an event's record as it goes to the partition of a row. The progress that it announces stays behind: it is
+// announced to every partition, after the event.
+func Rekeyed(event Record, topic, key string) Record {
+	headers := make([]Header, 0, len(event.Headers))
+	for _, h := range event.Headers {
+		if h.Key != HeaderProgress {
+			headers = append(headers, h)
+		}
+	}
+	return Record{Topic: topic, Key: []byte(key), Value: event.Value, Headers: headers, Timestamp: event.Timestamp}
+}
+
 // OriginHeaders returns the headers of a forwarded command that say where it stood at first.
 func OriginHeaders(r Record) []Header {
 	return []Header{

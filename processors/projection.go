@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
@@ -36,27 +35,18 @@ func (r *rekey) handle(ctx context.Context, in *record.Record, _ step.Memory) (s
 	case fault != nil:
 		s.Records = []record.Record{r.deadLetters.record(in, fault)}
 	case key != "":
-		headers := make([]record.Header, 0, len(in.Headers))
-		for _, h := range in.Headers {
-			if h.Key != codecs.HeaderProgress { // announced to every partition, after the event
-				headers = append(headers, h)
-			}
-		}
-		s.Records = []record.Record{{Topic: r.names.RekeyedTopic(r.spec.Name), Key: []byte(key), Value: in.Value, Headers: headers, Timestamp: in.Timestamp}}
+		s.Records = []record.Record{codecs.Rekeyed(*in, r.names.RekeyedTopic(r.spec.Name), key)}
 	}
 	return s, nil
 }
 
 func (r *rekey) key(event foldlog.Event[any]) (key string, fault error) {
 	defer recovered(&fault, r.spec, event)
-	key = r.spec.Projection.Key(event)
-	switch {
-	case len(key) > foldlog.MaxViewKeyLength:
-		return "", fmt.Errorf("projection %s computed a key of %d bytes from event %s; at most %d are allowed", r.spec.Name, len(key), event.EventID, foldlog.MaxViewKeyLength)
-	case !utf8.ValidString(key):
-		return "", fmt.Errorf("projection %s computed a key that is not UTF-8 from event %s: %q", r.spec.Name, event.EventID, key)
-	case strings.HasPrefix(key, foldlog.ReservedKeyPrefix):
-		return "", fmt.Errorf("projection %s computed the key %q from event %s; keys that start with %q are reserved", r.spec.Name, key, event.EventID, foldlog.ReservedKeyPrefix)
+	if key = r.spec.Projection.Key(event); key == "" {
+		return "", nil
+	}
+	if err := foldlog.CheckViewKey(key); err != nil {
+		return "", fmt.Errorf("projection %s computed a key from event %s that cannot be one: %w", r.spec.Name, event.EventID, err)
 	}
 	return key, nil
 }

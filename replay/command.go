@@ -1,0 +1,291 @@
+package replay
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// check checks what one command led to: one outcome, and the events that it names.
+func (h *history) check(ctx context.Context, m *moment) error {
+	h.checkCommand(m)
+	var outcome *foldlog.Outcome // what the events must be those of, where it is known
+	for i := range m.answers {
+		a := &m.answers[i]
+		if i > 0 {
+			h.ofAnswer(a, CheckOutcome, fmt.Sprintf("one outcome for the command at offset %d", m.at), "another one")
+			continue
+		}
+		usable, err := h.checkAnswer(m, a)
+		if err != nil {
+			return err
+		}
+		if usable {
+			outcome = &a.outcome
+		}
+	}
+	events, err := h.checkEvents(ctx, m, outcome)
+	if err != nil {
+		return err
+	}
+	if outcome == nil {
+		return nil
+	}
+	return h.match(m, outcome, events)
+}
+
+// ofAnswer reports something about an outcome.
+func (h *history) ofAnswer(a *answer, check Check, want, have string) {
+	r := &a.place
+	h.find(Finding{Check: check, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: h.spec.Name, Key: string(r.Key), Version: a.outcome.Version,
+		Want: want, Have: have})
+}
+
+// checkCommand checks that the command is there and was answered.
+func (h *history) checkCommand(m *moment) {
+	led := len(m.answers) + len(m.events)
+	if !m.exists {
+		if m.at < h.first {
+			h.withoutAny += int64(len(m.events))
+			return
+		}
+		place := m.firstPlace()
+		place.Check, place.Part = CheckCommand, h.spec.Name
+		place.Want, place.Have = fmt.Sprintf("the command at %s/%d/%d that it follows from", h.commands.topic, h.partition, m.at), "none"
+		h.find(place)
+		return
+	}
+	origin := m.record.Header(codecs.HeaderOriginTopic) != nil
+	if origin {
+		h.forwards.arrived(h.spec.Name, &m.record)
+	}
+	f := Finding{Check: CheckOutcome, Topic: m.record.Topic, Partition: h.partition, Offset: m.at, Part: h.spec.Name, Key: string(m.record.Key)}
+	handled := m.at < h.cut.handled[h.spec.Name][h.partition]
+	if m.command != nil && (len(m.record.Key) == 0 || topology.PartitionOf([]byte(m.command.AggregateID), h.config.Settings.Partitions) != h.partition) && !origin {
+		if handled {
+			h.forwards.sent(f)
+		}
+		if led > 0 {
+			f.Check, f.Want, f.Have = CheckPartition, "a command of another partition to be forwarded", "something that follows from it here"
+			h.find(f)
+		}
+		return
+	}
+	if led == 0 && handled && m.at >= h.expired && h.letters[m.record.Topic][h.partition][m.at] == 0 {
+		f.Want, f.Have = "an outcome or a dead letter, since the command was handled", "neither"
+		h.find(f)
+	}
+}
+
+// firstPlace returns where the first thing that a command led to stands.
+func (m *moment) firstPlace() Finding {
+	if len(m.events) > 0 {
+		r := &m.events[0].place
+		return Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: string(r.Key), Version: m.events[0].event.Version}
+	}
+	r := &m.answers[0].place
+	return Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: string(r.Key)}
+}
+
+// checkAnswer checks an outcome by itself and against its command. It reports whether events can be compared with it.
+func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
+	o := &a.outcome
+	if a.fault != nil {
+		h.ofAnswer(a, CheckDecode, "an outcome", a.fault.Error())
+		return false, nil
+	}
+	if id := string(a.place.Key); o.AggregateID != id {
+		h.ofAnswer(a, CheckKey, fmt.Sprintf("the key %q", o.AggregateID), fmt.Sprintf("%q", id))
+		return false, nil
+	}
+	if want := topology.PartitionOf(a.place.Key, h.config.Settings.Partitions); want != h.partition {
+		h.ofAnswer(a, CheckPartition, fmt.Sprintf("partition %d", want), fmt.Sprintf("an outcome in partition %d", h.partition))
+		return false, nil
+	}
+	if c := m.command; c != nil {
+		if o.CommandID != c.CommandID || o.AggregateID != c.AggregateID {
+			h.ofAnswer(a, CheckCommand, fmt.Sprintf("the outcome of command %q of %q at offset %d", c.CommandID, c.AggregateID, m.at),
+				fmt.Sprintf("that of command %q of %q", o.CommandID, o.AggregateID))
+			return false, nil
+		}
+	} else if m.exists {
+		h.ofAnswer(a, CheckOutcome, "a dead letter, since the command cannot be read", "an outcome")
+	}
+	return true, h.checkOnce(m, a)
+}
+
+// answered is what is remembered of a command id's first outcome.
+type answered struct {
+	offset, at, first, version, micros int64
+	accepted                           bool
+}
+
+func encodeAnswered(a answered) ([]byte, error) {
+	var b []byte
+	for _, n := range []int64{a.offset, a.at, a.first, a.version, a.micros} {
+		b = binary.AppendVarint(b, n)
+	}
+	if a.accepted {
+		b = append(b, 1)
+	}
+	return b, nil
+}
+
+func decodeAnswered(b []byte) (answered, error) {
+	var a answered
+	for _, n := range []*int64{&a.offset, &a.at, &a.first, &a.version, &a.micros} {
+		size := 0
+		if *n, size = binary.Varint(b); size <= 0 {
+			return a, errSpilled
+		}
+		b = b[size:]
+	}
+	a.accepted = len(b) > 0
+	return a, nil
+}
+
+// checkOnce checks that a command id has one outcome within the horizon, and that a repeat says what the first one said.
+func (h *history) checkOnce(m *moment, a *answer) error {
+	o := &a.outcome
+	id := o.AggregateID + "\x00" + o.CommandID
+	before, known, err := h.ids.get(id)
+	if err != nil {
+		return err
+	}
+	if o.Repeat {
+		switch {
+		case !known && h.outcomes.from == 0:
+			h.ofAnswer(a, CheckOutcome, fmt.Sprintf("a first outcome of command %q before its repeat", o.CommandID), "none")
+		case known && o.Accepted && (!before.accepted || o.FirstVersion != before.first || o.Version != before.version):
+			h.ofAnswer(a, CheckOutcome, fmt.Sprintf("a copy of the outcome at offset %d: versions %d to %d", before.offset, before.first, before.version),
+				fmt.Sprintf("versions %d to %d", o.FirstVersion, o.Version))
+		}
+		return nil
+	}
+	if want := (foldlog.Position{Aggregate: h.spec.Name, Partition: h.partition, Offset: m.at}); o.Position != want {
+		h.ofAnswer(a, CheckCause, want.String()+", as its header says", o.Position.String())
+	}
+	recorded := o.RecordedAt
+	if m.command != nil {
+		recorded = m.command.RecordedAt
+	}
+	if known && recorded.Sub(time.UnixMicro(before.micros)) <= h.config.Settings.Horizon {
+		h.ofAnswer(a, CheckOutcome, fmt.Sprintf("one outcome of command %q within the horizon; the first is at offset %d", o.CommandID, before.offset), "a second one")
+	}
+	return h.ids.put(id, answered{a.place.Offset, m.at, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 64)
+}
+
+// checkEvents checks the events of a command one by one and returns those that are new ones of their aggregate.
+func (h *history) checkEvents(ctx context.Context, m *moment, outcome *foldlog.Outcome) ([]*happened, error) {
+	if len(m.events) == 0 {
+		return nil, nil
+	}
+	if len(m.answers) == 0 {
+		switch settled := h.tables[0].low; {
+		case m.at < h.expired:
+			h.withoutGone += int64(len(m.events))
+		case m.events[0].place.Offset < settled:
+			f := m.firstPlace()
+			f.Check, f.Part, f.Want, f.Have = CheckOutcome, h.spec.Name, fmt.Sprintf("an outcome of the command at offset %d, which the event follows from", m.at), "none"
+			h.find(f)
+		}
+	}
+	first := m.events[0].event.Version
+	if outcome != nil && outcome.FirstVersion > 0 {
+		first = outcome.FirstVersion
+	}
+	var fresh []*happened
+	for i := range m.events {
+		e := &m.events[i]
+		ok, err := h.event(ctx, e, m.command, first)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh, nil
+}
+
+// match compares an outcome with the events that there are.
+func (h *history) match(m *moment, o *foldlog.Outcome, events []*happened) error {
+	a := &m.answers[0]
+	if o.Repeat || !o.Accepted || o.FirstVersion == 0 {
+		if len(events) > 0 {
+			f := m.firstPlace()
+			f.Check, f.Part, f.Want = CheckEvents, h.spec.Name, fmt.Sprintf("no event, since the outcome at offset %d names none", a.place.Offset)
+			f.Have = "an event"
+			h.find(f)
+		}
+		if o.Accepted && !o.Repeat && o.FirstVersion == 0 {
+			return h.checkWithoutEffect(a)
+		}
+		return nil
+	}
+	want, have := fmt.Sprintf("versions %d to %d, ids %s", o.FirstVersion, o.Version, strings.Join(o.EventIDs, " ")), "no events"
+	if len(events) > 0 {
+		ids := make([]string, len(events))
+		for i, e := range events {
+			ids[i] = e.event.EventID
+			if e.fault != nil && i < len(o.EventIDs) { // reported already
+				ids[i] = o.EventIDs[i]
+			}
+		}
+		first, last := events[0].event.Version, events[len(events)-1].event.Version
+		switch {
+		case (first == o.FirstVersion || events[0].fault != nil) && (last == o.Version || events[len(events)-1].fault != nil) && slices.Equal(ids, o.EventIDs):
+			h.matchTimes(a, events[len(events)-1])
+			return nil
+		case int64(len(events)) < o.Version-o.FirstVersion+1:
+			have = fmt.Sprintf("%d of them: ", len(events))
+		default:
+			have = ""
+		}
+		have += fmt.Sprintf("versions %d to %d, ids %s", first, last, strings.Join(ids, " "))
+	}
+	check := CheckOutcome
+	if int64(len(events)) < o.Version-o.FirstVersion+1 {
+		check = CheckEvents
+	}
+	h.ofAnswer(a, check, "events with "+clip(want), clip(have))
+	return nil
+}
+
+// matchTimes checks what else an outcome and its last event have in common, and that the event says that its command is complete.
+func (h *history) matchTimes(a *answer, last *happened) {
+	if last.fault != nil {
+		return
+	}
+	if o := &a.outcome; !o.RecordedAt.Equal(last.event.RecordedAt) {
+		h.ofAnswer(a, CheckTime, "the time of its last event, "+last.event.RecordedAt.Format(timeLayout), o.RecordedAt.Format(timeLayout))
+	}
+	r := &last.place
+	if cause, progress := r.Header(codecs.HeaderCause), r.Header(codecs.HeaderProgress); string(cause) != string(progress) {
+		h.find(Finding{Check: CheckCause, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: h.spec.Name, Key: string(r.Key), Version: last.event.Version,
+			Want: "the header foldlog-progress with " + string(cause) + ", since it is its command's last event", Have: fmt.Sprintf("%q", progress)})
+	}
+}
+
+// checkWithoutEffect checks the version that an accepted command without events found.
+func (h *history) checkWithoutEffect(a *answer) error {
+	now, known, err := h.folder.all.get(a.outcome.AggregateID)
+	if err != nil {
+		return err
+	}
+	version := int64(0)
+	if known {
+		version = now.version
+	}
+	if a.outcome.Version != version && (!known || !now.damaged) {
+		h.ofAnswer(a, CheckOutcome, fmt.Sprintf("version %d, which the aggregate had", version), fmt.Sprintf("version %d", a.outcome.Version))
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package replay
+
+import (
+	"errors"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// DefaultMemory is the default of [Config.Memory].
+const DefaultMemory = 512 << 20
+
+// DefaultMaxFindings is the default of [Config.MaxFindings].
+const DefaultMaxFindings = 100
+
+// Config says which log to read and with how much of the machine. Topology, Codecs and Cluster are required; the zero value of any other
+// field means its default.
+type Config struct {
+	Topology *topology.Topology
+	Settings topology.Settings
+	Codecs   *codecs.Codecs
+	Cluster  cluster.Config
+	// Memory bounds, in bytes, what is kept of states, rows and command ids, over all partitions that are read at a time; default
+	// DefaultMemory. What is beyond it goes to LevelDB in TempDir. Fetched records come on top: some 4 MiB for each topic of each worker.
+	Memory int64
+	// TempDir is where what does not fit into Memory goes, into a directory that is removed afterwards; default the system's.
+	TempDir string
+	// Workers is how many partitions are read at a time; default one for each processor.
+	Workers int
+	// MaxFindings is how many findings are listed; they are counted beyond it. Default DefaultMaxFindings.
+	MaxFindings int
+	// Patience is how long the brokers may not answer, or an open transaction may hold a partition back, before the reading fails;
+	// default 1 min.
+	Patience time.Duration
+	// Progress, where not nil, is told each time that n more of total offsets were read. It is called by several goroutines.
+	Progress func(n, total int64)
+	// Served, where not nil, is asked whether what is served is what the events lead to.
+	Served *Served
+	// Logger receives what takes long or is tried again; default none.
+	Logger *slog.Logger
+}
+
+// EnsureDefaults fills in what is zero.
+func (c *Config) EnsureDefaults() {
+	c.Settings.EnsureDefaults()
+	c.Cluster.EnsureDefaults()
+	def(&c.Memory, DefaultMemory)
+	def(&c.Workers, runtime.GOMAXPROCS(0))
+	def(&c.MaxFindings, DefaultMaxFindings)
+	def(&c.Patience, time.Minute)
+	if c.Progress == nil {
+		c.Progress = func(int64, int64) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate returns all that is wrong with the configuration, after EnsureDefaults.
+func (c Config) Validate() error {
+	var all []error
+	if c.Topology == nil || c.Codecs == nil {
+		all = append(all, errors.New("no topology or no codecs"))
+	}
+	if c.Memory < 64<<10 {
+		all = append(all, errors.New("memory: use at least 64 KiB"))
+	}
+	if c.Workers < 1 || c.MaxFindings < 1 || c.Patience < 0 {
+		all = append(all, errors.New("workers, findings and patience: use at least 1"))
+	}
+	return errors.Join(append(all, c.Settings.Validate(), c.Cluster.Validate())...)
+}

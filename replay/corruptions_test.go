@@ -1,0 +1,578 @@
+package replay_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/bank"
+	"github.com/foldlog/foldlog/bank/account"
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// corruption is one thing that is changed in an intact log, and the finding that it must lead to.
+type corruption struct {
+	name string
+	// plant changes the log and returns where and what must be found: check, topic, partition, offset and key.
+	plant func(k *corrupt) replay.Finding
+	// more are checks that may find something, too, since it follows from the same thing.
+	more string
+}
+
+// corrupt is a log to be corrupted.
+type corrupt struct {
+	log
+	s *system
+}
+
+const (
+	accountEvents   = "account.events"
+	accountOutcomes = "account.outcomes"
+	accountCommands = "account.commands"
+	accountTable    = "account-table"
+	balancesTable   = "balances-table"
+	turnoverTable   = "daily-turnover-table"
+	turnoverRekeyed = "daily-turnover.rekeyed"
+)
+
+// spot is a record's place in a log.
+type spot struct {
+	topic string
+	p, i  int
+}
+
+func (k *corrupt) at(s spot) *record.Record { return &k.log[s.topic][s.p][s.i] }
+
+// find returns the n-th record of a topic that a condition holds for.
+func (k *corrupt) find(topic string, n int, holds func(r *record.Record) bool) spot {
+	k.s.t.Helper()
+	for p, list := range k.log[topic] {
+		for i := range list {
+			if holds(&list[i]) {
+				if n == 0 {
+					return spot{topic, p, i}
+				}
+				n--
+			}
+		}
+	}
+	k.s.t.Fatalf("%s has no such record", topic)
+	return spot{}
+}
+
+// event returns where an account's event stands.
+func (k *corrupt) event(id string, version int64) spot {
+	return k.find(accountEvents, 0, func(r *record.Record) bool { return string(r.Key) == id && k.decode(r).Version == version })
+}
+
+func (k *corrupt) decode(r *record.Record) foldlog.Event[any] {
+	e, err := k.s.codecs.Aggregate("account").DecodeEvent(k.s.t.Context(), r.Value)
+	if err != nil {
+		k.s.t.Fatal(err)
+	}
+	return e
+}
+
+// edit changes an event; its chain stays as it was.
+func (k *corrupt) edit(at spot, change func(e *foldlog.Event[any])) {
+	e := k.decode(k.at(at))
+	change(&e)
+	k.value(at, func() ([]byte, error) { return k.s.codecs.Aggregate("account").EncodeEvent(e) })
+}
+
+func (k *corrupt) value(at spot, encode func() ([]byte, error)) {
+	value, err := encode()
+	if err != nil {
+		k.s.t.Fatal(err)
+	}
+	k.at(at).Value = value
+}
+
+// outcome returns where the n-th outcome is that a condition holds for.
+func (k *corrupt) outcome(n int, holds func(o foldlog.Outcome) bool) spot {
+	return k.find(accountOutcomes, n, func(r *record.Record) bool {
+		o, err := k.s.codecs.Aggregate("account").DecodeOutcome(k.s.t.Context(), r.Value)
+		if err != nil {
+			k.s.t.Fatal(err)
+		}
+		return holds(o)
+	})
+}
+
+func ofCommand(id, command string) func(foldlog.Outcome) bool {
+	return func(o foldlog.Outcome) bool { return o.AggregateID == id && o.CommandID == command && !o.Repeat }
+}
+
+func (k *corrupt) editOutcome(at spot, change func(o *foldlog.Outcome)) {
+	codec := k.s.codecs.Aggregate("account")
+	o, err := codec.DecodeOutcome(k.s.t.Context(), k.at(at).Value)
+	if err != nil {
+		k.s.t.Fatal(err)
+	}
+	change(&o)
+	k.value(at, func() ([]byte, error) { return codec.EncodeOutcome(o) })
+}
+
+// row returns where the last row of a key is.
+func (k *corrupt) row(topic, key string) (last spot) {
+	k.s.t.Helper()
+	last = k.find(topic, 0, func(r *record.Record) bool { return string(r.Key) == key })
+	for i, r := range k.log[topic][last.p] {
+		if string(r.Key) == key {
+			last.i = i
+		}
+	}
+	return last
+}
+
+func (k *corrupt) editState(at spot, change func(s *codecs.State)) {
+	codec := k.s.codecs.Aggregate("account")
+	state, err := codec.DecodeState(k.s.t.Context(), k.at(at).Value)
+	if err != nil {
+		k.s.t.Fatal(err)
+	}
+	change(&state)
+	k.value(at, func() ([]byte, error) { return codec.EncodeState(state) })
+}
+
+// editRow changes a row of a projection.
+func editRow[R any](k *corrupt, projection string, at spot, change func(r *R)) {
+	codec := k.s.codecs.Projection(projection)
+	decoded, err := codec.DecodeRow(k.s.t.Context(), k.at(at).Value)
+	if err != nil {
+		k.s.t.Fatal(err)
+	}
+	row := decoded.(R)
+	change(&row)
+	k.value(at, func() ([]byte, error) { return codec.EncodeRow(row) })
+}
+
+func (k *corrupt) drop(at spot) {
+	k.log[at.topic][at.p] = slices.Delete(k.log[at.topic][at.p], at.i, at.i+1)
+}
+
+// dropRows removes every row of a key.
+func (k *corrupt) dropRows(topic, key string) (partition int) {
+	partition = k.row(topic, key).p
+	k.log[topic][partition] = slices.DeleteFunc(k.log[topic][partition], func(r record.Record) bool { return string(r.Key) == key })
+	return partition
+}
+
+// insert puts a copy of a record at a place in the same partition.
+func (k *corrupt) insert(at spot, i int) spot {
+	k.log[at.topic][at.p] = slices.Insert(k.log[at.topic][at.p], i, *k.at(at))
+	return spot{at.topic, at.p, i}
+}
+
+// add puts a record at the end of a partition.
+func (k *corrupt) add(topic string, p int, r record.Record) spot {
+	k.log[topic][p] = append(k.log[topic][p], r)
+	return spot{topic, p, len(k.log[topic][p]) - 1}
+}
+
+func (k *corrupt) header(at spot, key, value string) {
+	r := k.at(at)
+	r.Headers = slices.Clone(r.Headers)
+	r.Headers = slices.DeleteFunc(r.Headers, func(h record.Header) bool { return h.Key == key })
+	if value != "" {
+		r.Headers = append(r.Headers, record.Header{Key: key, Value: []byte(value)})
+	}
+}
+
+// found returns the finding at a record's place.
+func (k *corrupt) found(check replay.Check, at spot) replay.Finding {
+	return replay.Finding{Check: check, Topic: at.topic, Partition: int32(at.p), Offset: int64(at.i), Key: string(k.at(at).Key)}
+}
+
+// none returns the finding that there is no row.
+func none(check replay.Check, topic string, p int, key string) replay.Finding {
+	return replay.Finding{Check: check, Topic: topic, Partition: int32(p), Offset: -1, Key: key}
+}
+
+// stranger returns an id of nobody that belongs to a partition.
+func stranger(p int) string {
+	for n := 0; ; n++ {
+		if id := fmt.Sprintf("nobody-%d", n); topology.PartitionOf([]byte(id), partitions) == int32(p) {
+			return id
+		}
+	}
+}
+
+// The account of most corruptions: opened, three deposits, one in two parts.
+const victim = "b-3"
+
+func corruptions() []corruption {
+	return []corruption{
+		{"an event is edited", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { d := e.Data.(account.Deposited); d.Amount++; e.Data = d })
+			return k.found(replay.CheckChain, at)
+		}, "state row rekey"},
+		{"the last event of an account is edited", func(k *corrupt) replay.Finding {
+			at := k.find(accountEvents, 0, func(r *record.Record) bool { return string(r.Key) == "b-7" && k.decode(r).Type == "CreditDeclined" })
+			k.edit(at, func(e *foldlog.Event[any]) { d := e.Data.(account.CreditDeclined); d.Reason = "other"; e.Data = d })
+			return k.found(replay.CheckChain, at)
+		}, ""},
+		{"an event is dropped", func(k *corrupt) replay.Finding {
+			k.drop(k.event(victim, 3))
+			return k.found(replay.CheckVersion, k.event(victim, 4))
+		}, "events rekey"},
+		{"the last event of an account is dropped", func(k *corrupt) replay.Finding {
+			at := k.find(accountEvents, 0, func(r *record.Record) bool { return string(r.Key) == "b-6" && k.decode(r).Version == 4 })
+			k.drop(at)
+			return k.found(replay.CheckState, k.row(accountTable, "b-6"))
+		}, "events row rekey"},
+		{"one of a command's two events is dropped", func(k *corrupt) replay.Finding {
+			k.drop(k.event(victim, 6))
+			return k.found(replay.CheckEvents, k.outcome(0, ofCommand(victim, "split")))
+		}, "version state row rekey"},
+		{"the events of an account are dropped", func(k *corrupt) replay.Finding {
+			p := k.event("b-5", 1).p
+			k.log[accountEvents][p] = slices.DeleteFunc(k.log[accountEvents][p], func(r record.Record) bool { return string(r.Key) == "b-5" })
+			return k.found(replay.CheckState, k.row(accountTable, "b-5"))
+		}, "events row rekey"},
+		{"an event is there twice", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			return k.found(replay.CheckVersion, k.insert(at, at.i+1))
+		}, ""},
+		{"an event is there again at the end", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			return k.found(replay.CheckOrder, k.insert(at, len(k.log[accountEvents][at.p])))
+		}, "version"},
+		{"two events are swapped", func(k *corrupt) replay.Finding {
+			a, b := k.event(victim, 2), k.event(victim, 3)
+			*k.at(a), *k.at(b) = *k.at(b), *k.at(a)
+			return k.found(replay.CheckVersion, a)
+		}, "order events rekey version outcome"},
+		{"an event is renumbered", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.Version = 4 })
+			return k.found(replay.CheckVersion, at)
+		}, "outcome events rekey event_id version chain"},
+		{"a chain value is wrong", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.header(at, codecs.HeaderChain, strings.Repeat("x", 32))
+			return k.found(replay.CheckChain, at)
+		}, ""},
+		{"a chain value is missing", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.header(at, codecs.HeaderChain, "")
+			return k.found(replay.CheckChain, at)
+		}, ""},
+		{"an event is in another partition", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 4)
+			r := *k.at(at)
+			k.drop(at)
+			return k.found(replay.CheckPartition, k.add(accountEvents, (at.p+1)%partitions, r))
+		}, "version events rekey"},
+		{"an event cannot be read", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.at(at).Value = k.at(at).Value[:len(k.at(at).Value)-2]
+			return k.found(replay.CheckDecode, at)
+		}, "rekey"},
+		{"an event has no value", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.at(at).Value = nil
+			return k.found(replay.CheckDecode, at)
+		}, "rekey"},
+		{"an event's aggregate is another than its key", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.AggregateID = "b-1" })
+			return k.found(replay.CheckKey, at)
+		}, "chain event_id rekey row"},
+		{"an event's id is another", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.EventID = foldlog.EventID("another", victim, 0) })
+			return k.found(replay.CheckEventID, at)
+		}, "chain outcome rekey state row"},
+		{"time goes backwards", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.RecordedAt = e.RecordedAt.Add(-time.Hour) })
+			return k.found(replay.CheckTime, at)
+		}, "chain rekey time"},
+		{"time is not the command's", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.RecordedAt = e.RecordedAt.Add(time.Hour) })
+			return k.found(replay.CheckTime, at)
+		}, "chain rekey time"},
+		{"an event was asked for by somebody else", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.edit(at, func(e *foldlog.Event[any]) { e.Actor = "somebody else" })
+			return k.found(replay.CheckCommand, at)
+		}, "chain rekey state row"},
+		{"an event does not name its command's place", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.header(at, codecs.HeaderCause, "nowhere")
+			return k.found(replay.CheckCause, at)
+		}, "events rekey"},
+		{"an event does not say that its command is complete", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 3)
+			k.header(at, codecs.HeaderProgress, "")
+			return k.found(replay.CheckCause, at)
+		}, ""},
+		{"an event of nothing is written", func(k *corrupt) replay.Finding {
+			at := k.event(victim, 4)
+			forged := k.add(accountEvents, at.p, *k.at(at))
+			k.edit(forged, func(e *foldlog.Event[any]) { e.Version, e.CommandID = 7, "forged" })
+			k.header(forged, codecs.HeaderCause, fmt.Sprintf("account/%d/%d", at.p, len(k.log[accountCommands][at.p])+5))
+			return k.found(replay.CheckCommand, forged)
+		}, "chain event_id outcome state row rekey version time"},
+
+		{"a state is changed", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			k.editState(at, func(s *codecs.State) { a := s.Data.(account.Account); a.Balance += 1_000_000; s.Data = a })
+			return k.found(replay.CheckState, at)
+		}, ""},
+		{"a state is missing", func(k *corrupt) replay.Finding {
+			return none(replay.CheckState, accountTable, k.dropRows(accountTable, victim), victim)
+		}, ""},
+		{"a state is deleted", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			deleted := k.add(accountTable, at.p, record.Record{Key: []byte(victim)})
+			return none(replay.CheckState, accountTable, deleted.p, victim)
+		}, ""},
+		{"a state of nobody", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			r := *k.at(at)
+			r.Key = []byte(stranger(at.p))
+			return k.found(replay.CheckState, k.add(accountTable, at.p, r))
+		}, ""},
+		{"a state is an older one", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			k.editState(at, func(s *codecs.State) { s.Version-- })
+			return k.found(replay.CheckState, at)
+		}, ""},
+		{"a state's chain is another", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			k.editState(at, func(s *codecs.State) { s.Chain[5]++ })
+			return k.found(replay.CheckState, at)
+		}, ""},
+		{"a state's time is another", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			k.editState(at, func(s *codecs.State) { s.RecordedAt = s.RecordedAt.Add(time.Microsecond) })
+			return k.found(replay.CheckState, at)
+		}, ""},
+		{"a state cannot be read", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			k.at(at).Value = []byte("\x00\x00\x00\x00\x01nonsense")
+			return k.found(replay.CheckDecode, at)
+		}, ""},
+		{"a state is in another partition", func(k *corrupt) replay.Finding {
+			at := k.row(accountTable, victim)
+			return k.found(replay.CheckPartition, k.add(accountTable, (at.p+1)%partitions, *k.at(at)))
+		}, ""},
+
+		{"a projection's row is changed", func(k *corrupt) replay.Finding {
+			at := k.row(balancesTable, victim)
+			editRow(k, "balances", at, func(r *bank.BalancesRow) { r.Balance-- })
+			return k.found(replay.CheckRow, at)
+		}, ""},
+		{"a projection's row is missing", func(k *corrupt) replay.Finding {
+			return none(replay.CheckRow, balancesTable, k.dropRows(balancesTable, victim), victim)
+		}, ""},
+		{"a projection's row of nobody", func(k *corrupt) replay.Finding {
+			at := k.row(balancesTable, victim)
+			r := *k.at(at)
+			r.Key = []byte(stranger(at.p))
+			return k.found(replay.CheckRow, k.add(balancesTable, at.p, r))
+		}, ""},
+		{"a re-keyed projection's row is changed", func(k *corrupt) replay.Finding {
+			at := k.row(turnoverTable, k.day())
+			editRow(k, "daily-turnover", at, func(r *bank.DailyTurnoverRow) { r.DepositCount++ })
+			return k.found(replay.CheckRow, at)
+		}, ""},
+		{"a re-keyed projection's row is missing", func(k *corrupt) replay.Finding {
+			return none(replay.CheckRow, turnoverTable, k.dropRows(turnoverTable, k.day()), k.day())
+		}, ""},
+		{"an event was not re-keyed", func(k *corrupt) replay.Finding {
+			k.drop(k.find(turnoverRekeyed, 0, k.isEvent(victim, 3)))
+			f := k.found(replay.CheckRekey, k.event(victim, 3))
+			f.Key = k.day()
+			return f
+		}, "row"},
+		{"an event was re-keyed twice", func(k *corrupt) replay.Finding {
+			at := k.find(turnoverRekeyed, 0, k.isEvent(victim, 3))
+			return k.found(replay.CheckRekey, k.insert(at, at.i+1))
+		}, "row"},
+		{"an event was changed on its way", func(k *corrupt) replay.Finding {
+			at := k.find(turnoverRekeyed, 0, k.isEvent(victim, 3))
+			k.edit(at, func(e *foldlog.Event[any]) { d := e.Data.(account.Deposited); d.Amount = 1; e.Data = d })
+			return k.found(replay.CheckRekey, at)
+		}, "row"},
+		{"re-keyed events are swapped", func(k *corrupt) replay.Finding {
+			a, b := k.find(turnoverRekeyed, 0, k.isEvent(victim, 2)), k.find(turnoverRekeyed, 0, k.isEvent(victim, 3))
+			*k.at(a), *k.at(b) = *k.at(b), *k.at(a)
+			f := k.found(replay.CheckRekey, k.event(victim, 2))
+			f.Key = k.day()
+			return f
+		}, "rekey"},
+
+		{"the outcome of an accepted command is missing", func(k *corrupt) replay.Finding {
+			k.drop(k.outcome(0, ofCommand(victim, "second")))
+			return k.found(replay.CheckOutcome, k.event(victim, 3))
+		}, ""},
+		{"the outcome of a rejected command is missing", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand("b-1", "too-much"))
+			k.drop(at)
+			return k.found(replay.CheckOutcome, k.find(accountCommands, 0, func(r *record.Record) bool { return bytes.Contains(r.Value, []byte("too-much")) }))
+		}, ""},
+		{"a command has two outcomes", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			return k.found(replay.CheckOutcome, k.insert(at, at.i+1))
+		}, ""},
+		{"an outcome is there again at the end", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			return k.found(replay.CheckOrder, k.insert(at, len(k.log[accountOutcomes][at.p])))
+		}, ""},
+		{"an outcome says another version", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Version, o.FirstVersion = 9, 9 })
+			return k.found(replay.CheckOutcome, at)
+		}, "event_id"},
+		{"an outcome names another event", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.EventIDs = []string{"another"} })
+			return k.found(replay.CheckOutcome, at)
+		}, ""},
+		{"an outcome is of nothing", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand("b-1", "too-much"))
+			k.editOutcome(at, func(o *foldlog.Outcome) {
+				o.Accepted, o.Code, o.FirstVersion, o.Version, o.EventIDs = true, "", 5, 5, []string{foldlog.EventID("too-much", "b-1", 0)}
+			})
+			return k.found(replay.CheckEvents, at)
+		}, ""},
+		{"a command with events is said to be rejected", func(k *corrupt) replay.Finding {
+			k.editOutcome(k.outcome(0, ofCommand(victim, "second")), func(o *foldlog.Outcome) {
+				o.Accepted, o.Code, o.FirstVersion, o.Version, o.EventIDs = false, "insufficient_funds", 0, 0, nil
+			})
+			return k.found(replay.CheckEvents, k.event(victim, 3))
+		}, ""},
+		{"a command without events found another version", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand("b-2", "nothing"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Version++ })
+			return k.found(replay.CheckOutcome, at)
+		}, ""},
+		{"a repeat is not marked", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, func(o foldlog.Outcome) bool { return o.Repeat && o.Accepted })
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Repeat = false })
+			return k.found(replay.CheckOutcome, at)
+		}, "cause events"},
+		{"a repeat differs from the first outcome", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, func(o foldlog.Outcome) bool { return o.Repeat && o.Accepted })
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Version++ })
+			return k.found(replay.CheckOutcome, at)
+		}, ""},
+		{"a repeat of nothing", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand("b-1", "too-much"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Repeat = true })
+			return k.found(replay.CheckOutcome, at)
+		}, ""},
+		{"an outcome cannot be read", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			k.at(at).Value = []byte("nonsense")
+			return k.found(replay.CheckDecode, at)
+		}, ""},
+		{"an outcome is under another key", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			k.at(at).Key = []byte(stranger(at.p))
+			return k.found(replay.CheckKey, at)
+		}, ""},
+		{"an outcome's time is another", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand(victim, "second"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.RecordedAt = o.RecordedAt.Add(time.Second) })
+			return k.found(replay.CheckTime, at)
+		}, ""},
+
+		{"a command was replaced", func(k *corrupt) replay.Finding {
+			at := k.find(accountCommands, 0, func(r *record.Record) bool {
+				return string(r.Key) == victim && bytes.Contains(r.Value, []byte(`"second"`))
+			})
+			k.at(at).Value = bytes.Replace(k.at(at).Value, []byte(`"command_id": "second"`), []byte(`"command_id": "other"`), 1)
+			return k.found(replay.CheckCommand, k.event(victim, 3))
+		}, "command"},
+		{"the last command is missing", func(k *corrupt) replay.Finding {
+			p := k.event(victim, 1).p
+			last := spot{accountCommands, p, len(k.log[accountCommands][p]) - 1}
+			k.drop(last)
+			return k.found(replay.CheckCommand, k.find(accountEvents, 0, func(r *record.Record) bool {
+				return string(r.Header(codecs.HeaderCause)) == fmt.Sprintf("account/%d/%d", p, last.i)
+			}))
+		}, "command"},
+		{"a dead letter is missing", func(k *corrupt) replay.Finding {
+			k.drop(k.find("account.dead-letters", 0, func(r *record.Record) bool { return string(r.Key) == "b-4" }))
+			return k.found(replay.CheckOutcome, k.find(accountCommands, 0, func(r *record.Record) bool { return string(r.Key) == "b-4" && r.Value[0] == 0 }))
+		}, ""},
+		{"a command in the wrong partition was not forwarded", func(k *corrupt) replay.Finding {
+			copied := k.find(accountCommands, 0, func(r *record.Record) bool { return r.Header(codecs.HeaderOriginTopic) != nil })
+			k.header(copied, codecs.HeaderOriginTopic, "")
+			return k.found(replay.CheckCommand, k.find(accountCommands, 0, func(r *record.Record) bool {
+				return bytes.Contains(r.Value, []byte(`"lost"`)) && topology.PartitionOf(r.Key, partitions) != r.Partition
+			}))
+		}, ""},
+	}
+}
+
+// isEvent returns whether a record is a certain event of an account.
+func (k *corrupt) isEvent(id string, version int64) func(r *record.Record) bool {
+	return func(r *record.Record) bool {
+		if strings.HasPrefix(string(r.Key), topology.ProgressPrefix) {
+			return false
+		}
+		e := k.decode(r)
+		return e.AggregateID == id && e.Version == version
+	}
+}
+
+// day returns the key of the turnover of the day on which the victim's events were recorded.
+func (k *corrupt) day() string {
+	return k.decode(k.at(k.event(victim, 2))).RecordedAt.Format(time.DateOnly) + ":EUR"
+}
+
+// Every corruption of a log is found with its place, and whatever else is found has to do with it.
+func TestCorruptionsAreFound(t *testing.T) {
+	base := newSystem(t, "base.")
+	if _, err := cluster.EnsureTopics(t.Context(), base.cluster, base.topology, base.settings); err != nil {
+		t.Fatal(err)
+	}
+	stop := base.run()
+	base.story("b")
+	stop()
+	whole := base.dump()
+	copied := newSystem(t, "copied.")
+	copied.write(whole)
+	intact(t, copied.verify(0))
+	intact(t, copied.verify(1<<20)) // with next to no memory
+	for i, c := range corruptions() {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSystem(t, fmt.Sprintf("c%d.", i))
+			k := &corrupt{log: whole.clone(), s: s}
+			want := c.plant(k)
+			s.write(k.log)
+			want.Topic = s.names.Prefix + want.Topic
+			r := s.verify(0)
+			there := false
+			for _, f := range r.Findings {
+				switch {
+				case f.Check == want.Check && f.Topic == want.Topic && f.Partition == want.Partition && f.Offset == want.Offset && f.Key == want.Key:
+					there = true
+				case !slices.Contains(strings.Fields(c.more), string(f.Check)):
+					t.Errorf("imagined: %s", f)
+				}
+			}
+			if !there {
+				t.Errorf("not found: %s at %s/%d/%d of %q; found:", want.Check, want.Topic, want.Partition, want.Offset, want.Key)
+				for _, f := range r.Findings {
+					t.Errorf("  %s", f)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,25 @@
+// Package replay reads history: the whole log of a system, once and in parallel. [Verify] proves that everything in it fits together.
+//
+// Importers: cli. It imports the root package, topology, codecs, views (its reader of logs), the cluster connection and the record shape.
+//
+// # How a log is verified
+//
+// Events and outcomes name the command that they follow from by its offset, and stand in the order of commands. So commands, outcomes and events
+// of a partition are read side by side and nothing of them is remembered (history.go). States and rows are folded from the events and
+// compared with the tables. A re-keyed topic must have, of each partition of events, what that partition sends to it, in its order; a running hash for
+// each pair of partitions decides that (route.go). Only where something differs are the two read again, to say where.
+//
+// # While the system runs
+//
+// What is verified is a cut (cut.go). The offsets of everything are taken in such an order that what is below one of them has what it follows from, or
+// what follows from it, below another. A row is right if the events up to some place between the group's committed offsets before and
+// after the table was looked at lead to it. At rest the two are the same, and the comparison is exact.
+//
+// Invariants:
+//
+//  1. Only committed records are seen, up to a fixed end for each partition; an open transaction below it is waited for.
+//  2. What is wrong with the data is a finding with its place, never an error; an error is of the infrastructure, and says nothing of the data.
+//  3. A log that nothing is wrong with has no findings, whether the system runs or not. What could not be checked is said.
+//  4. Memory is bounded by the configuration: what is beyond it is spilled to a temporary directory, which is removed.
+//  5. Reading decides nothing by a clock, so that the same log gives the same findings.
+package replay

@@ -1,0 +1,176 @@
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+)
+
+// budget bounds what the shelves of one piece of work hold in memory together. It belongs to one goroutine.
+type budget struct {
+	dir     string // made when something is spilled
+	limit   int64
+	used    int64
+	shelves []spiller
+}
+
+type spiller interface {
+	held() int64
+	spill() error
+	close()
+}
+
+// close removes what was spilled.
+func (b *budget) close() {
+	for _, s := range b.shelves {
+		s.close()
+	}
+	_ = os.RemoveAll(b.dir) // a temporary directory that stays is untidy, nothing more
+}
+
+// add counts bytes, and where they are too many, lets the largest shelf spill.
+func (b *budget) add(n int64) error {
+	b.used += n
+	for b.used > b.limit {
+		largest := slices.MaxFunc(b.shelves, func(x, y spiller) int { return int(x.held() - y.held()) })
+		if largest.held() == 0 {
+			return nil
+		}
+		if err := largest.spill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shelf keeps a value for each key: in memory, and beyond its budget encoded in LevelDB.
+type shelf[V any] struct {
+	name   string
+	budget *budget
+	memory map[string]V
+	size   int64
+	db     *leveldb.DB
+	encode func(V) ([]byte, error)
+	decode func([]byte) (V, error)
+}
+
+func newShelf[V any](b *budget, name string, encode func(V) ([]byte, error), decode func([]byte) (V, error)) *shelf[V] {
+	s := &shelf[V]{name: name, budget: b, memory: map[string]V{}, encode: encode, decode: decode}
+	b.shelves = append(b.shelves, s)
+	return s
+}
+
+func (s *shelf[V]) held() int64 { return s.size }
+
+// overhead is about what an entry of a map costs beside its key and value.
+const overhead = 64
+
+// put keeps a value of about so many bytes. A value that was got and changed must be put again: meanwhile it may have been spilled as it was.
+func (s *shelf[V]) put(key string, v V, bytes int) error {
+	_, had := s.memory[key]
+	s.memory[key] = v
+	if had {
+		return nil
+	}
+	return s.grow(bytes + len(key) + overhead)
+}
+
+// grow counts what a value that is there already has become larger by.
+func (s *shelf[V]) grow(bytes int) error {
+	s.size += int64(bytes)
+	return s.budget.add(int64(bytes))
+}
+
+// get returns the key's value; ok is false where there is none.
+func (s *shelf[V]) get(key string) (v V, ok bool, err error) {
+	if v, ok = s.memory[key]; ok || s.db == nil {
+		return v, ok, nil
+	}
+	raw, err := s.db.Get([]byte(key), nil)
+	if err == leveldb.ErrNotFound {
+		return v, false, nil
+	}
+	if err == nil {
+		v, err = s.decode(raw)
+	}
+	if err != nil {
+		return v, false, fmt.Errorf("read back what was spilled of %s: %w", s.name, err)
+	}
+	return v, true, nil
+}
+
+// each calls visit with every key in byte order and its value. Nothing may be put meanwhile.
+func (s *shelf[V]) each(visit func(key string, v V) error) error {
+	if s.db == nil {
+		for _, key := range slices.Sorted(maps.Keys(s.memory)) {
+			if err := visit(key, s.memory[key]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := s.spill(); err != nil {
+		return err
+	}
+	all := s.db.NewIterator(nil, nil)
+	defer all.Release()
+	for all.Next() {
+		v, err := s.decode(slices.Clone(all.Value()))
+		if err != nil {
+			return fmt.Errorf("read back what was spilled of %s: %w", s.name, err)
+		}
+		if err := visit(string(all.Key()), v); err != nil {
+			return err
+		}
+	}
+	return all.Error()
+}
+
+// spill moves what is in memory to the disk.
+func (s *shelf[V]) spill() error {
+	if s.db == nil {
+		if err := os.MkdirAll(s.budget.dir, 0o700); err != nil {
+			return fmt.Errorf("directory for what does not fit into memory: %w", err)
+		}
+		db, err := leveldb.OpenFile(filepath.Join(s.budget.dir, s.name), &opt.Options{
+			Filter: filter.NewBloomFilter(10), NoSync: true, WriteBuffer: 8 << 20, OpenFilesCacheCapacity: 64,
+		})
+		if err != nil {
+			return fmt.Errorf("spill %s: %w", s.name, err)
+		}
+		s.db = db
+	}
+	batch := new(leveldb.Batch)
+	for _, key := range slices.Sorted(maps.Keys(s.memory)) {
+		raw, err := s.encode(s.memory[key])
+		if err != nil {
+			return fmt.Errorf("spill %s: %w", s.name, err)
+		}
+		batch.Put([]byte(key), raw)
+		if batch.Len() >= 1000 {
+			if err := s.db.Write(batch, nil); err != nil {
+				return fmt.Errorf("spill %s: %w", s.name, err)
+			}
+			batch.Reset()
+		}
+	}
+	if err := s.db.Write(batch, nil); err != nil {
+		return fmt.Errorf("spill %s: %w", s.name, err)
+	}
+	clear(s.memory)
+	s.budget.used -= s.size
+	s.size = 0
+	return nil
+}
+
+func (s *shelf[V]) close() {
+	if s.db != nil {
+		_ = s.db.Close() // what it holds is thrown away
+	}
+}
