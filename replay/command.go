@@ -78,7 +78,7 @@ func (h *history) checkCommand(m *moment) {
 		}
 		return
 	}
-	if led == 0 && handled && m.at >= h.expired && h.letters[m.record.Topic][h.partition][m.at] == 0 {
+	if led == 0 && handled && m.at >= h.expired && !h.letters.has(h.spec.Name, h.partition, m.at) {
 		f.Want, f.Have = "an outcome or a dead letter, since the command was handled", "neither"
 		h.find(f)
 	}

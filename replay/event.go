@@ -42,55 +42,13 @@ func (h *history) event(ctx context.Context, e *happened, command *codecs.Comman
 	if e.event.AggregateID != id {
 		found(CheckKey, fmt.Sprintf("the key %q", e.event.AggregateID), fmt.Sprintf("%q", id))
 	}
-	fits, err := h.inSequence(ctx, a, e, found)
+	fits, err := h.folder.inSequence(ctx, a, e, found)
 	if err != nil || !fits {
 		return false, err
 	}
 	h.checkOrigin(a, e, command, first, found)
 	h.fold(a, e, found)
 	return true, h.folder.keep(id, a)
-}
-
-// inSequence checks version and chain. It is false for an event that is there again, or too late.
-func (h *history) inSequence(ctx context.Context, a *folded, e *happened, found func(check Check, want, have string)) (bool, error) {
-	version := e.event.Version
-	gap := version > a.version+1
-	if version != a.version+1 {
-		have := fmt.Sprintf("version %d", version)
-		if version == a.version {
-			have += " again"
-		}
-		found(CheckVersion, fmt.Sprintf("version %d", a.version+1), have)
-		if !gap {
-			return false, nil
-		}
-		a.damaged = true
-	}
-	header := e.place.Header(codecs.HeaderChain)
-	link, err := h.codec.Chain(ctx, a.chain, e.place.Value)
-	if err != nil {
-		return false, err // it was decoded, so its schema is known
-	}
-	right := string(header) == string(link[:])
-	if !right && a.other != nil {
-		other, err := h.codec.Chain(ctx, *a.other, e.place.Value)
-		if err != nil {
-			return false, err
-		}
-		right = string(header) == string(other[:])
-	}
-	a.other = nil
-	if len(header) == len(a.chain) {
-		copy(a.chain[:], header)
-	} else {
-		a.chain = link
-	}
-	if !right && !gap { // after a gap it cannot fit
-		found(CheckChain, "the chain "+short(link[:]), short(header))
-		a.other = &link
-	}
-	a.version = version
-	return true, nil
 }
 
 // checkOrigin checks what an event says of its command, and its time.

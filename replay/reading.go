@@ -61,8 +61,12 @@ func (r *reading) end() error {
 	return nil
 }
 
-// read counts offsets that were read.
-func (r *reading) read(n int64) { r.config.Progress(n, r.total) }
+// read counts offsets that were read. What is looked up before it is known how much there is to read does not count.
+func (r *reading) read(n int64) {
+	if r.total > 0 {
+		r.config.Progress(n, r.total)
+	}
+}
 
 // budget returns the share of one piece of work.
 func (r *reading) budget() *budget {

@@ -9,16 +9,14 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/views"
 )
 
 // verification is one run of [Verify].
 type verification struct {
 	*reading
 	*collector
-	cut *cut
-	// letters counts dead letters of commands: by topic, partition and offset of the command.
-	letters  map[string][]map[int64]int
+	cut      *cut
+	letters  *letters
 	forwards *forwards
 
 	mu      sync.Mutex
@@ -40,7 +38,7 @@ func Verify(ctx context.Context, c Config) (report *Report, err error) {
 	}()
 	began := time.Now()
 	v := &verification{
-		reading: r, collector: &collector{most: r.config.MaxFindings}, letters: map[string][]map[int64]int{}, forwards: newForwards(),
+		reading: r, collector: &collector{most: r.config.MaxFindings}, forwards: newForwards(),
 		routes: map[string][]*route{}, carried: map[string][][]mark{},
 	}
 	if err := v.run(ctx); err != nil {
@@ -53,7 +51,8 @@ func (v *verification) run(ctx context.Context) error {
 	if err := v.takeCut(ctx); err != nil {
 		return err
 	}
-	if err := v.readLetters(ctx); err != nil {
+	var err error
+	if v.letters, err = v.readLetters(ctx, v.cut.span); err != nil {
 		return err
 	}
 	var all []work
@@ -77,41 +76,6 @@ func (v *verification) run(ctx context.Context) error {
 	}
 	v.forwards.report(v.collector)
 	return v.compareRoutes(ctx)
-}
-
-// readLetters reads which commands were set aside.
-func (v *verification) readLetters(ctx context.Context) error {
-	var all []work
-	for _, a := range v.config.Topology.Aggregates {
-		commands := v.names.Commands(a.Name)
-		v.letters[commands] = make([]map[int64]int, v.config.Settings.Partitions)
-		for p := range v.letters[commands] {
-			v.letters[commands][p] = map[int64]int{}
-		}
-		for p := range int32(v.config.Settings.Partitions) {
-			s := v.cut.span(v.names.DeadLetters(v.names.Group(a.Name)), p)
-			if s.size() == 0 {
-				continue
-			}
-			all = append(all, func(ctx context.Context, log *views.Log) error { return v.readLettersOf(ctx, log, s, commands) })
-		}
-	}
-	return v.each(ctx, all)
-}
-
-func (v *verification) readLettersOf(ctx context.Context, log *views.Log, s span, commands string) error {
-	letters := v.open(ctx, log, s)
-	defer letters.close()
-	for r := letters.peek(); r != nil; r = letters.peek() {
-		partition, offset, ok := placeOf(r, codecs.HeaderDeadLetterPartition, codecs.HeaderDeadLetterOffset)
-		if ok && int(partition) < len(v.letters[commands]) {
-			v.mu.Lock()
-			v.letters[commands][partition][offset]++
-			v.mu.Unlock()
-		}
-		letters.pop()
-	}
-	return letters.err
 }
 
 // placeOf reads a place from two headers.

@@ -9,6 +9,9 @@ import (
 // SettingStart is the [Mismatch] setting for a policy whose consumer group has no starting point.
 const SettingStart = "start offset"
 
+// SettingLost is the [Mismatch] setting for a topic that is missing, though something was in it that must not begin anew.
+const SettingLost = "content"
+
 // Mismatch is one way in which a topic differs from what the topology asks for.
 type Mismatch struct {
 	Topic   string `json:"topic"`
@@ -27,6 +30,13 @@ func (m Mismatch) Error() string {
 			m.Topic, m.Have, m.Want, m.Have)
 	case "replication factor":
 		return fmt.Sprintf("topic %s has replication factor %s, the topology asks for %s: reassign its replicas or set --replication-factor", m.Topic, m.Have, m.Want)
+	}
+	if m.Setting == SettingLost {
+		return fmt.Sprintf("topic %s is gone, and an empty one would lack %s: run 'foldlog recover'", m.Topic, m.Want)
+	}
+	if m.Setting == "cleanup.policy" && m.Want == "compact" {
+		return fmt.Sprintf("topic %s has cleanup.policy=%s, the topology asks for compact: a recovery that did not end leaves it so, then run 'foldlog recover' again; "+
+			"else alter the topic", m.Topic, m.Have)
 	}
 	if m.Setting == SettingStart {
 		return fmt.Sprintf("topic %s: a policy needs %s, there is %s: run 'foldlog topics create' to start it at the end of the events; "+

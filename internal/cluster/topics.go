@@ -34,7 +34,7 @@ func MismatchError(all []topology.Mismatch) error {
 
 // EnsureTopics creates the topics that do not exist, gives each new policy its starting point (the end of its source's events, or the
 // beginning where the policy says so), and then verifies everything. It returns what it created, as "topic NAME" and
-// "start of policy NAME". It may run in several processes at once.
+// "start of policy NAME". It refuses to create a table anew that was lost. It may run in several processes at once.
 func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (created []string, err error) {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -44,6 +44,13 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	defer admin.Close()
 	have, err := describe(ctx, admin, t, s)
 	if err != nil {
+		return nil, err
+	}
+	gone, err := lost(ctx, admin, t, s, have)
+	if err != nil {
+		return nil, err
+	}
+	if err := MismatchError(gone); err != nil {
 		return nil, err
 	}
 	for _, topic := range t.Topics(s) {

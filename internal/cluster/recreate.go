@@ -1,0 +1,210 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+const (
+	cleanupPolicy = "cleanup.policy"
+	// unfinished is the cleanup policy of tables that are being rebuilt. It is not the declared one, so no process starts on a half table.
+	unfinished = "delete"
+	compacted  = "compact"
+)
+
+// RecreateTopics deletes the topics and creates them empty. Tables have another cleanup policy than the declared one until
+// [FinishTopics], so that no process starts on them before.
+func RecreateTopics(ctx context.Context, c Config, topics []topology.Topic) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	deleted, err := admin.DeleteTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("delete topics: %w", err)
+	}
+	for _, d := range deleted {
+		if d.Err != nil && !errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
+			return fmt.Errorf("delete topic %s: %w", d.Topic, d.Err)
+		}
+	}
+	for _, t := range topics {
+		if err := recreate(ctx, admin, t); err != nil {
+			return err
+		}
+	}
+	return awaitEmpty(ctx, admin, topics)
+}
+
+// recreate creates a topic once the brokers have forgotten the one before it.
+func recreate(ctx context.Context, admin *kadm.Client, t topology.Topic) error {
+	configs := map[string]*string{}
+	for key, value := range t.Config {
+		if key == cleanupPolicy && value == compacted {
+			value = unfinished
+		}
+		configs[key] = &value
+	}
+	for deadline := time.Now().Add(2 * adminTimeout); ; {
+		_, err := admin.CreateTopic(ctx, int32(t.Partitions), int16(t.ReplicationFactor), configs, t.Name)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, kerr.TopicAlreadyExists) || time.Now().After(deadline) {
+			return fmt.Errorf("create topic %s anew: %w", t.Name, err)
+		}
+		select { // a deletion is acknowledged before it is done
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// awaitEmpty waits until the brokers know the new topics, which nobody has written to.
+func awaitEmpty(ctx context.Context, admin *kadm.Client, topics []topology.Topic) error {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	for deadline := time.Now().Add(adminTimeout); ; {
+		ends, err := admin.ListEndOffsets(ctx, names...)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err == nil {
+			for _, t := range topics {
+				if len(ends[t.Name]) != t.Partitions {
+					err = fmt.Errorf("topic %s is not known with all of its partitions yet", t.Name)
+				}
+				for _, o := range ends[t.Name] {
+					if o.Offset != 0 {
+						err = fmt.Errorf("topic %s is not empty: somebody writes to it, or it is still the old one", t.Name)
+					}
+				}
+			}
+		}
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(deadline):
+			return fmt.Errorf("wait for the new topics: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// CreateMissing creates the topics of the topology that do not exist. It is for whoever has just rebuilt those that must not be empty.
+func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
+	s.EnsureDefaults()
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	have, err := describe(ctx, admin, t, s)
+	if err != nil {
+		return err
+	}
+	for _, topic := range t.Topics(s) {
+		if _, exists := have[topic.Name]; !exists {
+			if err := create(ctx, admin, topic); err != nil {
+				return err
+			}
+		}
+	}
+	return awaitMetadata(ctx, admin, t, s)
+}
+
+// FinishTopics gives the tables among the topics their declared cleanup policy.
+func FinishTopics(ctx context.Context, c Config, topics []topology.Topic) error {
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	policy := compacted
+	var tables []string
+	for _, t := range topics {
+		if t.Config[cleanupPolicy] == compacted {
+			tables = append(tables, t.Name)
+		}
+	}
+	altered, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: cleanupPolicy, Value: &policy}}, tables...)
+	if err != nil {
+		return fmt.Errorf("set the cleanup policy of the tables: %w", err)
+	}
+	for _, a := range altered {
+		if a.Err != nil {
+			return fmt.Errorf("set the cleanup policy of %s: %w", a.Name, a.Err)
+		}
+	}
+	return nil
+}
+
+// lost returns the topics that are missing though there was something in them: to create them empty would start aggregates anew, or leave
+// rows without their past.
+func lost(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
+	n := s.Names()
+	var all []topology.Mismatch
+	report := func(topic, input string) {
+		all = append(all, topology.Mismatch{Topic: topic, Setting: topology.SettingLost, Want: "what follows from " + input, Have: "nothing"})
+	}
+	missing := func(topic string) bool { _, exists := have[topic]; return !exists }
+	for _, a := range t.Aggregates {
+		events := n.Events(a.Name)
+		if !missing(n.Table(a.Name)) || missing(events) {
+			continue
+		}
+		ends, err := admin.ListEndOffsets(ctx, events)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find whether %s has events: %w", events, err)
+		}
+		written := false
+		ends.Each(func(o kadm.ListedOffset) { written = written || o.Offset > 0 })
+		if written {
+			report(n.Table(a.Name), events)
+		}
+	}
+	for _, p := range t.Projections {
+		groups := map[string]string{n.Table(p.Name): n.Group(p.Name)}
+		if p.Rekeyed() {
+			groups[n.RekeyedTopic(p.Name)] = n.RekeyGroup(p.Name)
+		}
+		for topic, group := range groups {
+			if !missing(topic) {
+				continue
+			}
+			committed, err := admin.FetchOffsets(ctx, group)
+			if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+				return nil, fmt.Errorf("read the offsets of group %s: %w", group, err)
+			}
+			handled := false
+			committed.Each(func(o kadm.OffsetResponse) { handled = handled || o.At > 0 })
+			if handled {
+				report(topic, "what group "+group+" has handled")
+			}
+		}
+	}
+	return all, nil
+}

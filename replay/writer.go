@@ -1,0 +1,48 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/record"
+)
+
+// writer writes records to the partitions that they name, idempotently and in order. It is safe for concurrent use.
+type writer struct {
+	client *kgo.Client
+	mu     sync.Mutex
+	err    error // the first failure
+}
+
+func newWriter(client *kgo.Client) *writer { return &writer{client: client} }
+
+// write hands a record over. It waits while too much is under way; whether it succeeds, flush says.
+func (w *writer) write(ctx context.Context, r *record.Record) {
+	out := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
+	for _, h := range r.Headers {
+		out.Headers = append(out.Headers, kgo.RecordHeader(h))
+	}
+	w.client.Produce(ctx, out, func(r *kgo.Record, err error) {
+		if err == nil {
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.err == nil {
+			w.err = fmt.Errorf("write to %s/%d: %w", r.Topic, r.Partition, err)
+		}
+	})
+}
+
+// flush waits until everything is written, and says whether it is.
+func (w *writer) flush(ctx context.Context) error {
+	if err := w.client.Flush(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
