@@ -48,6 +48,7 @@ file that --config names, in this order of precedence.`,
 		c.traceCommand(),
 		c.deadLettersCommand(),
 		c.verifyCommand(),
+		c.recoverCommand(),
 		c.versionCommand(),
 	)
 	for _, extra := range c.App.Commands {

@@ -85,13 +85,13 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 		place := fmt.Sprintf("%s/%d", commands, p)
 		switch {
 		case answered > end || have > end:
-			return nil, fmt.Errorf("%s ends at offset %d, but commands up to offset %d were handled: it is not the log that outcomes and events follow from. "+
-				"Restore it, or create the missing offsets, before you recover", place, end, max(answered, have))
+			return nil, fmt.Errorf("%w: %s ends at offset %d, but commands up to offset %d were handled: it is not the log that outcomes and events follow from. "+
+				"Restore it first", ErrUndecided, place, end, max(answered, have))
 		case have >= answered && have >= 0:
 			continue
 		case have < 0 && !known && starts[outcomes][p] > 0 && max(answered, first) < end:
-			return nil, fmt.Errorf("%s: group %s has no offset, and the outcomes that would say what was handled are beyond their retention: "+
-				"commands from offset %d on may have been refused already. Commit the group's offset by hand, then recover", place, group, max(answered, first))
+			return nil, fmt.Errorf("%w: group %s has no offset in %s, and the outcomes that would say what was handled are beyond their retention: "+
+				"commands from offset %d on may have been refused already. Commit the group's offset by hand, then recover", ErrUndecided, group, place, max(answered, first))
 		}
 		offsets.AddOffset(commands, p, max(answered, first), -1)
 		why := "after the last command that has an outcome"

@@ -19,6 +19,9 @@ import (
 // ErrDamaged is wrapped by errors about events that cannot be what happened. Nothing was changed then.
 var ErrDamaged = errors.New("the events are damaged, and nothing was changed: run 'foldlog verify' for all that is wrong")
 
+// ErrUndecided is wrapped by errors about a log of commands from which it cannot be seen what was handled. Nothing was changed then.
+var ErrUndecided = errors.New("it cannot be decided where commands go on")
+
 // Recovery is what a recovery did.
 type Recovery struct {
 	// Topics were created anew.
