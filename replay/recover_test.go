@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
@@ -26,7 +24,7 @@ func (s *system) config() replay.Config {
 }
 
 // created returns a system with topics.
-func created(t *testing.T, prefix string) *system {
+func created(t testing.TB, prefix string) *system {
 	t.Helper()
 	s := newSystem(t, prefix)
 	if _, err := cluster.EnsureTopics(t.Context(), s.cluster, s.topology, s.settings); err != nil {
@@ -129,55 +127,55 @@ func (s *system) recover() *replay.Recovery {
 	return done
 }
 
-// Everything but commands, outcomes and events is lost. What is recovered is what was there, nothing runs on half of it, and commands go on.
+// Everything but commands, outcomes and events is lost, and then the offsets, too. What is recovered is what was there, nothing runs on half of it,
+// and commands go on.
 func TestRecoverFromNothing(t *testing.T) {
-	for _, offsetsToo := range []bool{false, true} {
-		t.Run(fmt.Sprintf("offsets lost %t", offsetsToo), func(t *testing.T) {
-			s := created(t, fmt.Sprintf("recover-%t.", offsetsToo))
-			stop := s.run()
-			s.story("r")
-			if _, err := replay.Recover(t.Context(), s.config()); !errors.Is(err, replay.ErrActive) {
-				t.Fatalf("while processors run: %v", err)
-			}
-			stop()
-			before, sent := s.rows(), s.policyCommands()
-			deposit := func(id string) *kgo.Record {
-				return s.command("account", "r-"+id, "late", "deposit", `{"amount": 1, "currency": "EUR", "reference": "while nobody runs"}`)
-			}
-			s.produce(deposit("0"), deposit("3"))
-			s.lose(offsetsToo)
-
-			if _, err := cluster.EnsureTopics(t.Context(), s.cluster, s.topology, s.settings); !errors.Is(err, cluster.ErrMismatch) || !strings.Contains(err.Error(), "foldlog recover") {
-				t.Fatalf("tables that were lost are created empty: %v", err)
-			}
-			s.interrupted()
-			done := s.recover()
-			t.Logf("%+v", done)
-			if after := s.rows(); !maps.EqualFunc(before, after, bytes.Equal) {
-				for _, key := range keys(before) {
-					if !bytes.Equal(before[key], after[key]) {
-						t.Errorf("row %s differs", key)
-					}
+	s := created(t, "recover.")
+	stop := s.run()
+	s.story("r")
+	if _, err := replay.Recover(t.Context(), s.config()); !errors.Is(err, replay.ErrActive) {
+		t.Fatalf("while processors run: %v", err)
+	}
+	for i, offsets := range []bool{false, true} {
+		stop()
+		before, sent := s.rows(), s.policyCommands()
+		late := fmt.Sprintf("late-%d", i)
+		s.produce(s.command("account", "r-3", late, "deposit", `{"amount": 1, "currency": "EUR", "reference": "while nobody runs"}`))
+		s.lose(offsets)
+		if offsets { // else the local stores stay, of topics that are gone
+			s.dataDir = t.TempDir()
+		}
+		if _, err := cluster.EnsureTopics(t.Context(), s.cluster, s.topology, s.settings); !errors.Is(err, cluster.ErrMismatch) || !strings.Contains(err.Error(), "foldlog recover") {
+			t.Fatalf("tables that were lost are created empty: %v", err)
+		}
+		s.interrupted()
+		done := s.recover()
+		if after := s.rows(); !maps.EqualFunc(before, after, bytes.Equal) {
+			for _, key := range keys(before) {
+				if !bytes.Equal(before[key], after[key]) {
+					t.Errorf("row %s differs", key)
 				}
-				t.Fatalf("%d rows before, %d after", len(before), len(after))
 			}
-			intact(t, s.verify(0))
+			t.Fatalf("%d rows before, %d after", len(before), len(after))
+		}
+		if int(done.Rows) != len(before) || len(done.Topics) != 8 || (len(done.Offsets) > 0) != offsets {
+			t.Errorf("%+v", done)
+		}
+		intact(t, s.verify())
 
-			stop = s.run()
-			s.produce(s.command("account", "r-0", "first", "deposit", `{"amount": 1000, "currency": "EUR", "reference": "first"}`))
-			s.settled()
-			stop()
-			if all := s.outcomesOf("r-3", "late"); len(all) != 1 || all[0].Version != 9 {
-				t.Errorf("a command that waited: %+v, want version 9, after 8 events", all)
-			}
-			if all := s.outcomesOf("r-0", "first"); len(all) != 3 || all[0].Repeat || !all[1].Repeat || !all[2].Repeat {
-				t.Errorf("a command id from before is not recognised: %+v", all)
-			}
-			if now := s.policyCommands(); now != sent {
-				t.Errorf("policies had sent %d commands, and have now sent %d", sent, now)
-			}
-			intact(t, s.verify(0))
-		})
+		stop = s.run()
+		s.produce(s.command("account", "r-0", "first", "deposit", `{"amount": 1000, "currency": "EUR", "reference": "first"}`))
+		s.settled()
+		if all := s.outcomesOf("r-3", late); len(all) != 1 || all[0].Version != int64(9+i) {
+			t.Errorf("a command that waited: %+v, want version %d, after 8 events of the story", all, 9+i)
+		}
+		if all := s.outcomesOf("r-0", "first"); len(all) != 3+i || all[0].Repeat || slices.ContainsFunc(all[1:], func(o foldlog.Outcome) bool { return !o.Repeat }) {
+			t.Errorf("a command id from before is not recognised: %+v", all)
+		}
+		if now := s.policyCommands(); now != sent {
+			t.Errorf("policies had sent %d commands, and have now sent %d", sent, now)
+		}
+		intact(t, s.verify())
 	}
 }
 
@@ -244,22 +242,18 @@ func TestPoliciesGoOnWhereTheyWere(t *testing.T) {
 	if now := s.policyCommands(); now != sent+6*4 {
 		t.Errorf("policies sent %d commands for 6 transfers, want 4 for each", now-sent)
 	}
-	intact(t, s.verify(0))
+	intact(t, s.verify())
 }
 
 // Where events are damaged, nothing is touched.
 func TestDamagedEventsAreNotRecoveredFrom(t *testing.T) {
-	s := created(t, "damaged.")
-	stop := s.run()
-	s.story("b")
-	stop()
-	k := &corrupt{log: s.dump(), s: newSystem(t, "damaged-copy.")}
+	k := &corrupt{log: base(t).log.clone(), s: newSystem(t, "damaged.")}
 	at := k.event(victim, 3)
 	k.header(at, codecs.HeaderChain, strings.Repeat("x", 32))
 	k.s.write(k.log)
 	rows := k.s.rows()
 	_, err := replay.Recover(t.Context(), k.s.config())
-	if want := fmt.Sprintf("damaged-copy.account.events/%d/%d: chain", at.p, at.i); !errors.Is(err, replay.ErrDamaged) || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("damaged.account.events/%d/%d: chain", at.p, at.i); !errors.Is(err, replay.ErrDamaged) || !strings.Contains(err.Error(), want) {
 		t.Fatalf("%v, want %q", err, want)
 	}
 	if after := k.s.rows(); !maps.EqualFunc(rows, after, bytes.Equal) {

@@ -1,24 +1,30 @@
 package replay_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
-	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/replay"
 )
 
-func (s *system) verify(memory int64) *replay.Report {
+func (s *system) verify(change ...func(*replay.Config)) *replay.Report {
 	s.t.Helper()
-	report, err := replay.Verify(s.t.Context(), replay.Config{
-		Topology: s.topology, Settings: s.settings, Codecs: s.codecs, Cluster: s.cluster, Memory: memory, TempDir: s.t.TempDir(),
-	})
+	config := s.config()
+	for _, c := range change {
+		c(&config)
+	}
+	report, err := replay.Verify(s.t.Context(), config)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return report
 }
 
-// intact fails the test where something is found.
+// withoutMemory leaves so little memory that everything is spilled all the time.
+func withoutMemory(c *replay.Config) { c.Memory, c.Workers = 64<<10, 64 }
+
+// intact fails the test where something is found, or could not be checked.
 func intact(t *testing.T, r *replay.Report) {
 	t.Helper()
 	for _, f := range r.Findings {
@@ -29,16 +35,93 @@ func intact(t *testing.T, r *replay.Report) {
 	}
 }
 
-func TestNothingIsImagined(t *testing.T) {
-	s := newSystem(t, "intact.")
-	if _, err := cluster.EnsureTopics(t.Context(), s.cluster, s.topology, s.settings); err != nil {
-		t.Fatal(err)
+// told is a system at rest, which had every kind of command, and its log.
+type told struct {
+	prefix string
+	log    log
+}
+
+var baseLog = told{prefix: "base."}
+
+// base returns the log that the package's tests share; nobody changes it.
+func base(t *testing.T) *told {
+	t.Helper()
+	b := &baseLog
+	if b.log == nil { // tests run one after another
+		s := created(t, b.prefix)
+		stop := s.run()
+		s.story("b")
+		stop()
+		b.log = s.dump()
 	}
-	stop := s.run()
-	s.story("a")
-	intact(t, s.verify(0))
-	stop()
-	r := s.verify(0)
+	return b
+}
+
+func TestNothingIsImagined(t *testing.T) {
+	s := newSystem(t, base(t).prefix)
+	r := s.verify()
 	intact(t, r)
-	t.Logf("%+v", r)
+	read := func(topics ...string) (n int64) {
+		for _, topic := range topics {
+			for _, records := range s.read(topic) {
+				n += int64(len(records))
+			}
+		}
+		return n
+	}
+	if want := read(s.names.Events("account"), s.names.Events("transfer")); r.Events != want {
+		t.Errorf("%d events were looked at, there are %d", r.Events, want)
+	}
+	if want := read(s.names.Commands("account"), s.names.Commands("transfer")); r.Commands != want {
+		t.Errorf("%d commands were looked at, there are %d", r.Commands, want)
+	}
+	if want := read(s.names.Outcomes("account"), s.names.Outcomes("transfer")); r.Outcomes != want {
+		t.Errorf("%d outcomes were looked at, there are %d", r.Outcomes, want)
+	}
+	if want := int64(len(s.rows())); r.Rows != want {
+		t.Errorf("%d rows were compared, there are %d", r.Rows, want)
+	}
+	spilled := s.verify(withoutMemory)
+	intact(t, spilled)
+	if spilled.Rows != r.Rows || spilled.Events != r.Events {
+		t.Errorf("with next to no memory: %+v", spilled)
+	}
+}
+
+// While commands come and go, nothing is imagined either.
+func TestNothingIsImaginedWhileTheSystemRuns(t *testing.T) {
+	s := created(t, "running.")
+	s.run()
+	s.story("a")
+	done := make(chan struct{})
+	var traffic sync.WaitGroup
+	traffic.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			s.produce(
+				s.command("account", fmt.Sprintf("a-%d", n%8), fmt.Sprintf("traffic-%d", n), "deposit", `{"amount": 3, "currency": "EUR", "reference": "split"}`),
+				s.command("transfer", fmt.Sprintf("traffic-%d", n), "request", "request",
+					fmt.Sprintf(`{"from": "a-%d", "to": "a-%d", "amount": 1, "currency": "EUR", "reference": ""}`, n%6, (n+1)%6)),
+			)
+		}
+	})
+	last := int64(0)
+	for range 5 {
+		r := s.verify()
+		for _, f := range r.Findings {
+			t.Errorf("imagined: %s", f)
+		}
+		if r.Events <= last {
+			t.Errorf("%d events after %d: nothing happened meanwhile", r.Events, last)
+		}
+		last = r.Events
+	}
+	close(done)
+	traffic.Wait()
+	s.settled()
+	intact(t, s.verify())
 }

@@ -1,0 +1,147 @@
+package replay_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/bank/account"
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/views"
+)
+
+// benchEvents is how many events the log has; FOLDLOG_BENCH_EVENTS changes it.
+func benchEvents(b *testing.B) int {
+	text := os.Getenv("FOLDLOG_BENCH_EVENTS")
+	if text == "" {
+		return 20_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// deposits returns the log of an account system: events, commands and outcomes of deposits to a hundredth as many accounts, without tables.
+func (s *system) deposits(events int) log {
+	codec, spec := s.codecs.Aggregate("account"), s.topology.Aggregate("account")
+	l := log{}
+	for _, topic := range s.topology.Topics(topology.Settings{Partitions: partitions}) {
+		l[topic.Name] = make([][]record.Record, partitions)
+	}
+	fail := func(err error) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	accounts := max(events/100, 1)
+	type state struct {
+		version int64
+		chain   [32]byte
+		data    any
+	}
+	states := make([]state, accounts)
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range events {
+		id, commandID := fmt.Sprintf("account-%d", n%accounts), fmt.Sprintf("command-%d", n)
+		now := &states[n%accounts]
+		p := topology.PartitionOf([]byte(id), partitions)
+		at = at.Add(time.Millisecond)
+		position := foldlog.Position{Aggregate: "account", Partition: p, Offset: int64(len(l[accountCommands][p]))}
+		meta := foldlog.Meta{AggregateID: id, CommandID: commandID, CorrelationID: commandID, Actor: codecs.AnonymousActor, RecordedAt: at}
+		command, data := any(account.Deposit{Amount: 5, Currency: "EUR", Reference: "benchmark"}), any(account.Deposited{Holder: id, Amount: 5, Currency: "EUR", Reference: "benchmark"})
+		kind := "deposit"
+		if now.version == 0 {
+			now.data, kind = spec.Decider.Initial(), "open"
+			command, data = account.Open{Holder: id, Currency: "EUR"}, account.Opened{Holder: id, Currency: "EUR"}
+		}
+		declared, _ := spec.EventOf(data)
+		now.version++
+		value, err := codec.EncodeCommand(foldlog.Command[any]{Meta: meta, Data: command})
+		fail(err)
+		add := func(topic string, value []byte, headers ...record.Header) {
+			l[topic][p] = append(l[topic][p], record.Record{Key: []byte(id), Value: value, Headers: headers, Timestamp: at})
+		}
+		add(accountCommands, value, record.Header{Key: codecs.HeaderContentType, Value: []byte(codecs.ContentTypeAvro)},
+			record.Header{Key: codecs.HeaderActor, Value: []byte(codecs.AnonymousActor)})
+		meta.CausationID = commandID
+		e := foldlog.Event[any]{Meta: meta, EventID: foldlog.EventID(commandID, id, 0), Type: declared.Name, Version: now.version, Data: data}
+		value, err = codec.EncodeEvent(e)
+		fail(err)
+		now.chain, err = codec.Chain(s.t.Context(), now.chain, value)
+		fail(err)
+		cause := []byte(position.String())
+		add(accountEvents, value, append([]record.Header{{Key: codecs.HeaderChain, Value: append([]byte(nil), now.chain[:]...)},
+			{Key: codecs.HeaderCause, Value: cause}, {Key: codecs.HeaderProgress, Value: cause}}, codecs.CloudEventHeaders("/foldlog/bank/account", e)...)...)
+		value, err = codec.EncodeOutcome(foldlog.Outcome{CommandID: commandID, AggregateID: id, CommandType: kind, Accepted: true, FirstVersion: now.version,
+			Version: now.version, EventIDs: []string{e.EventID}, RecordedAt: at, CorrelationID: commandID, PayloadHash: make([]byte, 32), Position: position})
+		fail(err)
+		add(accountOutcomes, value, record.Header{Key: codecs.HeaderCause, Value: cause})
+	}
+	return l
+}
+
+// BenchmarkReplay says how many events a second are recovered from and verified, and how fast the events alone are read.
+func BenchmarkReplay(b *testing.B) {
+	events := benchEvents(b)
+	s := created(b, fmt.Sprintf("bench-%d.", b.N))
+	s.stamp("CreateTime") // so that commands have the times that their events have
+	s.fill(s.deposits(events))
+	s.stamp("LogAppendTime")
+	rate := func(took time.Duration) float64 { return float64(events) / took.Seconds() }
+	for b.Loop() {
+		done, err := replay.Recover(b.Context(), s.config())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(rate(done.Took), "recover-events/s")
+		verified := s.verify()
+		if verified.Total != 0 || verified.Events != int64(events) {
+			b.Fatalf("%d findings, the first: %v", verified.Total, verified.Findings[:min(1, len(verified.Findings))])
+		}
+		b.ReportMetric(rate(verified.Took), "verify-events/s")
+		b.ReportMetric(float64(verified.Records())/verified.Took.Seconds(), "verify-records/s")
+		b.ReportMetric(rate(s.drain(accountEvents)), "drain-events/s")
+	}
+}
+
+// stamp says whose time the accounts' commands have.
+func (s *system) stamp(by string) {
+	altered, err := s.admin.AlterTopicConfigs(s.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: &by}}, s.names.Commands("account"))
+	if err == nil {
+		err = altered[0].Err
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// drain reads a topic, one partition after another, and throws the records away.
+func (s *system) drain(topic string) time.Duration {
+	reader, err := views.OpenLog(s.cluster)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer reader.Close()
+	ends, err := s.admin.ListEndOffsets(s.t.Context(), s.names.Prefix+topic)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	began := time.Now()
+	for p := range int32(partitions) {
+		end, _ := ends.Lookup(s.names.Prefix+topic, p)
+		if err := reader.Read(s.t.Context(), s.names.Prefix+topic, p, 0, end.Offset, func(views.LogPart) error { return nil }); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return time.Since(began)
+}
