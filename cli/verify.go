@@ -64,7 +64,9 @@ Exit codes: 0 nothing found, 1 findings, each with its exact place, 3 the log co
 }
 
 // perSecond returns a rate as a whole number.
-func perSecond(n int64, took time.Duration) int64 { return int64(float64(n) / max(took.Seconds(), 0.001)) }
+func perSecond(n int64, took time.Duration) int64 {
+	return int64(float64(n) / max(took.Seconds(), 0.001))
+}
 
 func (c *Context) printVerified(r *replay.Report) error {
 	err := error(nil)

@@ -1,4 +1,5 @@
-// Package replay reads history: the whole log of a system, once and in parallel. [Verify] proves that everything in it fits together.
+// Package replay reads history: the whole log of a system, once and in parallel. [Verify] proves that everything in it fits together;
+// [Recover] makes everything that follows from the events anew. docs/recovery.md says when to use which.
 //
 // Importers: cli. It imports the root package, topology, codecs, views (its reader of logs), the cluster connection and the record shape.
 //
@@ -15,11 +16,20 @@
 // what follows from it, below another. A row is right if the events up to some place between the group's committed offsets before and
 // after the table was looked at lead to it. At rest the two are the same, and the comparison is exact.
 //
+// # How a system is recovered
+//
+// Tables are written from the fold of the events (rebuild.go), re-keyed topics from the events in the order of their times. Offsets that are missing follow
+// from what the groups wrote (offsets.go, policyoffsets.go). Until the end, tables have a setting that no process starts on, so a recovery that
+// was interrupted is run again from the beginning (recover.go).
+//
 // Invariants:
 //
 //  1. Only committed records are seen, up to a fixed end for each partition; an open transaction below it is waited for.
 //  2. What is wrong with the data is a finding with its place, never an error; an error is of the infrastructure, and says nothing of the data.
 //  3. A log that nothing is wrong with has no findings, whether the system runs or not. What could not be checked is said.
 //  4. Memory is bounded by the configuration: what is beyond it is spilled to a temporary directory, which is removed.
-//  5. Reading decides nothing by a clock, so that the same log gives the same findings.
+//  5. Verifying decides nothing by a clock, so that the same log gives the same findings.
+//  6. Recovering changes nothing of commands, outcomes and events, and nothing at all before the events were found sound and the offsets decided.
+//  7. A recovery that is run again after it was interrupted ends as one that was not.
+//  8. After a recovery no command is done twice or lost, and no policy fires again for an event that it has answered.
 package replay
