@@ -103,9 +103,7 @@ func (h *history) fold(a *folded, e *happened, found func(check Check, want, hav
 			}
 		}
 	}
-	if cause, err := position(e.place.Header(codecs.HeaderCause)); err == nil {
-		a.cause = cause.Offset
-	}
+	a.cause = max(a.cause, e.cause)
 	h.reached = max(h.reached, a.cause)
 	for _, r := range h.routes {
 		r.add(e)

@@ -61,6 +61,7 @@ type happened struct {
 	place record.Record
 	event foldlog.Event[any]
 	fault error
+	cause int64 // the offset of its command; -1 where that is not in line
 }
 
 func (h *history) run(ctx context.Context, log *views.Log) error {
@@ -110,8 +111,8 @@ func (h *history) merge(ctx context.Context) error {
 	h.last, h.lastEvent, h.reached, h.first = -1, -1, -1, h.commands.from
 	if h.outcomes.from > 0 { // of what is older than the first outcome that is left, nothing is known
 		h.expired = math.MaxInt64
-		if r := h.outcomes.peek(); r != nil {
-			if at, err := position(r.Header(codecs.HeaderCause)); err == nil {
+		if h.outcomes.peek() != nil {
+			if at, err := h.outcomes.position(); err == nil {
 				h.expired = at.Offset
 			}
 		}
@@ -144,7 +145,7 @@ func (h *history) merge(ctx context.Context) error {
 func (h *history) cause(ctx context.Context, s *stream, stray func(context.Context, record.Record, Finding) error) (int64, error) {
 	for r := s.peek(); r != nil; r = s.peek() {
 		f := Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: h.spec.Name, Key: string(r.Key)}
-		at, err := position(r.Header(codecs.HeaderCause))
+		at, err := s.position()
 		switch {
 		case err != nil:
 			f.Check, f.Want, f.Have = CheckCause, "the place of a command", err.Error()
@@ -185,7 +186,7 @@ func (h *history) strayEvent(ctx context.Context, r record.Record, f Finding) er
 	if err != nil {
 		return err
 	}
-	_, err = h.event(ctx, &happened{r, e, fault}, nil, e.Version)
+	_, err = h.event(ctx, &happened{r, e, fault, -1}, nil, e.Version)
 	return err
 }
 
@@ -203,7 +204,7 @@ func (h *history) gather(ctx context.Context, m *moment) error {
 		}
 		h.commands.pop()
 	}
-	for r := h.outcomes.peek(); r != nil && h.follows(r, m.at); r = h.outcomes.peek() {
+	for r := h.outcomes.peek(); r != nil && h.follows(h.outcomes, m.at); r = h.outcomes.peek() {
 		a := answer{place: *r}
 		h.read.outcomes++
 		if a.outcome, a.fault = h.codec.DecodeOutcome(ctx, r.Value); a.fault != nil {
@@ -214,20 +215,21 @@ func (h *history) gather(ctx context.Context, m *moment) error {
 		m.answers = append(m.answers, a)
 		h.outcomes.pop()
 	}
-	for r := h.events.peek(); r != nil && h.follows(r, m.at); r = h.events.peek() {
+	for r := h.events.peek(); r != nil && h.follows(h.events, m.at); r = h.events.peek() {
 		e, fault, err := h.decodeEvent(ctx, r)
 		if err != nil {
 			return err
 		}
 		h.read.events++
-		m.events = append(m.events, happened{*r, e, fault})
+		m.events = append(m.events, happened{*r, e, fault, m.at})
 		h.events.pop()
 	}
 	return nil
 }
 
-func (h *history) follows(r *record.Record, at int64) bool {
-	p, err := position(r.Header(codecs.HeaderCause))
+// follows reports whether the next record of a log follows from a command.
+func (h *history) follows(s *stream, at int64) bool {
+	p, err := s.position()
 	return err == nil && p.Aggregate == h.spec.Name && p.Partition == h.partition && p.Offset == at
 }
 

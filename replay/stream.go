@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/views"
 )
@@ -31,6 +33,19 @@ type stream struct {
 	head record.Record // a copy of the next record; valid where has
 	has  bool
 	err  error
+
+	cause    foldlog.Position // of the next record; valid where looked
+	causeErr error
+	looked   bool
+}
+
+// position returns the place of the command that the next record, which there is, follows from.
+func (s *stream) position() (foldlog.Position, error) {
+	if !s.looked {
+		s.cause, s.causeErr = position(s.head.Header(codecs.HeaderCause))
+		s.looked = true
+	}
+	return s.cause, s.causeErr
 }
 
 // open returns the records of a span. The caller closes the stream.
@@ -55,7 +70,7 @@ func (s *stream) peek() *record.Record {
 func (s *stream) pop() { s.advance() }
 
 func (s *stream) advance() {
-	s.has = false
+	s.has, s.looked = false, false
 	for s.err == nil {
 		for len(s.part) > 0 {
 			r := s.part[0]

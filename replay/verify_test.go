@@ -1,10 +1,12 @@
 package replay_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
 
+	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/replay"
 )
 
@@ -85,6 +87,41 @@ func TestNothingIsImagined(t *testing.T) {
 	intact(t, spilled)
 	if spilled.Rows != r.Rows || spilled.Events != r.Events {
 		t.Errorf("with next to no memory: %+v", spilled)
+	}
+}
+
+// What is served is compared with the events, and what shows more than was read is not.
+func TestWhatIsServedIsCompared(t *testing.T) {
+	s := newSystem(t, base(t).prefix)
+	beyond := int64(0)
+	answer := func(_ context.Context, _, key string, after foldlog.Token) (replay.Answer, bool, error) {
+		after[0].Offset += beyond
+		return replay.Answer{Value: []byte(`{"other": 1}`), Version: 99, Position: after}, key != "b-2", nil
+	}
+	ask := func(c *replay.Config) { c.Served = &replay.Served{State: answer, Row: answer, Sample: -1} }
+	r := s.verify(ask)
+	if r.Served != r.Rows || r.Total != r.Rows {
+		t.Errorf("%d rows, %d of them asked for, %d findings: all are served wrongly", r.Rows, r.Served, r.Total)
+	}
+	nothing := 0
+	for _, f := range r.Findings {
+		if f.Check != replay.CheckView {
+			t.Errorf("imagined: %s", f)
+		}
+		if f.Have == "nothing served" {
+			nothing++
+		}
+	}
+	if nothing != 2 { // its state and its balance
+		t.Errorf("%d rows that are not served were found", nothing)
+	}
+	beyond = 1 << 40
+	if r = s.verify(ask); r.Total != 2 || len(r.Unchecked) == 0 {
+		t.Errorf("answers that show more than was read: %d findings, not checked %q", r.Total, r.Unchecked)
+	}
+	few := s.verify(func(c *replay.Config) { ask(c); c.Served.Sample = partitions })
+	if few.Served == 0 || few.Served >= r.Served {
+		t.Errorf("%d of %d rows are a sample", few.Served, r.Served)
 	}
 }
 

@@ -3,7 +3,6 @@ package replay_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -24,6 +23,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkatest"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors"
 	"github.com/foldlog/foldlog/schemas"
@@ -51,12 +51,44 @@ type system struct {
 	dataDir  string
 }
 
-// shared is the cluster of the package's tests.
+// onKafka runs the tests on Apache Kafka and Apicurio instead of the embedded broker and registry.
+var onKafka = os.Getenv(kafkatest.EnvTest) == "1" || os.Getenv(kafkatest.EnvRequire) == "1"
+
+// shared is what the tests of the package share.
 var shared struct {
-	once   sync.Once
-	dev    *devcluster.Cluster
-	codecs *codecs.Codecs
-	err    error
+	once    sync.Once
+	brokers []string
+	codecs  *codecs.Codecs
+	err     error
+}
+
+// share starts what the tests share. It ends with the process: to close an embedded cluster would save what is thrown away.
+func share(t testing.TB, top *topology.Topology) {
+	var registry string
+	if onKafka {
+		shared.brokers, registry = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()
+	}
+	shared.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if !onKafka {
+			dev, err := devcluster.Start(ctx, devcluster.Config{Dir: testDir + "/cluster", KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0"})
+			if err != nil {
+				shared.err = err
+				return
+			}
+			shared.brokers, registry = dev.Brokers(), dev.RegistryURL()
+		}
+		set, err := schemas.Load(bankschemas.Files, top)
+		if err == nil { // ids are of the whole registry, so that all prefixes can share the codecs of one
+			log := slog.New(slog.DiscardHandler)
+			shared.codecs, err = codecs.New(ctx, top, topology.Names{}, set, schemas.New(schemas.Config{URL: registry}, log), log)
+		}
+		shared.err = err
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
 }
 
 func TestMain(m *testing.M) {
@@ -66,7 +98,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	testDir = dir
-	code := m.Run() // the cluster ends with the process; to close it would save what is thrown away
+	code := kafkatest.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -95,25 +127,9 @@ func testBank() *topology.Topology {
 
 func newSystem(t testing.TB, prefix string) *system {
 	t.Helper()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	top := testBank()
-	shared.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		shared.dev, shared.err = devcluster.Start(ctx, devcluster.Config{Dir: testDir + "/cluster", KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0"})
-		if shared.err != nil {
-			return
-		}
-		set, err := schemas.Load(bankschemas.Files, top)
-		if err == nil { // ids are of the whole registry, so that all prefixes can share the codecs of one
-			shared.codecs, err = codecs.New(ctx, top, topology.Names{}, set, schemas.New(schemas.Config{URL: shared.dev.RegistryURL()}, logger), logger)
-		}
-		shared.err = err
-	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	s := &system{t: t, topology: top, codecs: shared.codecs, cluster: cluster.Config{Brokers: shared.dev.Brokers()}, dataDir: t.TempDir(),
+	share(t, top)
+	s := &system{t: t, topology: top, codecs: shared.codecs, cluster: cluster.Config{Brokers: shared.brokers}, dataDir: t.TempDir(),
 		settings: topology.Settings{Prefix: prefix, Partitions: partitions, ReplicationFactor: 1, MinISR: 1}}
 	s.settings.EnsureDefaults()
 	s.names = s.settings.Names()
