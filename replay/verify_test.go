@@ -3,8 +3,11 @@ package replay_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/replay"
@@ -161,4 +164,34 @@ func TestNothingIsImaginedWhileTheSystemRuns(t *testing.T) {
 	traffic.Wait()
 	s.settled()
 	intact(t, s.verify())
+}
+
+// What retention has removed is said, and not taken for missing.
+func TestRetentionIsNoFinding(t *testing.T) {
+	s := newSystem(t, "retention.")
+	whole := base(t).log.clone()
+	s.write(whole)
+	var gone kadm.Offsets
+	for topic, part := range map[string]int{"account.commands": 3, "account.outcomes": 2, "transfer.outcomes": 1} {
+		for p, records := range whole[topic] {
+			gone.AddOffset(s.names.Prefix+topic, int32(p), int64(len(records)/part), -1)
+		}
+	}
+	deleted, err := s.admin.DeleteRecords(t.Context(), gone)
+	if err == nil {
+		err = deleted.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.verify()
+	for _, f := range r.Findings {
+		t.Errorf("imagined: %s", f)
+	}
+	said := strings.Join(r.Unchecked, "\n")
+	for _, topic := range []string{"account.commands", "account.outcomes", "transfer.outcomes"} {
+		if !strings.Contains(said, "are beyond the retention of "+s.names.Prefix+topic) {
+			t.Errorf("it is not said that %s has lost its beginning: %s", topic, said)
+		}
+	}
 }
