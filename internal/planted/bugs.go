@@ -18,6 +18,7 @@ const (
 	OneIDInitialised          Bug = "one-id-initialised"           // of two transactional ids one is initialised at start: what a crash left open under the other stays open
 	CoalesceAcross            Bug = "coalesce-across-transactions" // a row is left out of its transaction while the store does not have the one of a transaction before
 	UnknownEndAsCommitted     Bug = "unknown-end-as-committed"     // a transaction whose end is unknown passes for committed
+	GoneNotFenced             Bug = "gone-not-fenced"              // what a dead member without a table left open keeps readers waiting until it expires
 	WrittenAgainInside        Bug = "written-again-inside"         // records that failed are written again in the same transaction, beside those that did not
 	UnknownEndAsAborted       Bug = "unknown-end-as-aborted"       // a transaction whose end is unknown passes for aborted, and its batch is written again
 	LostOutcome               Bug = "lost-outcome"                 // now and then a record of a transaction, such as an outcome, is lost
@@ -67,7 +68,7 @@ const (
 func Bugs() []Bug {
 	return []Bug{
 		NoGeneration, OffsetsNotStable, RestoreToLastStable, StartAtNewest, InputsUncommitted, ApplyBeforeCommit, CommitHole,
-		OffsetsOutsideTransaction, OneIDInitialised, CoalesceAcross, WrittenAgainInside, UnknownEndAsCommitted, UnknownEndAsAborted, LostOutcome,
+		OffsetsOutsideTransaction, OneIDInitialised, CoalesceAcross, GoneNotFenced, WrittenAgainInside, UnknownEndAsCommitted, UnknownEndAsAborted, LostOutcome,
 		DoubleOutcome, EarlyEviction, IndexNotRestored, TombstoneIgnored, TopicIDIgnored, LongAbsenceTrusted, FNVOutputs,
 		ProgressBeforeRecords, ProgressDropped, UnorderedRekey,
 		NoCommandIDCheck, HorizonIgnored, ExpectedVersionIgnored, ChainStandsStill, RecordedAtFromClock, StateRowBehind, DeadLetterLost,

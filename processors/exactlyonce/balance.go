@@ -49,7 +49,7 @@ func (b *balance) SubscriptionUserData([]string) ([]byte, error) {
 // AssignmentData is sarama's.
 func (b *balance) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
 
-// OnAssignment starts to clear the way for the offsets of the assignment. It must not wait: there are no heartbeats yet.
+// OnAssignment starts to clear the way for the assignment. It must not wait: there are no heartbeats yet.
 func (b *balance) OnAssignment(assignment *sarama.ConsumerGroupMemberAssignment, _ int32) {
 	partitions := assignment.Topics[b.engine.group.Input]
 	if len(partitions) == 0 {
@@ -64,7 +64,7 @@ func (b *balance) OnAssignment(assignment *sarama.ConsumerGroupMemberAssignment,
 	b.mu.Unlock()
 	b.engine.background.Go(func() {
 		defer cancel()
-		b.engine.unblockOffsets(ctx, partitions)
+		b.engine.clearTheWay(ctx, partitions)
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/planted"
 )
 
 // A member that died may leave a transaction open. Its successor need not wait until the brokers abort it, which takes the transaction
@@ -95,9 +97,14 @@ func (e *engine) initialise(ctx context.Context, id string, producer int64, epoc
 	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
-// unblockOffsets aborts the open transactions of members that are gone while they hold committed offsets back. sarama asks for the offsets of
-// an assignment before setup and waits as long as they are unstable; this runs beside it, until they are stable or ctx ends.
-func (e *engine) unblockOffsets(ctx context.Context, partitions []int32) {
+// clearTheWay aborts the open transactions of members that are gone: no reader gets past what those have written, on whatever topic, until
+// they end. It runs beside sarama, which asks for the offsets of an assignment before setup, and goes on until those are stable or ctx ends.
+func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
+	if !planted.Has(planted.GoneNotFenced) {
+		if err := patiently(ctx, func() error { return e.fenceGone(ctx) }); err != nil && ctx.Err() == nil {
+			e.log.Warn("cannot abort the open transactions of members that are gone; readers wait for the brokers to do so", "error", err)
+		}
+	}
 	for wait := 20 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		unstable, err := e.offsetsUnstable(ctx, partitions)
 		if err == nil && !unstable {
@@ -180,7 +187,7 @@ func (e *engine) fenceGone(ctx context.Context) error {
 			return err
 		}
 		if was {
-			e.log.Info("aborted the open transaction of a member that is gone, which held offsets back", "transactional_id", id)
+			e.log.Info("aborted the open transaction of a member that is gone", "transactional_id", id)
 		}
 	}
 	return nil

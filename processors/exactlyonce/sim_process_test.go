@@ -357,7 +357,7 @@ func (p *simProcess) offsets(ctx context.Context, session *simSession) ([]int64,
 	s, group := p.sim, &p.sim.brokers.group
 	starts := make([]int64, len(session.assigned))
 	for len(session.assigned) > 0 {
-		p.engine.unblockOffsets(ctx, session.assigned)
+		p.engine.clearTheWay(ctx, session.assigned)
 		stable := true
 		err := s.call(ctx, "fetch offsets", func() error {
 			for i, partition := range session.assigned {

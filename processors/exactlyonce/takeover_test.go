@@ -1,6 +1,7 @@
 package exactlyonce
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -35,6 +36,36 @@ func TestReturningInstanceAbortsWhatItLeftOpen(t *testing.T) {
 			w.check()
 		})
 	}
+}
+
+// A member without a table that dies leaves an open transaction on the topics that it writes to, and no reader gets past it: the commands of a dead
+// policy hold up the aggregate. The transaction would expire after ten minutes.
+func TestWhatADeadMemberLeftOpenAnywhereIsAborted(t *testing.T) {
+	w := newWorld(t, 1)
+	group := w.group()
+	group.Table, group.Index, group.ProgressTopic, group.Handle = nil, nil, "", w.handleWithoutIndex
+	dead, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID(transactionalID("", w.name, "dead", 1)), kgo.TransactionTimeout(10*time.Minute),
+		kgo.MaxVersions(versions()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dead.Close()
+	if err = dead.BeginTransaction(); err == nil {
+		err = dead.ProduceSync(t.Context(), &kgo.Record{Topic: w.events(), Key: []byte("k"), Value: []byte("v")}).FirstErr()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.startGroup(group, "a")
+	w.awaitRecovered(r)
+	w.eventually(30*time.Second, "the abort", func() error {
+		stable, err := listOffset(t.Context(), w.client, w.events(), 0, -1, readCommitted)
+		if err == nil && stable == 0 {
+			err = errors.New("the transaction of the dead member is open still")
+		}
+		return err
+	})
+	mustNotFail(t, r.stop())
 }
 
 // A deletion that somebody wrote while the store was away is found by the restore.
