@@ -26,11 +26,13 @@ func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*T
 	if kind < 0 {
 		return b.reference(fullName(n.Type, namespace), n.Type)
 	}
-	t := &Type{Kind: Kind(kind), Aliases: n.Aliases}
+	t := &Type{Kind: Kind(kind), Aliases: n.Aliases, Doc: n.Doc}
 	switch {
 	case t.Kind == Int && n.LogicalType == Date, t.Kind == Long && n.LogicalType == TimestampMicros:
 		t.Logical = n.LogicalType
 	case t.Kind == String && n.LogicalType == "uuid": // text like any other
+	case n.LogicalType == "decimal":
+		t.Foreign = fmt.Sprintf("decimal(%d,%d)", n.Precision, n.Scale)
 	default:
 		t.Foreign = n.LogicalType
 	}
@@ -67,7 +69,10 @@ func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*T
 			if err != nil {
 				return nil, fmt.Errorf("%s.%s: %w", t.ShortName(), f.Name, err)
 			}
-			t.Fields = append(t.Fields, Field{Name: f.Name, Aliases: f.Aliases, Type: typ, Default: f.Default, HasDefault: f.HasDefault})
+			copyOf, _ := f.Props["copyOf"].(string)
+			t.Fields = append(t.Fields, Field{
+				Name: f.Name, Aliases: f.Aliases, Type: typ, Default: f.Default, HasDefault: f.HasDefault, Doc: f.Doc, CopyOf: copyOf,
+			})
 		}
 		delete(b.open, t.Name)
 	}

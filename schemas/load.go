@@ -19,7 +19,7 @@ import (
 //go:embed foldlog
 var Outcomes embed.FS
 
-const outcomesDir = "foldlog/outcomes"
+const outcomesDir = "outcomes"
 
 // Set is all versions of the schemas of all topics of a topology. It is immutable.
 type Set struct {
@@ -51,19 +51,24 @@ func (s *Set) Latest(topicBase string) Schema {
 // Load reads the schemas of all topics of the topology. Files are named by topic and version, "account.events/v1.avsc". Outcomes have the embedded
 // schema; a re-keyed topic has that of the events it carries. The error joins everything that is wrong: missing files, gaps between
 // versions, files that belong to no topic, schemas that cannot be parsed, a version that cannot be read with a later one, an
-// envelope without its fields, declared commands and events without a record.
+// envelope without its fields, declared commands and events without a record, a published version that was edited (see [LockFile]).
 func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 	l := &loader{files: files, set: &Set{versions: map[string][]Schema{}}, expected: map[string]bool{}}
 	names := topology.Names{}
-	outcomes := l.read(Outcomes, outcomesDir, checkOutcome)
+	own, err := fs.Sub(Outcomes, "foldlog")
+	if err != nil {
+		return nil, err
+	}
+	ownLock, lock := l.lock(own), l.lock(files)
+	outcomes := l.read(own, outcomesDir, ownLock, checkOutcome)
 	for _, a := range t.Aggregates {
-		l.topic(names.Commands(a.Name), func(s Schema) []string { return checkCommands(s.Type, a) })
-		l.topic(names.Events(a.Name), func(s Schema) []string { return checkEvents(s.Type, a) })
-		l.topic(names.Table(a.Name), func(s Schema) []string { return checkState(s.Type) })
+		l.topic(names.Commands(a.Name), lock, func(s Schema) []string { return checkCommands(s.Type, a) })
+		l.topic(names.Events(a.Name), lock, func(s Schema) []string { return checkEvents(s.Type, a) })
+		l.topic(names.Table(a.Name), lock, func(s Schema) []string { return checkState(s.Type) })
 		l.set.versions[names.Outcomes(a.Name)] = outcomes
 	}
 	for _, p := range t.Projections {
-		l.topic(names.Table(p.Name), func(s Schema) []string { return checkRow(s.Type) })
+		l.topic(names.Table(p.Name), lock, func(s Schema) []string { return checkRow(s.Type) })
 		if p.Rekeyed() {
 			l.set.versions[names.RekeyedTopic(p.Name)] = l.set.versions[names.Events(p.Source)]
 		}
@@ -86,15 +91,25 @@ func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf(format, args...))
 }
 
-func (l *loader) topic(base string, check func(Schema) []string) {
+// lock returns what is published, and reports what was edited since.
+func (l *loader) lock(files fs.FS) map[string]fingerprints {
+	locked, err := readLock(files)
+	if err != nil {
+		l.problems = append(l.problems, err)
+	}
+	l.problems = append(l.problems, checkLock(files, locked)...)
+	return locked
+}
+
+func (l *loader) topic(base string, lock map[string]fingerprints, check func(Schema) []string) {
 	l.expected[base] = true
-	l.set.versions[base] = l.read(l.files, base, check)
+	l.set.versions[base] = l.read(l.files, base, lock, check)
 }
 
 var versionFile = regexp.MustCompile(`^v([1-9][0-9]{0,5})\.avsc$`)
 
 // read returns the versions in a directory, as far as they are sound. The check is for the latest one.
-func (l *loader) read(files fs.FS, dir string, check func(Schema) []string) []Schema {
+func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, check func(Schema) []string) []Schema {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.problem("%s: %w", dir, err)
@@ -128,7 +143,8 @@ func (l *loader) read(files fs.FS, dir string, check func(Schema) []string) []Sc
 			l.problems = append(l.problems, err)
 			continue
 		}
-		s.Version = n
+		s.Version, s.File = n, path.Join(dir, fmt.Sprintf("v%d.avsc", n))
+		_, s.Locked = lock[s.File]
 		versions = append(versions, s)
 	}
 	for i, reader := range versions {

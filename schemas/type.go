@@ -52,6 +52,8 @@ type Type struct {
 	Logical string
 	// Foreign is a logical type that is not understood, or "". Its values are read as what is beneath it.
 	Foreign string
+	// Doc is the documentation of a record, enum or fixed.
+	Doc string
 	// Fields of a record, Items of an array, Values of a map, Branches of a union, Symbols of an enum, Size of a fixed.
 	Fields   []Field
 	Items    *Type
@@ -72,6 +74,10 @@ type Field struct {
 	// Default, where HasDefault, is nil, bool, int32, int64, float32, float64, string, []byte, []any or map[string]any.
 	Default    any
 	HasDefault bool
+	Doc        string
+	// CopyOf, where not empty, makes the field a retired one: no program uses it any more, and it is still written, as a copy of the field with
+	// this name, for readers that know no other. It is the attribute "copyOf" in the schema.
+	CopyOf string
 }
 
 // Field returns the record's field of that name, or nil.
@@ -116,6 +122,9 @@ func (t *Type) Describe() string {
 type Schema struct {
 	// Version is N of vN.avsc, or 0 for a schema that came from elsewhere.
 	Version int
+	// File is where the version was loaded from, such as "account.events/v2.avsc", and Locked whether the lock file has it; see [LockFile].
+	File   string
+	Locked bool
 	// Text is the schema as it was published.
 	Text string
 	// Fingerprint is the SHA-256 of the Parsing Canonical Form: the schema's identity, whatever its white space, documentation and id.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/cli"
+	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 )
 
@@ -19,6 +20,14 @@ func App() cli.App {
 
 // firstVersions shows the first version of the schema files that this program has.
 type firstVersions struct{ fs.ReadDirFS }
+
+// Open implements [fs.FS]. The list of published versions has later ones, too.
+func (f firstVersions) Open(name string) (fs.File, error) {
+	if name == schemas.LockFile {
+		return nil, fs.ErrNotExist
+	}
+	return f.ReadDirFS.Open(name)
+}
 
 // ReadDir implements [fs.ReadDirFS].
 func (f firstVersions) ReadDir(name string) ([]fs.DirEntry, error) {

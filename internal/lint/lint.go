@@ -63,7 +63,7 @@ var rooms = map[string]room{
 	"cmd/foldlog-torture": {imports: []string{"internal/torture"}},
 	"cmd/foldlog-check":   {imports: []string{"internal/check"}, libraries: none},
 	"internal/lint":       {libraries: none},
-	"internal/bankv1":     {imports: []string{".", "topology", "bank", "schemas/bank", "cli"}, libraries: none},
+	"internal/bankv1":     {imports: []string{".", "topology", "bank", "schemas", "schemas/bank", "cli"}, libraries: none},
 	"deploy/healthcheck":  {libraries: none},
 	"interop":             {libraries: none},
 	"bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",

@@ -1,0 +1,103 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// Check returns what is to be said about the versions of all topics, each beside the one before. That every version can read all before it has been
+// seen to by [Load]. Findings below [Refused] about versions in the lock file are left out unless all is set: whoever published them meant it.
+func (s *Set) Check(all bool) []Finding {
+	var findings []Finding
+	seen := map[string]bool{} // re-keyed topics share the schemas of events, all aggregates that of outcomes
+	for _, topic := range s.Topics() {
+		versions := s.versions[topic]
+		if seen[versions[0].File] {
+			continue
+		}
+		seen[versions[0].File] = true
+		for i, v := range versions {
+			if !v.Locked {
+				findings = append(findings, Finding{Doubtful, "unlocked", v.File,
+					"is not in " + LockFile + ", so it can still be edited: run 'schemas lock' once it is final"})
+			}
+			if i == 0 {
+				continue
+			}
+			for _, f := range Changes(versions[i-1], v) {
+				if f.Where = fmt.Sprintf("%s v%d -> v%d", topic, i, i+1); all || !v.Locked || f.Level == Refused {
+					findings = append(findings, f)
+				}
+			}
+		}
+	}
+	return findings
+}
+
+// Subjects returns the registry's subject of each topic, sorted by topic.
+func (s *Set) Subjects(names topology.Names) []Subject {
+	var subjects []Subject
+	for _, topic := range s.Topics() {
+		subjects = append(subjects, Subject{Name: topology.Subject(names.Prefix + topic), Versions: s.Versions(topic)})
+	}
+	return subjects
+}
+
+// Subject is what a registry is to have under a name: the versions of a topic's schema, oldest first.
+type Subject struct {
+	Name     string
+	Versions []Schema
+}
+
+// Compare returns how what is registered under the subject differs from the files, given the registry's answer. Versions that are not registered
+// yet are no difference.
+func (s Subject) Compare(have Registered) []Finding {
+	var findings []Finding
+	add := func(level Level, rule, format string, args ...any) {
+		findings = append(findings, Finding{level, rule, "subject " + s.Name, fmt.Sprintf(format, args...)})
+	}
+	if len(have.Versions) > 0 && have.Compatibility != backwardTransitive {
+		add(Doubtful, "compatibility", "its compatibility is %s, so anybody could register what readers cannot read: 'schemas publish' sets %s", orNone(have.Compatibility),
+			backwardTransitive)
+	}
+	latest := s.Versions[len(s.Versions)-1]
+	last := -1
+	for _, v := range have.Versions {
+		schema, err := Parse(v.Text)
+		if err != nil {
+			add(Refused, "unreadable", "version %d (id %d) cannot be used: %v", v.Version, v.ID, err)
+			continue
+		}
+		at := slices.IndexFunc(s.Versions, func(ours Schema) bool { return ours.Fingerprint == schema.Fingerprint })
+		switch err := Compatible(schema, latest); {
+		case err != nil:
+			add(Refused, "incompatible", "version %d (id %d) cannot be read with %s: %v; somebody else wrote it, or the files are older than the registry", v.Version, v.ID,
+				latest.File, err)
+		case at < 0:
+			add(Doubtful, "unknown-version", "version %d (id %d) is none of the files: a newer release registered it, or a producer of its own", v.Version, v.ID)
+		case at < last:
+			add(Note, "order", "version %d (id %d) is %s, registered after a later one", v.Version, v.ID, s.Versions[at].File)
+		}
+		last = max(last, at)
+	}
+	return findings
+}
+
+func orNone(level string) string {
+	if level == "" {
+		return "the registry's default"
+	}
+	return level
+}
+
+// Find returns the registered version that writes the same bytes, in the same form, as the schema.
+func (r Registered) Find(s Schema) (RegisteredVersion, bool) {
+	for _, v := range r.Versions {
+		if have, err := Parse(v.Text); err == nil && have.Fingerprint == s.Fingerprint {
+			return v, true
+		}
+	}
+	return RegisteredVersion{}, false
+}
