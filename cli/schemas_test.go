@@ -37,7 +37,9 @@ func TestSchemasCheckWithoutARegistry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(func(s string) string { return strings.Replace(s, `"name": "reason", "type": "string"`, `"name": "reason", "type": "long"`, 1) })
+	write(func(s string) string {
+		return strings.Replace(s, `"name": "reason", "type": "string"`, `"name": "reason", "type": "long"`, 1)
+	})
 	got := clitest.Run(t, app, "schemas", "check", "--json")
 	findings := decode[[]schemas.Finding](t, got.Out)
 	if got.Code != cli.ExitFinding || len(findings) == 0 || findings[0].Level != schemas.Refused || !strings.Contains(findings[0].Problem, "v2 cannot read") {

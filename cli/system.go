@@ -96,6 +96,8 @@ func startSystem(ctx context.Context, config systemConfig, st *stages) (*system,
 		s.front.check("registry", nil)
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, codecs.ErrNewerSchema):
+		return nil, Finding("%w", err)
 	case errors.Is(err, schemas.ErrIncompatible), errors.Is(err, schemas.ErrInvalid):
 		return nil, Finding("the schema registry refuses the schemas: %w", err)
 	default:

@@ -4,10 +4,7 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/hamba/avro/v2"
-
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -21,19 +18,23 @@ type Aggregate struct {
 	commandType map[reflect.Type]*commandCodec
 	eventAt     []*eventCodec // by branch
 	eventType   map[reflect.Type]*eventCodec
-	state       *binding
+	state       *slot
 
 	commandLayout, eventLayout, stateLayout, outcomeLayout layout
 }
 
+// commandCodec has a command in its form of today.
 type commandCodec struct {
-	*binding
+	*slot
 	spec   topology.CommandSpec
 	branch int
+	// forms are all that the command's record has had, oldest first; see canonicalForm.
+	forms []commandForm
 }
 
+// eventCodec has an event in its form of today.
 type eventCodec struct {
-	*binding
+	*slot
 	spec   topology.EventSpec
 	branch int
 }
@@ -79,36 +80,21 @@ func (b *builder) aggregate(spec *topology.AggregateSpec) *Aggregate {
 	return a
 }
 
-// branches returns the records of an envelope's data by their short names, for the schema and for the library.
-func (b *builder) branches(t *topic, where string) (map[string]int, []*schemas.Type, []avro.Schema) {
-	parsed, err := parseAvro(t.latest)
-	if err != nil {
-		b.problem("%s: %s: %w", where, t.base, err)
-		return nil, nil, nil
+// branches returns where the records of an envelope's data stand, by their short names.
+func branches(t *topic) map[string]place {
+	index := map[string]place{}
+	for i, branch := range t.latest.Type.Field("data").Type.Branches {
+		index[branch.ShortName()] = place{field: "data", branch: i}
 	}
-	index := map[string]int{}
-	types := t.latest.Type.Field("data").Type.Branches
-	for i, branch := range types {
-		index[branch.ShortName()] = i
-	}
-	for _, f := range parsed.(*avro.RecordSchema).Fields() {
-		if f.Name() == "data" {
-			return index, types, f.Type().(*avro.UnionSchema).Types()
-		}
-	}
-	return nil, nil, nil
+	return index
 }
 
 var validator = reflect.TypeFor[foldlog.Validator]()
 
 func (b *builder) bindCommands(a *Aggregate, where string) {
-	index, types, avroTypes := b.branches(a.commands, where)
-	if index == nil {
-		return
-	}
-	api := newAPI(topology.MaxCommandBytes)
+	index := branches(a.commands)
 	for _, spec := range a.spec.Commands {
-		i, ok := index[spec.Record()]
+		at, ok := index[spec.Record()]
 		if !ok {
 			b.problem("%s: command %s has no record %s in the schema", where, spec.Name, spec.Record())
 			continue
@@ -116,51 +102,33 @@ func (b *builder) bindCommands(a *Aggregate, where string) {
 		if spec.Type != nil && !spec.Type.Implements(validator) && reflect.PointerTo(spec.Type).Implements(validator) {
 			b.problem("%s, command %s: Validate has a pointer receiver, but commands are passed as values, so it would never run", where, spec.Name)
 		}
-		bound := b.bind(where+", command "+spec.Name, api, avroTypes[i], types[i], spec.Type)
-		c := &commandCodec{binding: bound, spec: spec, branch: i}
+		c := &commandCodec{spec: spec, branch: at.branch}
+		if c.slot = b.bind(a.commands, where+", command "+spec.Name, at, topology.MaxCommandBytes, spec.Type, spec.Upcasts); c.slot == nil {
+			continue
+		}
+		var err error
+		if c.forms, err = formsOf(a.commands, at, c.slot); err != nil {
+			b.problem("%s, command %s: %w", where, spec.Name, err)
+		}
 		a.commandOf[spec.Name], a.commandType[spec.Type] = c, c
 	}
 }
 
 func (b *builder) bindEvents(a *Aggregate, where string) {
-	index, types, avroTypes := b.branches(a.events, where)
-	if index == nil {
-		return
-	}
-	api := newAPI(topology.MaxBatchBytes)
-	a.eventAt = make([]*eventCodec, len(types))
+	index := branches(a.events)
+	a.eventAt = make([]*eventCodec, len(index))
 	for _, spec := range a.spec.Events {
-		i, ok := index[spec.Name]
+		at, ok := index[spec.Name]
 		if !ok {
 			b.problem("%s: event %s has no record in the schema", where, spec.Name)
 			continue
 		}
-		bound := b.bind(where+", event "+spec.Name, api, avroTypes[i], types[i], spec.Type)
-		a.eventAt[i] = &eventCodec{binding: bound, spec: spec, branch: i}
-		a.eventType[spec.Type] = a.eventAt[i]
+		bound := b.bind(a.events, where+", event "+spec.Name, at, topology.MaxBatchBytes, spec.Type, spec.Upcasts)
+		a.eventAt[at.branch] = &eventCodec{slot: bound, spec: spec, branch: at.branch}
+		a.eventType[spec.Type] = a.eventAt[at.branch]
 	}
 }
 
 func (b *builder) bindState(a *Aggregate, where string) {
-	parsed, err := parseAvro(a.states.latest)
-	if err != nil {
-		b.problem("%s: %w", where, err)
-		return
-	}
-	for _, f := range parsed.(*avro.RecordSchema).Fields() {
-		if f.Name() == "state" {
-			a.state = b.bind(where+", state", newAPI(topology.MaxBatchBytes), f.Type(), a.states.latest.Type.Field("state").Type, a.spec.State)
-		}
-	}
-}
-
-func (b *builder) bind(where string, api avro.API, schema avro.Schema, record *schemas.Type, typ reflect.Type) *binding {
-	for _, problem := range matchFields(where, typ, record) {
-		b.problem("%s", problem)
-	}
-	bound, err := newBinding(api, schema, record, typ)
-	if err != nil {
-		b.problem("%s: %w", where, err)
-	}
-	return bound
+	a.state = b.bind(a.states, where+", state", place{field: "state", branch: -1}, topology.MaxBatchBytes, a.spec.State, a.spec.StateUpcasts)
 }

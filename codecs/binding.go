@@ -47,9 +47,10 @@ func deref(s avro.Schema) avro.Schema {
 type binding struct {
 	api    avro.API
 	schema avro.Schema
-	record *schemas.Type
-	typ    reflect.Type
-	// check is the plan from the record to itself: what was encoded must be acceptable, and becomes canonical.
+	// record is the record's type without retired fields, full with them.
+	record, full *schemas.Type
+	typ          reflect.Type
+	// check is the plan from the record to the full one: what was encoded must be acceptable, and becomes canonical; retired fields are added.
 	check *plan
 	json  *jsonPlan
 	// bytes is true where the struct has []byte fields, which need clipping.
@@ -58,8 +59,10 @@ type binding struct {
 	readers, writers, scratch sync.Pool
 }
 
-func newBinding(api avro.API, schema avro.Schema, record *schemas.Type, typ reflect.Type) (*binding, error) {
-	check, err := compile(record, record)
+// newBinding binds a Go type to a record. The schema is the record's for the library, without retired fields.
+func newBinding(api avro.API, schema avro.Schema, full *schemas.Type, typ reflect.Type) (*binding, error) {
+	record := full.Current()
+	check, err := compile(record, full)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func newBinding(api avro.API, schema avro.Schema, record *schemas.Type, typ refl
 	if err != nil {
 		return nil, err
 	}
-	b := &binding{api: api, schema: deref(schema), record: record, typ: typ, check: check, json: jsonPlan, bytes: hasBytes(record)}
+	b := &binding{api: api, schema: schema, record: record, full: full, typ: typ, check: check, json: jsonPlan, bytes: hasBytes(record)}
 	b.readers.New = func() any { return avro.NewReader(nil, 0, avro.WithReaderConfig(api)) }
 	b.writers.New = func() any { return avro.NewWriter(nil, 512, avro.WithWriterConfig(api)) }
 	b.scratch.New = func() any {

@@ -25,7 +25,7 @@ func (c *Codecs) Projection(name string) *Projection { return c.projections[name
 
 // New checks that every declared Go struct matches its Avro record field by field, registers the schemas of every topic, all versions in
 // order, and returns the codecs. While the registry is unavailable it tries again, with growing pauses, until the context ends. The error joins
-// everything that does not match, or says why the registry refuses a schema.
+// everything that does not match, or says why the registry refuses a schema, or wraps [ErrNewerSchema] where the registry has a version that cannot be read.
 func New(ctx context.Context, t *topology.Topology, names topology.Names, set *schemas.Set, reg *schemas.Registry,
 	logger *slog.Logger) (*Codecs, error) {
 	b := &builder{set: set, registry: reg, names: names, log: logger, topics: map[string]*topic{}}
@@ -68,6 +68,13 @@ func (b *builder) topic(base string) *topic {
 		return nil
 	}
 	t := &topic{base: base, latest: latest, registry: b.registry}
+	slots := 1
+	if data := latest.Type.Field("data"); data != nil && data.Type.Kind == schemas.Union {
+		slots = len(data.Type.Branches)
+	}
+	for _, version := range b.set.Versions(base) {
+		t.readings = append(t.readings, &reading{version: version, reader: latest.Type.Current(), slots: make([]*slot, slots)})
+	}
 	b.topics[base] = t
 	return t
 }
@@ -75,19 +82,23 @@ func (b *builder) topic(base string) *topic {
 // register registers all versions of a topic's schema. What is known of them from the start needs no look-up later.
 func (b *builder) register(ctx context.Context, base string) error {
 	subject := topology.Subject(b.names.Prefix + base)
+	ids := map[int]bool{}
 	for _, version := range b.set.Versions(base) {
 		id, err := b.registerOne(ctx, subject, version.Compact())
 		if err != nil {
 			return fmt.Errorf("%s version %d: %w", base, version.Version, err)
 		}
 		if t := b.topics[base]; t != nil { // a re-keyed topic has no codec of its own
-			w := newWriter(version.Text, t.latest.Type)
+			w := t.newWriter(version.Text)
 			if w.err != nil {
 				return fmt.Errorf("%s version %d: %w", base, version.Version, w.err)
 			}
 			t.writers.store(id, w)
-			t.id = id
+			t.id, ids[id] = id, true
 		}
+	}
+	if t := b.topics[base]; t != nil {
+		return b.checkRegistered(ctx, t, ids)
 	}
 	return nil
 }
@@ -97,14 +108,23 @@ const (
 	maxPause   = 5 * time.Second
 )
 
-func (b *builder) registerOne(ctx context.Context, subject, text string) (int, error) {
+func (b *builder) registerOne(ctx context.Context, subject, text string) (id int, err error) {
+	err = b.patiently(ctx, subject, func() (err error) {
+		id, err = b.registry.Register(ctx, subject, text)
+		return err
+	})
+	return id, err
+}
+
+// patiently asks the registry again while it is unavailable, until the context ends.
+func (b *builder) patiently(ctx context.Context, subject string, ask func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		id, err := b.registry.Register(ctx, subject, text)
+		err := ask()
 		if err == nil || !errors.Is(err, schemas.ErrUnavailable) {
-			return id, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("gave up waiting for the schema registry: %w", err)
+			return fmt.Errorf("gave up waiting for the schema registry: %w", err)
 		}
 		b.log.Warn("schema registry unavailable, trying again", "subject", subject, "pause", pause, "error", err)
 		select {

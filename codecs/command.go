@@ -21,8 +21,8 @@ type Command struct {
 	Spec topology.CommandSpec
 	// Type is the type that the sender wrote, at most [foldlog.MaxIDLength] bytes of it.
 	Type string
-	// PayloadHash decides whether a second command with this id is the same one. It covers type, data as canonical Avro under the latest
-	// schema, and expected version; of a command whose data cannot be read, the whole value.
+	// PayloadHash decides whether a second command with this id is the same one. It covers type, data as canonical Avro in the oldest form of
+	// its record that says the same, and expected version; of a command whose data cannot be read, the whole value.
 	PayloadHash []byte
 	// Problem, where not nil, says why the command cannot be executed, though it can be answered. Its code is one of
 	// [foldlog.CodeInvalidField] and [foldlog.CodeKeyMismatch], or what the command's own Validate returned.
@@ -108,11 +108,12 @@ func (a *Aggregate) command(rec *Record, r *raw) (Command, error) {
 	case r.codec == nil || r.body == nil:
 		cmd.PayloadHash = valueHash(rec.Value)
 	default:
-		cmd.PayloadHash = payloadHash(cmd.Type, r.body, r.expected)
+		data, err := r.slot.decode(r.body)
+		form, body := r.codec.canonicalForm(r.slot, r.body, data)
+		cmd.PayloadHash = payloadHash(cmd.Type, form, body, r.expected)
 		if r.problem != nil {
 			break
 		}
-		data, err := r.codec.decode(r.body)
 		if err != nil { // the bytes were sound, so this is a defect; better one dead letter than a stop
 			return Command{}, &Undecodable{Raw: rec.Value, Cause: err}
 		}
@@ -167,14 +168,19 @@ func validate(data any) (r *foldlog.Rejection) {
 // payloadHash hashes what makes two commands the same. Lengths come before texts, so that no two inputs are the same bytes.
 //
 // NB: must not change. Outcomes have it, and a repeated command is compared with them.
-func payloadHash(name string, body []byte, expected *int64) []byte {
+func payloadHash(name string, form int, body []byte, expected *int64) []byte {
 	h := sha256.New()
 	var n [binary.MaxVarintLen64]byte
 	text := func(b []byte) {
 		h.Write(n[:binary.PutUvarint(n[:], uint64(len(b)))])
 		h.Write(b)
 	}
-	h.Write([]byte{1}) // read
+	if form == 0 {
+		h.Write([]byte{1})
+	} else { // the same bytes say something else in another form
+		h.Write([]byte{3})
+		h.Write(n[:binary.PutUvarint(n[:], uint64(form))])
+	}
 	text([]byte(name))
 	text(body)
 	if expected != nil {

@@ -53,7 +53,7 @@ func (a *Aggregate) openAvro(e *envelope) *raw {
 			r.note(faultf("holds a %s, but type is %q", holds, r.codec.spec.Name).in("data"))
 			break
 		}
-		r.body = body
+		r.body, r.slot = body, e.slot(branch)
 	}
 	return r
 }

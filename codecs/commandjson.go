@@ -51,7 +51,7 @@ func (a *Aggregate) openJSON(value []byte) (*raw, error) {
 	case data == nil:
 		r.note(faultf("is missing").in("data"))
 	default:
-		body, f := r.codec.json.appendJSON(make([]byte, 0, len(data)), data)
+		body, slot, f := r.codec.readJSON(data)
 		if f != nil {
 			if f.path == "" {
 				f.path = "data"
@@ -59,7 +59,7 @@ func (a *Aggregate) openJSON(value []byte) (*raw, error) {
 			r.note(f)
 			break
 		}
-		r.body = body
+		r.body, r.slot = body, slot
 	}
 	return r, nil
 }
@@ -145,11 +145,11 @@ func (a *Aggregate) ParseJSON(commandName string, body []byte) (any, *foldlog.Re
 	if object[0] != '{' {
 		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body must be a JSON object with the command's fields, not %s", describeJSON(object))
 	}
-	canonical, f := codec.json.appendJSON(make([]byte, 0, len(object)), object)
+	canonical, slot, f := codec.readJSON(object)
 	if f != nil {
 		return nil, foldlog.InvalidField(f.path, "%s", f.message)
 	}
-	data, err := codec.decode(canonical)
+	data, err := slot.decode(canonical)
 	if err != nil {
 		return nil, foldlog.Reject(foldlog.CodeInternal, "%v", err)
 	}

@@ -18,6 +18,7 @@ type raw struct {
 	expected *int64
 	codec    *commandCodec // nil where the type is unknown
 	body     []byte        // canonical bytes of the data, nil where there is something wrong with it
+	slot     *slot         // reads the body
 	problem  *fault        // the first thing that is wrong with what does not make the command unanswerable
 }
 

@@ -328,6 +328,9 @@ func (c *converter) record(p *plan) {
 		}
 		start = ends[i] - mark
 	}
+	for retired, source := range p.copies {
+		spans[retired] = spans[source]
+	}
 	c.dst = c.dst[:mark]
 	for _, span := range spans {
 		c.dst = append(c.dst, span...)

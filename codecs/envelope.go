@@ -7,7 +7,12 @@ import "encoding/binary"
 type envelope struct {
 	values [][]byte
 	faults []*fault
+	// reading is that of the version that the value was written with.
+	reading *reading
 }
+
+// slot returns what reads the record of that branch, or nil.
+func (e *envelope) slot(branch int) *slot { return e.reading.slots[branch] }
 
 func (e *envelope) reset() {
 	clear(e.values)

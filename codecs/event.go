@@ -84,7 +84,7 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 		err = errVersion(e.Version)
 	default:
 		e.Type = codec.spec.Name
-		e.Data, err = codec.decode(body)
+		e.Data, err = envelope.slot(branch).decode(body)
 	}
 	if err != nil {
 		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: err}

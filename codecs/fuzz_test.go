@@ -162,12 +162,12 @@ func emptied(s setUp) setUp {
 // Whatever schema a value was written with and whatever its bytes are, reading it ends.
 func FuzzWriterSchema(f *testing.F) {
 	w := newWorld(f)
-	reader := w.lamp.events.latest.Type
+	events := w.lamp.events
 	f.Add(w.lamp.events.latest.Text, w.event(f, fullEvent())[prefixSize:])
 	f.Add(`{"type":"record","name":"LampEvent","fields":[{"name":"version","type":["null","LampEvent"]}]}`, []byte{2, 2, 2})
 	f.Add(`{"type":"record","name":"LampEvent","fields":[{"name":"x","type":{"type":"array","items":{"type":"fixed","name":"F","size":0}}}]}`, []byte{200, 200, 200, 1})
 	f.Fuzz(func(t *testing.T, schema string, body []byte) {
-		writer := newWriter(schema, reader)
+		writer := events.newWriter(schema)
 		if writer.err != nil {
 			return
 		}
@@ -177,7 +177,7 @@ func FuzzWriterSchema(f *testing.F) {
 			// It is canonical: reading it as the reader's own gives the same bytes, and the library reads them.
 			own := newConverter(bytes.Clone(e.joined(c)))
 			defer own.release()
-			again, err := own.open(newWriter(w.lamp.events.latest.Text, reader).plan)
+			again, err := own.open(events.newWriter(events.latest.Text).plan)
 			if err != nil || !bytes.Equal(again.joined(own), own.src) {
 				t.Fatalf("not canonical: %x, %v", own.src, err)
 			}

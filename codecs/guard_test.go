@@ -146,7 +146,7 @@ func TestHostileSchemasAreRefused(t *testing.T) {
 		"missing":     {strings.Replace(row(""), `{"name":"events","type":"long"},`, ``, 1), "events"},
 		"huge":        {row(`,{"name":"x","type":"null","doc":"` + strings.Repeat("x", 2<<20) + `"}`), "at most"},
 	} {
-		got := newWriter(c.schema, w.lamps.rows.latest.Type)
+		got := w.lamps.rows.newWriter(c.schema)
 		if got.err == nil || !strings.Contains(got.err.Error(), c.cause) {
 			t.Errorf("%s: %v, want %q", name, got.err, c.cause)
 		}
@@ -155,7 +155,7 @@ func TestHostileSchemasAreRefused(t *testing.T) {
 
 func TestLibraryPanicsAreUndecodable(t *testing.T) {
 	w := newWorld(t)
-	codec, err := newBinding(newAPI(1<<10), w.lamp.eventAt[0].schema, w.lamp.eventAt[0].record, w.lamp.eventAt[0].typ)
+	codec, err := newBinding(newAPI(1<<10), w.lamp.eventAt[0].schema, w.lamp.eventAt[0].full, w.lamp.eventAt[0].typ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package codecs
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/foldlog/foldlog/schemas"
 )
@@ -27,6 +28,8 @@ type plan struct {
 	fields []fieldPlan
 	// defaults has, for each field of the reader, the bytes of its default where the writer does not have it, else nil.
 	defaults [][]byte
+	// copies has, for a retired field of the reader that the writer does not have, the reader's field that it is a copy of.
+	copies map[int]int
 	// ordered is true where the writer's fields come in the reader's order and no default is to be put in.
 	ordered bool
 }
@@ -227,6 +230,13 @@ func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
 				continue
 			}
 		}
+		if source := sourceOf(rf, w, r); source >= 0 {
+			if p.copies == nil {
+				p.copies = map[int]int{}
+			}
+			p.copies[i] = source
+			continue
+		}
 		if !rf.HasDefault {
 			return nil, fmt.Errorf("field %s.%s is not there and has no default", r.ShortName(), rf.Name)
 		}
@@ -253,4 +263,12 @@ func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
 		p.ordered = p.ordered && f.target == i
 	}
 	return p, nil
+}
+
+// sourceOf returns the reader's field that a retired field is a copy of, or -1 where the field is not retired or the writer lacks the other one, too.
+func sourceOf(rf *schemas.Field, w, r *schemas.Type) int {
+	if rf.CopyOf == "" || w.FieldFor(r.Field(rf.CopyOf)) == nil {
+		return -1
+	}
+	return slices.IndexFunc(r.Fields, func(f schemas.Field) bool { return f.Name == rf.CopyOf })
 }

@@ -11,7 +11,7 @@ import (
 type Projection struct {
 	spec *topology.ProjectionSpec
 	rows *topic
-	row  *binding
+	row  *slot
 }
 
 func (b *builder) projection(spec *topology.ProjectionSpec) *Projection {
@@ -19,17 +19,7 @@ func (b *builder) projection(spec *topology.ProjectionSpec) *Projection {
 	if p.rows == nil {
 		return p
 	}
-	where := "projection " + spec.Name
-	for _, problem := range matchFields(where+", row", spec.Row, p.rows.latest.Type) {
-		b.problem("%s", problem)
-	}
-	schema, err := parseAvro(p.rows.latest)
-	if err == nil {
-		p.row, err = newBinding(newAPI(topology.MaxBatchBytes), schema, p.rows.latest.Type, spec.Row)
-	}
-	if err != nil {
-		b.problem("%s: %w", where, err)
-	}
+	p.row = b.bind(p.rows, "projection "+spec.Name+", row", wholeValue, topology.MaxBatchBytes, spec.Row, spec.RowUpcasts)
 	return p
 }
 
@@ -53,7 +43,7 @@ func (p *Projection) DecodeRow(ctx context.Context, value []byte) (any, error) {
 		return nil, err
 	}
 	defer c.release()
-	row, err := p.row.decode(e.joined(c))
+	row, err := e.slot(0).decode(e.joined(c))
 	if err != nil {
 		return nil, &Undecodable{Raw: value, Cause: err}
 	}

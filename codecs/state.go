@@ -63,7 +63,7 @@ func (a *Aggregate) DecodeState(ctx context.Context, value []byte) (State, error
 			}
 			copy(s.Chain[:], chain)
 		case "state":
-			if s.Data, err = a.state.decode(v); err != nil {
+			if s.Data, err = envelope.slot(0).decode(v); err != nil {
 				return State{}, &Undecodable{Raw: value, Cause: err}
 			}
 		}

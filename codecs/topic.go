@@ -17,6 +17,8 @@ import (
 type topic struct {
 	base   string // without prefix
 	latest schemas.Schema
+	// readings has one for each published version.
+	readings []*reading
 	// id is the latest schema's id in the registry.
 	id       int
 	registry *schemas.Registry
@@ -55,6 +57,7 @@ func (w *writers) store(id int, add *writer) *writer {
 type writer struct {
 	fingerprint [32]byte
 	plan        *plan
+	reading     *reading
 	err         error // why nothing that was written with it can be read
 }
 
@@ -67,7 +70,7 @@ func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
 	if err != nil {
 		return nil, err // unknown ids are remembered by the registry, not here: they may come to be known
 	}
-	w := newWriter(text, t.latest.Type)
+	w := t.newWriter(text)
 	if w.err != nil {
 		w.err = fmt.Errorf("schema id %d: %w", id, w.err)
 	}
@@ -75,12 +78,13 @@ func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
 	return w, w.err
 }
 
-func newWriter(text string, reader *schemas.Type) *writer {
+func (t *topic) newWriter(text string) *writer {
 	s, err := schemas.Parse(text)
 	if err != nil {
 		return &writer{err: err}
 	}
-	w := &writer{fingerprint: s.Fingerprint}
+	w := &writer{fingerprint: s.Fingerprint, reading: t.readingOf(s)}
+	reader := w.reading.reader
 	if w.plan, err = compile(s.Type, reader); err == nil && w.plan.op != opRecord {
 		err = fmt.Errorf("%s is not a record", s.Type.Describe())
 	}
@@ -88,6 +92,26 @@ func newWriter(text string, reader *schemas.Type) *writer {
 		w.err = fmt.Errorf("%s cannot be read as %s: %w", s.Type.Describe(), reader.Describe(), err)
 	}
 	return w
+}
+
+// readingOf returns how values that were written with a schema are read: as those of the published version that it is, and otherwise, since
+// producers have schemas of their own, as those of the version that it is most like; of equals the latest.
+func (t *topic) readingOf(s schemas.Schema) *reading {
+	best, least := t.readings[len(t.readings)-1], -1
+	for i := len(t.readings) - 1; i >= 0; i-- {
+		r := t.readings[i]
+		if r.version.Fingerprint == s.Fingerprint {
+			return r
+		}
+		d := schemas.Distance(s.Type, r.version.Type)
+		if least >= 0 && d >= least {
+			continue
+		}
+		if _, err := compile(s.Type, r.reader); err == nil {
+			best, least = r, d
+		}
+	}
+	return best
 }
 
 // open takes a value apart. The caller releases the converter when done with the envelope; it is nil where there is an error, which is an
@@ -110,6 +134,7 @@ func (t *topic) open(ctx context.Context, value []byte) (*converter, *envelope, 
 		c.release()
 		return nil, nil, &Undecodable{Raw: value, Cause: err}
 	}
+	e.reading = w.reading
 	return c, e, nil
 }
 

@@ -119,7 +119,7 @@ func dataBranches(t *Type) (map[string]*Type, []string) {
 			problems = append(problems, fmt.Sprintf("data has two records named %s", b.ShortName()))
 		}
 		branches[b.ShortName()] = b
-		problems = append(problems, checkPayload(b, b.ShortName(), map[*Type]bool{})...)
+		problems = append(problems, checkRecord(b)...)
 	}
 	return branches, problems
 }
@@ -128,7 +128,7 @@ func checkState(t *Type) []string {
 	problems := checkEnvelope(t, stateFields)
 	if t.Kind == Record {
 		if f := t.Field("state"); f != nil && f.Type.Kind == Record {
-			problems = append(problems, checkPayload(f.Type, f.Type.ShortName(), map[*Type]bool{})...)
+			problems = append(problems, checkRecord(f.Type)...)
 		}
 	}
 	return problems
@@ -138,10 +138,26 @@ func checkRow(t *Type) []string {
 	if t.Kind != Record {
 		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
 	}
-	return checkPayload(t, t.ShortName(), map[*Type]bool{})
+	return checkRecord(t)
 }
 
 func checkOutcome(s Schema) []string { return checkEnvelope(s.Type, outcomeFields) }
+
+// checkRecord reports what is wrong with a record of a domain.
+func checkRecord(t *Type) []string {
+	problems := checkPayload(t, t.ShortName(), map[*Type]bool{})
+	for _, f := range t.Fields {
+		if f.CopyOf == "" {
+			continue
+		}
+		source := t.Field(f.CopyOf)
+		if source == nil || source.CopyOf != "" || !SameForm(source.Type, f.Type) {
+			problems = append(problems, fmt.Sprintf("%s.%s: copyOf must name another field of the record that has the same type and is no copy itself, not %q", t.ShortName(),
+				f.Name, f.CopyOf))
+		}
+	}
+	return problems
+}
 
 // checkPayload reports what a domain's records must not contain, since some reader would get it wrong.
 func checkPayload(t *Type, where string, seen map[*Type]bool) (problems []string) {
@@ -152,6 +168,9 @@ func checkPayload(t *Type, where string, seen map[*Type]bool) (problems []string
 	switch t.Kind {
 	case Record:
 		for _, f := range t.Fields {
+			if f.CopyOf != "" && strings.Contains(where, ".") {
+				problems = append(problems, fmt.Sprintf("%s.%s: copyOf is for fields of a whole command, event, state or row, not for those of a record within it", where, f.Name))
+			}
 			problems = append(problems, checkPayload(f.Type, where+"."+f.Name, seen)...)
 		}
 	case Array:

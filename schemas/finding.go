@@ -26,4 +26,6 @@ type Finding struct {
 	Problem string `json:"problem"`
 }
 
-func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s [%s]", f.Where, f.Level, f.Problem, f.Rule) }
+func (f Finding) String() string {
+	return fmt.Sprintf("%s: %s: %s [%s]", f.Where, f.Level, f.Problem, f.Rule)
+}

@@ -22,14 +22,14 @@ func (a *AggregateSpec) addTo(t *Topology)  { t.Aggregates = append(t.Aggregates
 func (p *PolicySpec) addTo(t *Topology)     { t.Policies = append(t.Policies, p) }
 func (p *ProjectionSpec) addTo(t *Topology) { t.Projections = append(t.Projections, p) }
 
-// Command declares the command type C under a name.
-func Command[C any](name string) CommandSpec {
-	return CommandSpec{Name: name, Type: reflect.TypeFor[C]()}
+// Command declares the command type C under a name, with the steps from its old forms, oldest first.
+func Command[C any](name string, upcasts ...UpcastSpec) CommandSpec {
+	return CommandSpec{Name: name, Type: reflect.TypeFor[C](), Upcasts: upcasts}
 }
 
-// Event declares the event type E under a name.
-func Event[E any](name string) EventSpec {
-	return EventSpec{Name: name, Type: reflect.TypeFor[E]()}
+// Event declares the event type E under a name, with the steps from its old forms, oldest first.
+func Event[E any](name string, upcasts ...UpcastSpec) EventSpec {
+	return EventSpec{Name: name, Type: reflect.TypeFor[E](), Upcasts: upcasts}
 }
 
 // Commands is a list of declared commands.

@@ -89,6 +89,7 @@ func (l *linter) aggregate(a *AggregateSpec) {
 		l.add("missing-function", where, "needs Decide and Evolve")
 	}
 	l.structType(where, "state", a.State)
+	l.upcasts(where, "state", a.State, a.StateUpcasts)
 	if len(a.Commands) == 0 {
 		l.add("empty", where, "declares no command")
 	}
@@ -103,6 +104,7 @@ func (l *linter) aggregate(a *AggregateSpec) {
 			l.add("reserved-name", inner, "%q is taken by a path of the HTTP interface; choose another name", c.Name)
 		}
 		l.member(inner, c.Record(), c.Type, names, types)
+		l.upcasts(inner, "payload", c.Type, c.Upcasts)
 	}
 	// Events share the Avro namespace with commands, so names must not repeat there either.
 	types = map[reflect.Type]string{}
@@ -112,6 +114,7 @@ func (l *linter) aggregate(a *AggregateSpec) {
 			l.add("bad-name", inner, "event name %q: use camel case, such as %q", e.Name, "AccountOpened")
 		}
 		l.member(inner, e.Name, e.Type, names, types)
+		l.upcasts(inner, "payload", e.Type, e.Upcasts)
 	}
 }
 
@@ -157,6 +160,7 @@ func (l *linter) projection(p *ProjectionSpec) {
 	l.group(where, p.Name)
 	l.source(where, p.Source)
 	l.structType(where, "row", p.Row)
+	l.upcasts(where, "row", p.Row, p.RowUpcasts)
 	if p.Projection.Project == nil {
 		l.add("missing-function", where, "needs Project")
 	}

@@ -24,8 +24,9 @@ type AggregateSpec struct {
 	Name     string
 	Commands []CommandSpec
 	Events   []EventSpec
-	// State is the Go type of the state.
-	State reflect.Type
+	// State is the Go type of the state, and StateUpcasts the steps from its old forms, oldest first.
+	State        reflect.Type
+	StateUpcasts []UpcastSpec
 	// Decider is the domain's decider with its types erased. Its functions panic on a value of an undeclared type.
 	Decider foldlog.Decider[any, any, any]
 }
@@ -37,8 +38,9 @@ type CommandSpec struct {
 	//
 	// NB: must not change once data exists.
 	Name string
-	// Type is the Go struct.
-	Type reflect.Type
+	// Type is the Go struct, and Upcasts the steps from its old forms, oldest first.
+	Type    reflect.Type
+	Upcasts []UpcastSpec
 	// Private commands are sent by policies alone: HTTP answers 404 for them.
 	Private bool
 }
@@ -58,8 +60,9 @@ type EventSpec struct {
 	//
 	// NB: must not change once data exists.
 	Name string
-	// Type is the Go struct.
-	Type reflect.Type
+	// Type is the Go struct, and Upcasts the steps from its old forms, oldest first.
+	Type    reflect.Type
+	Upcasts []UpcastSpec
 }
 
 // PolicySpec is a declared policy.
@@ -92,8 +95,9 @@ type ProjectionSpec struct {
 	Name string
 	// Source is the aggregate type whose events it folds.
 	Source string
-	// Row is the Go type of a row.
+	// Row is the Go type of a row, and RowUpcasts the steps from its old forms, oldest first.
 	Row        reflect.Type
+	RowUpcasts []UpcastSpec
 	Projection foldlog.Projection[any, any]
 }
 

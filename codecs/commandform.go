@@ -1,0 +1,115 @@
+package codecs
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/foldlog/foldlog/schemas"
+)
+
+// A command's record has had one form after another, and producers write all of them. Which form a command came in must not matter to whether a
+// second one with its id is the same: the sender may have been upgraded in between, or the process that answered first may be one that knows older
+// versions only. So the payload hash covers the oldest form that says all that the command says.
+
+// commandForm is a form that a command's record has had.
+type commandForm struct {
+	// slot reads it as today's Go value.
+	slot *slot
+	// down leads from today's full record to this form, nil where it lacks something that has no default; up from this form to the slot's record.
+	down, up *plan
+}
+
+// formsOf returns the forms of the record at a place, oldest first; today's is the last.
+func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
+	var forms []commandForm
+	var last *schemas.Type
+	for _, r := range t.readings {
+		record := at.find(r.version.Type, t.latest.Type)
+		if record == nil {
+			continue // it came later
+		}
+		if record = record.Current(); last != nil && schemas.SameForm(last, record) {
+			forms[len(forms)-1].slot = r.slots[at.branch]
+			continue
+		}
+		last = record
+		form := commandForm{slot: r.slots[at.branch]}
+		form.down, _ = compile(today.full, record)
+		var err error
+		if form.up, err = compile(record, form.slot.record); err != nil {
+			return nil, fmt.Errorf("version %d: %w", r.version.Version, err)
+		}
+		forms = append(forms, form)
+	}
+	return forms, nil
+}
+
+// readJSON returns the canonical bytes of a JSON object and what reads them: today's form, or else the newest of the old forms with a Go type of
+// their own that it fits. A fault is that of today's form.
+func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *fault) {
+	body, f := c.json.appendJSON(make([]byte, 0, len(object)), object)
+	if f == nil {
+		return body, c.slot, nil
+	}
+	for i := len(c.forms) - 1; i >= 0; i-- {
+		old := c.forms[i].slot
+		if len(old.upcasts) == 0 {
+			continue
+		}
+		if body, fault := old.json.appendJSON(body[:0], object); fault == nil {
+			return body, old, nil
+		}
+	}
+	return nil, nil, f
+}
+
+// canonicalForm returns the oldest form that says all that a command says, as its place in forms and in its own bytes. The body is in the form that
+// the slot reads, data what it read, or nil where it could not.
+func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []byte) {
+	latest := len(c.forms) - 1
+	if latest == 0 {
+		return 0, body
+	}
+	full := through(c.check, body)
+	if from != c.slot {
+		if full = nil; data != nil {
+			full, _ = c.append(nil, data)
+		}
+	}
+	for i := range c.forms[:latest] {
+		f := &c.forms[i]
+		if full == nil || f.down == nil {
+			continue
+		}
+		old := through(f.down, full)
+		if old == nil {
+			continue
+		}
+		again := through(f.up, old)
+		if f.slot == c.slot {
+			again = through(c.check, again)
+		} else if value, err := f.slot.decode(again); err == nil {
+			again, _ = c.append(nil, value)
+		}
+		if bytes.Equal(again, full) {
+			return i, old
+		}
+	}
+	if from == c.slot {
+		return latest, body
+	}
+	for latest > 0 && c.forms[latest].slot != from {
+		latest--
+	}
+	return latest, body
+}
+
+// through returns what a plan makes of canonical bytes, or nil where it cannot.
+func through(p *plan, body []byte) []byte {
+	c := newConverter(body)
+	defer c.release()
+	if c.run(p); c.finish() != nil || c.fault != nil {
+		return nil
+	}
+	return bytes.Clone(c.dst)
+}

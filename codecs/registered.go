@@ -1,0 +1,79 @@
+package codecs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// checkRegistered returns an error where the topic's subject has a version that says something which has no place here: a newer program registered it, and
+// what it writes, this one would set aside. The error wraps [ErrNewerSchema]. Commands are another matter: producers register schemas of their own, and a
+// command that is not known is answered; so there the log says it.
+func (b *builder) checkRegistered(ctx context.Context, t *topic, ids map[int]bool) error {
+	subject := topology.Subject(b.names.Prefix + t.base)
+	var have schemas.Registered
+	err := b.patiently(ctx, subject, func() (err error) {
+		have, err = b.registry.Registered(ctx, subject, len(ids))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range have.Versions {
+		if ids[v.ID] {
+			continue
+		}
+		problem := t.unreadablePart(v.Text)
+		switch {
+		case problem == "":
+		case strings.HasSuffix(t.base, topology.Names{}.Commands("")):
+			b.log.Warn("commands that are written with a registered schema may be refused here", "subject", subject, "version", v.Version, "id", v.ID, "problem", problem)
+		default:
+			return fmt.Errorf("subject %s has version %d (schema id %d), %w: %s; upgrade this program to a release that can read it, and only then start it",
+				subject, v.Version, v.ID, ErrNewerSchema, problem)
+		}
+	}
+	return nil
+}
+
+// unreadablePart says what of a schema's values could not be read here; "" where all could.
+func (t *topic) unreadablePart(text string) string {
+	w := t.newWriter(text)
+	if w.err != nil {
+		return w.err.Error()
+	}
+	return w.plan.loss(map[*plan]bool{})
+}
+
+// loss says which value of the writer's type has no place in the reader's, or "".
+func (p *plan) loss(seen map[*plan]bool) string {
+	if p == nil || seen[p] {
+		return ""
+	}
+	seen[p] = true
+	for i, symbol := range p.symbols {
+		if symbol < 0 {
+			return "the symbol " + p.names[i] + " is unknown here"
+		}
+	}
+	for _, b := range p.branches {
+		if b.lost != "" {
+			return "it " + b.lost
+		}
+		if loss := b.inner.loss(seen); loss != "" {
+			return loss
+		}
+	}
+	for _, f := range p.fields {
+		if f.target < 0 {
+			continue
+		}
+		if loss := f.inner.loss(seen); loss != "" {
+			return f.name + ": " + loss
+		}
+	}
+	return p.inner.loss(seen)
+}

@@ -1,0 +1,127 @@
+package schemas
+
+import "slices"
+
+// Current returns the type without retired fields ([Field.CopyOf]): what a program works with, where the type itself is what it writes. A type without
+// retired fields is returned as it is.
+func (t *Type) Current() *Type { return current(t, map[*Type]*Type{}) }
+
+func current(t *Type, done map[*Type]*Type) *Type {
+	if c := done[t]; c != nil {
+		return c
+	}
+	c := *t
+	changed := false
+	of := func(inner *Type) *Type {
+		if inner == nil {
+			return nil
+		}
+		now := current(inner, done)
+		changed = changed || now != inner
+		return now
+	}
+	c.Items, c.Values = of(t.Items), of(t.Values)
+	c.Branches, c.Fields = slices.Clone(t.Branches), nil
+	for i, b := range t.Branches {
+		c.Branches[i] = of(b)
+	}
+	for _, f := range t.Fields {
+		if f.CopyOf != "" {
+			changed = true
+			continue
+		}
+		f.Type = of(f.Type)
+		c.Fields = append(c.Fields, f)
+	}
+	if !changed {
+		done[t] = t
+		return t
+	}
+	done[t] = &c
+	return &c
+}
+
+// SameForm reports whether values of both types are the same bytes with the same meaning: the types differ in documentation, defaults and aliases
+// at most.
+func SameForm(a, b *Type) bool {
+	if a == b {
+		return true
+	}
+	if a.Kind != b.Kind || a.Name != b.Name || a.Logical != b.Logical || a.Foreign != b.Foreign || a.Size != b.Size ||
+		len(a.Fields) != len(b.Fields) || len(a.Branches) != len(b.Branches) || !slices.Equal(a.Symbols, b.Symbols) {
+		return false
+	}
+	for i := range a.Fields {
+		if a.Fields[i].Name != b.Fields[i].Name || !SameForm(a.Fields[i].Type, b.Fields[i].Type) {
+			return false
+		}
+	}
+	for i := range a.Branches {
+		if !SameForm(a.Branches[i], b.Branches[i]) {
+			return false
+		}
+	}
+	return (a.Items == nil || SameForm(a.Items, b.Items)) && (a.Values == nil || SameForm(a.Values, b.Values))
+}
+
+// Distance returns how many fields, branches and symbols only one of two types has: 0 for types that say the same. It tells which of several versions a
+// schema that is none of them is most like.
+func Distance(a, b *Type) int { return distance(a, b, map[[2]*Type]bool{}) }
+
+func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
+	if a == b || seen[[2]*Type{a, b}] {
+		return 0
+	}
+	seen[[2]*Type{a, b}] = true
+	if a.Kind == Union || b.Kind == Union {
+		return distanceOfUnions(branchesOf(a), branchesOf(b), seen)
+	}
+	if a.Kind != b.Kind {
+		return 1
+	}
+	switch a.Kind {
+	case Array:
+		return distance(a.Items, b.Items, seen)
+	case Map:
+		return distance(a.Values, b.Values, seen)
+	case Enum:
+		for _, s := range a.Symbols {
+			if !slices.Contains(b.Symbols, s) {
+				n++
+			}
+		}
+		for _, s := range b.Symbols {
+			if !slices.Contains(a.Symbols, s) {
+				n++
+			}
+		}
+	case Record:
+		matched := 0
+		for i := range b.Fields {
+			if f := a.FieldFor(&b.Fields[i]); f != nil {
+				matched++
+				n += distance(f.Type, b.Fields[i].Type, seen)
+			}
+		}
+		n += len(a.Fields) + len(b.Fields) - 2*matched
+	}
+	return n
+}
+
+func branchesOf(t *Type) []*Type {
+	if t.Kind == Union {
+		return t.Branches
+	}
+	return []*Type{t}
+}
+
+func distanceOfUnions(a, b []*Type, seen map[[2]*Type]bool) (n int) {
+	matched := 0
+	for _, branch := range a {
+		if i := BranchFor(branch, &Type{Kind: Union, Branches: b}); i >= 0 {
+			matched++
+			n += distance(branch, b[i], seen)
+		}
+	}
+	return n + max(0, len(a)-matched) + max(0, len(b)-matched)
+}
