@@ -175,15 +175,16 @@ func ask(id string, command any) question {
 	}
 	switch c := command.(type) {
 	case account.Open:
-		q.word, q.holder, q.limit = "open", c.Holder, c.OverdraftLimit
+		q.word, q.holder, q.limit = "open", c.HolderID, c.OverdraftLimit
 		tooHigh := big.NewInt(c.OverdraftLimit).Cmp(trillions) > 0
-		q.invalid = badMoney(c.Currency) || len(strings.Fields(c.Holder)) == 0 || badText(c.Holder, 200) || tooHigh || c.OverdraftLimit < -1
+		q.invalid = badMoney(c.Currency) || len(strings.Fields(c.HolderID)) == 0 || badText(c.HolderID, 200) ||
+			len(strings.Fields(c.HolderName)) == 0 || badText(c.HolderName, 200) || tooHigh || c.OverdraftLimit < -1
 	case account.Deposit:
 		q.word, q.amount = "deposit", c.Amount
-		q.invalid = badMoney(c.Currency) || badText(c.Reference, 200)
+		q.invalid = badMoney(c.Currency) || badText(c.Reference, 200) || badText(c.Channel, 50)
 	case account.Withdraw:
 		q.word, q.amount = "withdraw", c.Amount
-		q.invalid = badMoney(c.Currency) || badText(c.Reference, 200)
+		q.invalid = badMoney(c.Currency) || badText(c.Reference, 200) || badText(c.Channel, 50)
 	case account.Freeze:
 		q.word, q.invalid = "freeze", badText(c.Reason, 500)
 	case account.Unfreeze:

@@ -22,10 +22,12 @@ type situation struct {
 // both, the first is given; in repaired, where only the cause of the first is gone, the second is. Pairs that are missing
 // exclude each other (an account is not both closed and frozen) or belong to different commands.
 func TestPrecedenceOfCodes(t *testing.T) {
-	opened := account.Opened{Holder: "ann", Currency: "EUR"}
-	frozen, closed := account.Frozen{Holder: "ann"}, account.Closed{Holder: "ann"}
-	paidIn := func(amount int64) any { return account.Deposited{Holder: "ann", Amount: amount, Currency: "EUR"} }
-	cameBack := account.Refunded{Holder: "ann", TransferID: "t", Counterparty: "b", Amount: 1<<62 - 1, Currency: "EUR"}
+	opened := account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}
+	frozen, closed := account.Frozen{HolderID: "ann", HolderName: "Ann"}, account.Closed{HolderID: "ann", HolderName: "Ann"}
+	paidIn := func(amount int64) any {
+		return account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: amount, Currency: "EUR", Channel: account.ChannelUnknown}
+	}
+	cameBack := account.Refunded{HolderID: "ann", HolderName: "Ann", TransferID: "t", Counterparty: "b", Amount: 1<<62 - 1, Currency: "EUR"}
 	requested := transfer.Requested{From: "ann", To: "bob", Amount: 5, Currency: "EUR"}
 	deposit := func(amount int64, currency string) any { return account.Deposit{Amount: amount, Currency: currency} }
 	withdraw := func(amount int64, currency string) any { return account.Withdraw{Amount: amount, Currency: currency} }
@@ -44,7 +46,7 @@ func TestPrecedenceOfCodes(t *testing.T) {
 		{"invalid_field", "unknown_aggregate",
 			situation{nil, deposit(1, "eur")}, situation{nil, deposit(1, "EUR")}},
 		{"invalid_field", "already_exists",
-			situation{[]any{opened}, account.Open{Currency: "EUR"}}, situation{[]any{opened}, account.Open{Holder: "ann", Currency: "EUR"}}},
+			situation{[]any{opened}, account.Open{Currency: "EUR"}}, situation{[]any{opened}, account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}}},
 		{"invalid_field", "account_closed",
 			situation{[]any{opened, closed}, account.Freeze{Reason: long}}, situation{[]any{opened, closed}, account.Freeze{}}},
 		{"invalid_field", "wrong_state",
@@ -54,9 +56,9 @@ func TestPrecedenceOfCodes(t *testing.T) {
 		{"unknown_aggregate", "wrong_state",
 			situation{nil, account.Unfreeze{}}, situation{[]any{opened}, account.Unfreeze{}}},
 		{"already_exists", "account_closed", // opening is no use for a closed account; the other commands say closed
-			situation{[]any{opened, closed}, account.Open{Holder: "ann", Currency: "EUR"}}, situation{[]any{opened, closed}, account.Close{}}},
+			situation{[]any{opened, closed}, account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}}, situation{[]any{opened, closed}, account.Close{}}},
 		{"already_exists", "account_frozen",
-			situation{[]any{opened, frozen}, account.Open{Holder: "ann", Currency: "EUR"}}, situation{[]any{opened, frozen}, account.Freeze{}}},
+			situation{[]any{opened, frozen}, account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}}, situation{[]any{opened, frozen}, account.Freeze{}}},
 		{"account_closed", "currency_mismatch",
 			situation{[]any{opened, closed}, deposit(1, "USD")}, situation{[]any{opened}, deposit(1, "USD")}},
 		{"account_closed", "balance_not_zero", // a refund came after the end
@@ -95,12 +97,12 @@ func TestPrecedenceOfCodes(t *testing.T) {
 			// The answers to transfers follow the same order.
 			if w, ok := c.both.command.(account.Withdraw); ok && c.first != "invalid_field" {
 				d := account.Debit{TransferID: "t", Counterparty: "b", Amount: w.Amount, Currency: w.Currency}
-				decide(t, situation{c.both.given, d}).Then(account.DebitDeclined{Holder: holder(c.both), TransferID: "t", Counterparty: "b",
+				decide(t, situation{c.both.given, d}).Then(account.DebitDeclined{HolderID: holder(c.both).HolderID, HolderName: holder(c.both).HolderName, TransferID: "t", Counterparty: "b",
 					Amount: w.Amount, Currency: w.Currency, Reason: c.first})
 			}
 			if p, ok := c.both.command.(account.Deposit); ok && c.first != "invalid_field" {
 				d := account.Credit{TransferID: "t", Counterparty: "b", Amount: p.Amount, Currency: p.Currency}
-				decide(t, situation{c.both.given, d}).Then(account.CreditDeclined{Holder: holder(c.both), TransferID: "t", Counterparty: "b",
+				decide(t, situation{c.both.given, d}).Then(account.CreditDeclined{HolderID: holder(c.both).HolderID, HolderName: holder(c.both).HolderName, TransferID: "t", Counterparty: "b",
 					Amount: p.Amount, Currency: p.Currency, Reason: c.first})
 			}
 		})
@@ -119,13 +121,14 @@ func decide(t *testing.T, s situation) *scenario.Decided[any, any, any] {
 	return nil
 }
 
-func holder(s situation) string {
+// holder returns the event that says who holds the account; the zero value where none does.
+func holder(s situation) account.Opened {
 	for _, e := range s.given {
 		if o, ok := e.(account.Opened); ok {
-			return o.Holder
+			return o
 		}
 	}
-	return ""
+	return account.Opened{}
 }
 
 func place(code string) int {

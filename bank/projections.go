@@ -13,9 +13,10 @@ import (
 
 // BalancesRow is one account, under its id. An account that only ever declined has a row, too, with status none.
 type BalancesRow struct {
-	AccountID string `json:"account_id"`
-	Holder    string `json:"holder"`
-	Currency  string `json:"currency"`
+	AccountID  string `json:"account_id"`
+	HolderID   string `json:"holder_id"`
+	HolderName string `json:"holder_name"`
+	Currency   string `json:"currency"`
 	// Balance and OverdraftLimit are in minor units; a limit of -1 is none.
 	Balance        int64          `json:"balance"`
 	OverdraftLimit int64          `json:"overdraft_limit"`
@@ -33,12 +34,13 @@ func projectBalance(row BalancesRow, event foldlog.Event[account.Event]) Balance
 	before := account.Initial()
 	if row.Version > 0 {
 		before = account.Account{
-			Status: row.Status, Holder: row.Holder, Currency: row.Currency, OverdraftLimit: row.OverdraftLimit, Balance: row.Balance,
+			Status: row.Status, HolderID: row.HolderID, HolderName: row.HolderName, Currency: row.Currency, OverdraftLimit: row.OverdraftLimit,
+			Balance: row.Balance,
 		}
 	}
 	after := account.Evolve(before, event)
 	return BalancesRow{
-		AccountID: event.AggregateID, Holder: after.Holder, Currency: after.Currency, Balance: after.Balance,
+		AccountID: event.AggregateID, HolderID: after.HolderID, HolderName: after.HolderName, Currency: after.Currency, Balance: after.Balance,
 		OverdraftLimit: after.OverdraftLimit, Status: after.Status, Version: event.Version,
 	}
 }
@@ -46,9 +48,9 @@ func projectBalance(row BalancesRow, event foldlog.Event[account.Event]) Balance
 // MaxListedAccounts is how many accounts of one holder are listed. The row is one Kafka record, so it must not grow without bound.
 const MaxListedAccounts = 1000
 
-// AccountsByHolderRow lists a holder's accounts, under the holder.
+// AccountsByHolderRow lists a holder's accounts, under the holder's id.
 type AccountsByHolderRow struct {
-	Holder string `json:"holder"`
+	HolderID string `json:"holder_id"`
 	// Count is how many accounts were ever opened for the holder.
 	Count int64 `json:"count"`
 	// Accounts are those whose ids come first, at most MaxListedAccounts, in ascending order of their ids.
@@ -57,12 +59,14 @@ type AccountsByHolderRow struct {
 
 // HolderAccount is one account of a holder.
 type HolderAccount struct {
-	AccountID string         `json:"account_id"`
-	Currency  string         `json:"currency"`
-	Status    account.Status `json:"status"`
+	AccountID string `json:"account_id"`
+	// HolderName is the holder's name as the account has it: accounts of one holder are opened by different people.
+	HolderName string         `json:"holder_name"`
+	Currency   string         `json:"currency"`
+	Status     account.Status `json:"status"`
 }
 
-// AccountsByHolder returns the projection of accounts to their holders.
+// AccountsByHolder returns the projection of accounts to their holders, by holder id.
 func AccountsByHolder() foldlog.Projection[AccountsByHolderRow, account.Event] {
 	return foldlog.Projection[AccountsByHolderRow, account.Event]{Key: holderOf, Project: projectHolder}
 }
@@ -71,13 +75,13 @@ func AccountsByHolder() foldlog.Projection[AccountsByHolderRow, account.Event] {
 func holderOf(event foldlog.Event[account.Event]) string {
 	switch e := event.Data.(type) {
 	case account.Opened:
-		return e.Holder
+		return e.HolderID
 	case account.Frozen:
-		return e.Holder
+		return e.HolderID
 	case account.Unfrozen:
-		return e.Holder
+		return e.HolderID
 	case account.Closed:
-		return e.Holder
+		return e.HolderID
 	case account.Deposited, account.Withdrawn, account.Debited, account.DebitDeclined, account.Credited, account.CreditDeclined,
 		account.Refunded:
 		return ""
@@ -86,7 +90,7 @@ func holderOf(event foldlog.Event[account.Event]) string {
 }
 
 func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) AccountsByHolderRow {
-	row.Holder = holderOf(event)
+	row.HolderID = holderOf(event)
 	row.Accounts = slices.Clone(row.Accounts)
 	at, listed := slices.BinarySearchFunc(row.Accounts, event.AggregateID, func(a HolderAccount, id string) int {
 		return cmp.Compare(a.AccountID, id)
@@ -99,7 +103,7 @@ func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) 
 	switch e := event.Data.(type) {
 	case account.Opened:
 		row.Count++
-		opened := HolderAccount{AccountID: event.AggregateID, Currency: e.Currency, Status: account.StatusOpen}
+		opened := HolderAccount{AccountID: event.AggregateID, HolderName: e.HolderName, Currency: e.Currency, Status: account.StatusOpen}
 		row.Accounts = slices.Insert(row.Accounts, at, opened)
 		row.Accounts = row.Accounts[:min(len(row.Accounts), MaxListedAccounts)]
 	case account.Frozen:

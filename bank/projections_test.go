@@ -16,7 +16,7 @@ import (
 )
 
 func TestBalances(t *testing.T) {
-	row := bank.BalancesRow{AccountID: "a-1", Holder: "ann", Currency: "EUR", OverdraftLimit: 50, Status: account.StatusOpen}
+	row := bank.BalancesRow{AccountID: "a-1", HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 50, Status: account.StatusOpen}
 	with := func(balance int64, status account.Status, version int64) bank.BalancesRow {
 		row.Balance, row.Status, row.Version = balance, status, version
 		return row
@@ -25,42 +25,42 @@ func TestBalances(t *testing.T) {
 		With(scenario.ID("a-1")).
 		Given(account.CreditDeclined{TransferID: "t-0", Reason: "unknown_aggregate"}).
 		ThenRow("a-1", bank.BalancesRow{AccountID: "a-1", Status: account.StatusNone, Version: 1}).
-		Given(account.Opened{Holder: "ann", Currency: "EUR", OverdraftLimit: 50}).ThenRow("a-1", with(0, account.StatusOpen, 2)).
-		Given(account.Deposited{Holder: "ann", Amount: 100, Currency: "EUR"}).ThenRow("a-1", with(100, account.StatusOpen, 3)).
-		Given(account.Withdrawn{Holder: "ann", Amount: 30, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusOpen, 4)).
-		Given(account.Debited{Holder: "ann", Amount: 110, Currency: "EUR"}).ThenRow("a-1", with(-40, account.StatusOpen, 5)).
-		Given(account.Frozen{Holder: "ann"}).ThenRow("a-1", with(-40, account.StatusFrozen, 6)).
-		Given(account.Refunded{Holder: "ann", Amount: 110, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusFrozen, 7)).
-		Given(account.DebitDeclined{Holder: "ann", Amount: 9, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusFrozen, 8)).
-		Given(account.Unfrozen{Holder: "ann"}).ThenRow("a-1", with(70, account.StatusOpen, 9)).
-		Given(account.Credited{Holder: "ann", Amount: 1, Currency: "EUR"}).ThenRow("a-1", with(71, account.StatusOpen, 10)).
-		Given(account.Closed{Holder: "ann"}).ThenRow("a-1", with(71, account.StatusClosed, 11)).
+		Given(account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 50}).ThenRow("a-1", with(0, account.StatusOpen, 2)).
+		Given(account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: 100, Currency: "EUR"}).ThenRow("a-1", with(100, account.StatusOpen, 3)).
+		Given(account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: 30, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusOpen, 4)).
+		Given(account.Debited{HolderID: "ann", HolderName: "Ann", Amount: 110, Currency: "EUR"}).ThenRow("a-1", with(-40, account.StatusOpen, 5)).
+		Given(account.Frozen{HolderID: "ann", HolderName: "Ann"}).ThenRow("a-1", with(-40, account.StatusFrozen, 6)).
+		Given(account.Refunded{HolderID: "ann", HolderName: "Ann", Amount: 110, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusFrozen, 7)).
+		Given(account.DebitDeclined{HolderID: "ann", HolderName: "Ann", Amount: 9, Currency: "EUR"}).ThenRow("a-1", with(70, account.StatusFrozen, 8)).
+		Given(account.Unfrozen{HolderID: "ann", HolderName: "Ann"}).ThenRow("a-1", with(70, account.StatusOpen, 9)).
+		Given(account.Credited{HolderID: "ann", HolderName: "Ann", Amount: 1, Currency: "EUR"}).ThenRow("a-1", with(71, account.StatusOpen, 10)).
+		Given(account.Closed{HolderID: "ann", HolderName: "Ann"}).ThenRow("a-1", with(71, account.StatusClosed, 11)).
 		With(scenario.ID("a-2")).
-		Given(account.Opened{Holder: "bob", Currency: "USD"}).
+		Given(account.Opened{HolderID: "bob", HolderName: "Bob", Currency: "USD"}).
 		ThenKeys("a-1", "a-2")
 }
 
 func TestAccountsByHolder(t *testing.T) {
-	listed := func(id, currency string, status account.Status) bank.HolderAccount {
-		return bank.HolderAccount{AccountID: id, Currency: currency, Status: status}
+	listed := func(id, name, currency string, status account.Status) bank.HolderAccount {
+		return bank.HolderAccount{AccountID: id, HolderName: name, Currency: currency, Status: status}
 	}
 	scenario.Projection(t, bank.AccountsByHolder()).
-		With(scenario.ID("a-2")).Given(account.Opened{Holder: "ann", Currency: "EUR"}).
-		With(scenario.ID("a-1")).Given(account.Opened{Holder: "ann", Currency: "USD"}, account.Frozen{Holder: "ann"}).
-		With(scenario.ID("a-3")).Given(account.Opened{Holder: "bob", Currency: "EUR"}, account.Closed{Holder: "bob"}).
-		ThenRow("ann", bank.AccountsByHolderRow{Holder: "ann", Count: 2, Accounts: []bank.HolderAccount{
-			listed("a-1", "USD", account.StatusFrozen), listed("a-2", "EUR", account.StatusOpen)}}).
-		ThenRow("bob", bank.AccountsByHolderRow{Holder: "bob", Count: 1, Accounts: []bank.HolderAccount{listed("a-3", "EUR", account.StatusClosed)}}).
-		With(scenario.ID("a-1")).Given(account.Unfrozen{Holder: "ann"}).
-		ThenRow("ann", bank.AccountsByHolderRow{Holder: "ann", Count: 2, Accounts: []bank.HolderAccount{
-			listed("a-1", "USD", account.StatusOpen), listed("a-2", "EUR", account.StatusOpen)}})
+		With(scenario.ID("a-2")).Given(account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}).
+		With(scenario.ID("a-1")).Given(account.Opened{HolderID: "ann", HolderName: "Ann Lee", Currency: "USD"}, account.Frozen{HolderID: "ann", HolderName: "Ann"}).
+		With(scenario.ID("a-3")).Given(account.Opened{HolderID: "bob", HolderName: "Bob", Currency: "EUR"}, account.Closed{HolderID: "bob", HolderName: "Bob"}).
+		ThenRow("ann", bank.AccountsByHolderRow{HolderID: "ann", Count: 2, Accounts: []bank.HolderAccount{
+			listed("a-1", "Ann Lee", "USD", account.StatusFrozen), listed("a-2", "Ann", "EUR", account.StatusOpen)}}).
+		ThenRow("bob", bank.AccountsByHolderRow{HolderID: "bob", Count: 1, Accounts: []bank.HolderAccount{listed("a-3", "Bob", "EUR", account.StatusClosed)}}).
+		With(scenario.ID("a-1")).Given(account.Unfrozen{HolderID: "ann", HolderName: "Ann"}).
+		ThenRow("ann", bank.AccountsByHolderRow{HolderID: "ann", Count: 2, Accounts: []bank.HolderAccount{
+			listed("a-1", "Ann Lee", "USD", account.StatusOpen), listed("a-2", "Ann", "EUR", account.StatusOpen)}})
 }
 
 func TestAccountsByHolderSkipsWhatDoesNotShow(t *testing.T) {
 	scenario.Projection(t, bank.AccountsByHolder()).Given(
 		account.DebitDeclined{Reason: "unknown_aggregate"}, account.CreditDeclined{Reason: "unknown_aggregate"}, // never opened: no holder
-		account.Deposited{Holder: "ann"}, account.Withdrawn{Holder: "ann"}, account.Debited{Holder: "ann"}, account.DebitDeclined{Holder: "ann"},
-		account.Credited{Holder: "ann"}, account.CreditDeclined{Holder: "ann"}, account.Refunded{Holder: "ann"},
+		account.Deposited{HolderID: "ann", HolderName: "Ann"}, account.Withdrawn{HolderID: "ann", HolderName: "Ann"}, account.Debited{HolderID: "ann", HolderName: "Ann"}, account.DebitDeclined{HolderID: "ann", HolderName: "Ann"},
+		account.Credited{HolderID: "ann", HolderName: "Ann"}, account.CreditDeclined{HolderID: "ann", HolderName: "Ann"}, account.Refunded{HolderID: "ann", HolderName: "Ann"},
 	).ThenKeys()
 }
 
@@ -74,8 +74,8 @@ func TestAccountsByHolderIsBoundedAndIndependentOfOrder(t *testing.T) {
 	}
 	for i := range opened {
 		for side, id := range []int{i, opened - 1 - i} {
-			project(&rows[side], id, account.Opened{Holder: "ann", Currency: "EUR"})
-			project(&rows[side], id, account.Frozen{Holder: "ann"})
+			project(&rows[side], id, account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR"})
+			project(&rows[side], id, account.Frozen{HolderID: "ann", HolderName: "Ann"})
 		}
 	}
 	if !reflect.DeepEqual(rows[0], rows[1]) {
@@ -98,16 +98,16 @@ func TestDailyTurnover(t *testing.T) {
 	scenario.Projection(t, bank.DailyTurnover()).
 		With(scenario.At(lateInUTC.In(time.FixedZone("east", 3*3600)))). // already March 2nd there
 		Given(
-			account.Deposited{Holder: "ann", Amount: 100, Currency: "EUR"},
-			account.Deposited{Holder: "ann", Amount: 11, Currency: "EUR", BookedOn: &feb28},
-			account.Withdrawn{Holder: "ann", Amount: 7, Currency: "EUR", BookedOn: &feb28},
-			account.Withdrawn{Holder: "ann", Amount: 5, Currency: "USD"},
-			account.Debited{Holder: "ann", Amount: 3, Currency: "EUR"},
-			account.Debited{Holder: "ann", Amount: 4, Currency: "EUR"},
-			account.Refunded{Holder: "ann", Amount: 4, Currency: "EUR"},
+			account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: 100, Currency: "EUR"},
+			account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: 11, Currency: "EUR", BookedOn: &feb28},
+			account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: 7, Currency: "EUR", BookedOn: &feb28},
+			account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: 5, Currency: "USD"},
+			account.Debited{HolderID: "ann", HolderName: "Ann", Amount: 3, Currency: "EUR"},
+			account.Debited{HolderID: "ann", HolderName: "Ann", Amount: 4, Currency: "EUR"},
+			account.Refunded{HolderID: "ann", HolderName: "Ann", Amount: 4, Currency: "EUR"},
 		).
 		With(scenario.ID("other")).
-		Given(account.Deposited{Holder: "bob", Amount: 1, Currency: "EUR"}, account.Credited{Holder: "bob", Amount: 3, Currency: "EUR"}).
+		Given(account.Deposited{HolderID: "bob", HolderName: "Bob", Amount: 1, Currency: "EUR"}, account.Credited{HolderID: "bob", HolderName: "Bob", Amount: 3, Currency: "EUR"}).
 		ThenKeys("2026-02-28:EUR", "2026-03-01:EUR", "2026-03-01:USD").
 		ThenRow("2026-02-28:EUR", bank.DailyTurnoverRow{
 			Date: "2026-02-28", Currency: "EUR", Deposits: 11, DepositCount: 1, Withdrawals: 7, WithdrawalCount: 1}).
@@ -119,7 +119,7 @@ func TestDailyTurnover(t *testing.T) {
 
 func TestDailyTurnoverSkipsWhatMovesNothing(t *testing.T) {
 	scenario.Projection(t, bank.DailyTurnover()).Given(
-		account.Opened{Holder: "ann", Currency: "EUR"}, account.Frozen{Holder: "ann"}, account.Unfrozen{Holder: "ann"}, account.Closed{Holder: "ann"},
+		account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}, account.Frozen{HolderID: "ann", HolderName: "Ann"}, account.Unfrozen{HolderID: "ann", HolderName: "Ann"}, account.Closed{HolderID: "ann", HolderName: "Ann"},
 		account.DebitDeclined{Amount: 1, Currency: "EUR"}, account.CreditDeclined{Amount: 1, Currency: "EUR"},
 	).ThenKeys()
 }

@@ -58,13 +58,13 @@ func newPair(t *rapid.T, tally map[string]int, wild bool) *pair {
 			balance = rapid.SampledFrom(edges).Draw(t, id+" balance")
 		}
 		currency := rapid.SampledFrom([]string{"EUR", "EUR", "EUR", "USD"}).Draw(t, id+" currency")
-		p.given(id, account.Opened{Holder: id, Currency: currency, OverdraftLimit: limit})
+		p.given(id, account.Opened{HolderID: id, HolderName: id, Currency: currency, OverdraftLimit: limit})
 		p.book.enter(question{word: "open", id: id, currency: currency, limit: limit})
 		switch {
 		case balance < 0:
-			p.given(id, account.Withdrawn{Holder: id, Amount: -balance, Currency: currency})
+			p.given(id, account.Withdrawn{HolderID: id, HolderName: id, Amount: -balance, Currency: currency})
 		case balance > 0:
-			p.given(id, account.Deposited{Holder: id, Amount: balance, Currency: currency})
+			p.given(id, account.Deposited{HolderID: id, HolderName: id, Amount: balance, Currency: currency})
 		}
 		p.book.entries = append(p.book.entries, entry{id, big.NewInt(balance)})
 		p.external[id].SetInt64(balance)
@@ -207,14 +207,15 @@ func (p *pair) clientCommand(transferID string) delivery {
 	}).Draw(t, "command") {
 	case "open":
 		d.command = account.Open{
-			Holder:         rapid.SampledFrom([]string{"ann", "bob", strings.Repeat("ü", 200), strings.Repeat("x", 201), "  "}).Draw(t, "holder"),
+			HolderID:       rapid.SampledFrom([]string{"ann", "bob", strings.Repeat("ü", 200), strings.Repeat("x", 201), "  "}).Draw(t, "holder id"),
+			HolderName:     rapid.SampledFrom([]string{"Ann", "Ann", strings.Repeat("ü", 200), strings.Repeat("x", 201), "  "}).Draw(t, "holder name"),
 			Currency:       p.currency(id),
 			OverdraftLimit: rapid.SampledFrom([]int64{-1, 0, 100, 1e15, 1e15 + 1, -2}).Draw(t, "limit"),
 		}
 	case "deposit":
-		d.command = account.Deposit{Amount: p.amount(id), Currency: p.currency(id), Reference: p.text(200)}
+		d.command = account.Deposit{Amount: p.amount(id), Currency: p.currency(id), Reference: p.text(200), Channel: p.text(50)}
 	case "withdraw":
-		d.command = account.Withdraw{Amount: p.amount(id), Currency: p.currency(id), Reference: p.text(200)}
+		d.command = account.Withdraw{Amount: p.amount(id), Currency: p.currency(id), Reference: p.text(200), Channel: p.text(50)}
 	case "freeze":
 		d.command = account.Freeze{Reason: p.text(500)}
 	case "unfreeze":

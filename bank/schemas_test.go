@@ -30,6 +30,7 @@ type field struct {
 	Type    json.RawMessage `json:"type"`
 	Doc     string          `json:"doc"`
 	Default json.RawMessage `json:"default"`
+	CopyOf  string          `json:"copyOf"`
 }
 
 func parse[T any](t *testing.T, text []byte) T {
@@ -93,6 +94,7 @@ func compareFields(t *testing.T, r record, typ reflect.Type) {
 	if r.Doc == "" {
 		t.Errorf("record %s has no doc", r.Name)
 	}
+	r.Fields = slices.DeleteFunc(slices.Clone(r.Fields), func(f field) bool { return f.CopyOf != "" }) // retired: no Go type has them
 	if typ.NumField() != len(r.Fields) {
 		t.Errorf("%s has %d fields, record %s has %d", typ, typ.NumField(), r.Name, len(r.Fields))
 	}
@@ -227,6 +229,9 @@ func TestSchemaFilesAreThoseOfTheTopology(t *testing.T) {
 	}
 	var have []string
 	for _, topic := range topics {
+		if !topic.IsDir() {
+			continue // the lock file
+		}
 		have = append(have, topic.Name())
 		files, err := fs.ReadDir(bankschemas.Files, topic.Name())
 		if err != nil {

@@ -144,7 +144,7 @@ func TestDevKeepsWhatItHas(t *testing.T) {
 	if !again.Repeat || again.Version != first.Version {
 		t.Errorf("repeated after a restart: %+v", again)
 	}
-	if state := s.Run("state", "account", "alice"); state.Code != cli.ExitOK || !strings.Contains(state.Out, `"holder": "Alice"`) {
+	if state := s.Run("state", "account", "alice"); state.Code != cli.ExitOK || !strings.Contains(state.Out, `"holder_name": "Alice"`) {
 		t.Errorf("state after a restart: %+v", state)
 	}
 	stop(t, s)

@@ -20,7 +20,7 @@ const benchJSON = `{"command_id":"berka-1234567","type":"deposit","aggregate_id"
 
 func benchEvent() foldlog.Event[any] {
 	e := fullEvent()
-	e.Type, e.Data = "Deposited", account.Deposited{Holder: "berka-holder-4711", Amount: 123400, Currency: "CZK", Reference: "PREVOD Z UCTU", BookedOn: ptr("1993-01-31")}
+	e.Type, e.Data = "Deposited", account.Deposited{HolderID: "berka-holder-4711", HolderName: "berka-holder-4711", Amount: 123400, Currency: "CZK", Reference: "PREVOD Z UCTU", BookedOn: ptr("1993-01-31")}
 	return e
 }
 

@@ -69,7 +69,7 @@ func (s *system) useBank(t *testing.T) {
 		t.Errorf("state: %v", state)
 	}
 	row := call(t, http.MethodGet, view+"/v1/views/balances/alice", "", token)
-	if fields, _ := row["row"].(map[string]any); fields["balance"] != 10000.0 || fields["holder"] != "Alice" {
+	if fields, _ := row["row"].(map[string]any); fields["balance"] != 10000.0 || fields["holder_id"] != "Alice" {
 		t.Errorf("row: %v", row)
 	}
 }

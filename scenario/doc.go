@@ -1,9 +1,9 @@
 // Package scenario is a test kit for deciders, policies and projections that reads like a sentence:
 //
 //	scenario.Decider(t, account.Decider()).
-//		Given(account.Opened{Holder: "ann", Currency: "EUR"}, account.Deposited{Amount: 100, Currency: "EUR"}).
+//		Given(account.Opened{HolderID: "ann", Currency: "EUR"}, account.Deposited{Amount: 100, Currency: "EUR"}).
 //		When(account.Withdraw{Amount: 30, Currency: "EUR"}).
-//		Then(account.Withdrawn{Holder: "ann", Amount: 30, Currency: "EUR"})
+//		Then(account.Withdrawn{HolderID: "ann", Amount: 30, Currency: "EUR"})
 //
 //	scenario.Policy(t, bank.TransferSteps()).
 //		With(scenario.ID("t-1")).
@@ -12,7 +12,7 @@
 //
 //	scenario.Projection(t, bank.Balances()).
 //		With(scenario.ID("a-1")).
-//		Given(account.Opened{Holder: "ann", Currency: "EUR"}).
+//		Given(account.Opened{HolderID: "ann", Currency: "EUR"}).
 //		ThenRow("a-1", bank.BalancesRow{...})
 //
 // It imports the root package only. Its importers are tests, those of users' own domains among them.

@@ -260,7 +260,7 @@ func (s *system) stateRow(id string, version, balance int64) *kgo.Record {
 	s.t.Helper()
 	value, err := s.codecs.Aggregate("account").EncodeState(codecs.State{
 		Version: version, RecordedAt: time.Unix(1_700_000_000, 0).UTC(),
-		Data: account.Account{Status: account.StatusOpen, Holder: "holder of " + id, Currency: "CZK", Balance: balance},
+		Data: account.Account{Status: account.StatusOpen, HolderID: "holder of " + id, HolderName: "holder of " + id, Currency: "CZK", Balance: balance},
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -277,7 +277,7 @@ func (s *system) balanceRow(id string, balance int64) *kgo.Record {
 // holderRow is a row of accounts-by-holder-table, which is re-keyed.
 func (s *system) holderRow(holder string, count int64) *kgo.Record {
 	s.t.Helper()
-	return s.row("accounts-by-holder", holder, bank.AccountsByHolderRow{Holder: "somebody", Count: count})
+	return s.row("accounts-by-holder", holder, bank.AccountsByHolderRow{HolderID: "somebody", Count: count})
 }
 
 func (s *system) row(projection, key string, row any) *kgo.Record {

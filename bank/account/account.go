@@ -13,8 +13,10 @@ type Command interface{ isCommand() }
 
 // Open opens the account. Codes: already_exists.
 type Open struct {
-	// Holder is who the account belongs to: 1 to 200 characters.
-	Holder string `json:"holder"`
+	// HolderID is the id of who the account belongs to, and the key of the holder's row: 1 to 200 characters.
+	HolderID string `json:"holder_id"`
+	// HolderName is the name of who the account belongs to: 1 to 200 characters.
+	HolderName string `json:"holder_name"`
 	// Currency is the account's for ever: an ISO 4217 code.
 	Currency string `json:"currency"`
 	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without limit.
@@ -31,6 +33,8 @@ type Deposit struct {
 	Reference string `json:"reference"`
 	// BookedOn is the business day as YYYY-MM-DD; nil is the day on which the command is recorded.
 	BookedOn *string `json:"booked_on"`
+	// Channel is which way the money comes or goes, such as "branch" or "online": at most 50 characters; empty is [ChannelUnknown].
+	Channel string `json:"channel"`
 }
 
 // Withdraw takes money out. Codes: those of Deposit, then insufficient_funds.
@@ -42,6 +46,8 @@ type Withdraw struct {
 	Reference string `json:"reference"`
 	// BookedOn is the business day as YYYY-MM-DD; nil is the day on which the command is recorded.
 	BookedOn *string `json:"booked_on"`
+	// Channel is which way the money comes or goes, such as "branch" or "online": at most 50 characters; empty is [ChannelUnknown].
+	Channel string `json:"channel"`
 }
 
 // Freeze stops all movements but refunds until Unfreeze. Codes: unknown_aggregate, account_closed, account_frozen.
@@ -98,17 +104,18 @@ func (Refund) isCommand()   {}
 // Validate implements [foldlog.Validator].
 func (c Open) Validate() error {
 	return cmp.Or(
-		rules.CheckHolder("holder", c.Holder),
+		rules.CheckHolderID("holder_id", c.HolderID),
+		rules.CheckHolderName("holder_name", c.HolderName),
 		rules.CheckCurrency("currency", c.Currency),
 		rules.CheckOverdraftLimit("overdraft_limit", c.OverdraftLimit),
 	)
 }
 
 // Validate implements [foldlog.Validator].
-func (c Deposit) Validate() error { return checkCash(c.Currency, c.Reference, c.BookedOn) }
+func (c Deposit) Validate() error { return checkCash(c.Currency, c.Reference, c.BookedOn, c.Channel) }
 
 // Validate implements [foldlog.Validator].
-func (c Withdraw) Validate() error { return checkCash(c.Currency, c.Reference, c.BookedOn) }
+func (c Withdraw) Validate() error { return checkCash(c.Currency, c.Reference, c.BookedOn, c.Channel) }
 
 // Validate implements [foldlog.Validator].
 func (c Freeze) Validate() error { return checkReason(c.Reason) }
@@ -128,11 +135,12 @@ func (c Credit) Validate() error { return checkStep(c.TransferID, c.Counterparty
 // Validate implements [foldlog.Validator].
 func (c Refund) Validate() error { return checkStep(c.TransferID, c.Counterparty, c.Currency) }
 
-func checkCash(currency, reference string, bookedOn *string) error {
+func checkCash(currency, reference string, bookedOn *string, channel string) error {
 	return cmp.Or(
 		rules.CheckCurrency("currency", currency),
 		rules.CheckText("reference", reference, rules.MaxReferenceLength),
 		rules.CheckDate("booked_on", bookedOn),
+		rules.CheckText("channel", channel, rules.MaxChannelLength),
 	)
 }
 
@@ -153,50 +161,59 @@ type Event interface{ isEvent() }
 
 // Opened says that the account exists.
 type Opened struct {
-	Holder         string `json:"holder"`
+	HolderID       string `json:"holder_id"`
+	HolderName     string `json:"holder_name"`
 	Currency       string `json:"currency"`
 	OverdraftLimit int64  `json:"overdraft_limit"`
 }
 
 // Deposited says that money was paid in.
 type Deposited struct {
-	Holder    string  `json:"holder"`
-	Amount    int64   `json:"amount"`
-	Currency  string  `json:"currency"`
-	Reference string  `json:"reference"`
-	BookedOn  *string `json:"booked_on"`
+	HolderID   string  `json:"holder_id"`
+	HolderName string  `json:"holder_name"`
+	Amount     int64   `json:"amount"`
+	Currency   string  `json:"currency"`
+	Reference  string  `json:"reference"`
+	BookedOn   *string `json:"booked_on"`
+	Channel    string  `json:"channel"`
 }
 
 // Withdrawn says that money was taken out.
 type Withdrawn struct {
-	Holder    string  `json:"holder"`
-	Amount    int64   `json:"amount"`
-	Currency  string  `json:"currency"`
-	Reference string  `json:"reference"`
-	BookedOn  *string `json:"booked_on"`
+	HolderID   string  `json:"holder_id"`
+	HolderName string  `json:"holder_name"`
+	Amount     int64   `json:"amount"`
+	Currency   string  `json:"currency"`
+	Reference  string  `json:"reference"`
+	BookedOn   *string `json:"booked_on"`
+	Channel    string  `json:"channel"`
 }
 
 // Frozen says that movements are stopped.
 type Frozen struct {
-	Holder string `json:"holder"`
-	Reason string `json:"reason"`
+	HolderID   string `json:"holder_id"`
+	HolderName string `json:"holder_name"`
+	Reason     string `json:"reason"`
 }
 
 // Unfrozen says that movements are possible again.
 type Unfrozen struct {
-	Holder string `json:"holder"`
-	Reason string `json:"reason"`
+	HolderID   string `json:"holder_id"`
+	HolderName string `json:"holder_name"`
+	Reason     string `json:"reason"`
 }
 
 // Closed says that the account has ended.
 type Closed struct {
-	Holder string `json:"holder"`
-	Reason string `json:"reason"`
+	HolderID   string `json:"holder_id"`
+	HolderName string `json:"holder_name"`
+	Reason     string `json:"reason"`
 }
 
 // Debited says that a transfer's money left the account and is in flight.
 type Debited struct {
-	Holder       string `json:"holder"`
+	HolderID     string `json:"holder_id"`
+	HolderName   string `json:"holder_name"`
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
 	Amount       int64  `json:"amount"`
@@ -205,7 +222,8 @@ type Debited struct {
 
 // DebitDeclined says that a transfer's money did not leave the account, and why.
 type DebitDeclined struct {
-	Holder       string `json:"holder"`
+	HolderID     string `json:"holder_id"`
+	HolderName   string `json:"holder_name"`
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
 	Amount       int64  `json:"amount"`
@@ -216,7 +234,8 @@ type DebitDeclined struct {
 
 // Credited says that a transfer's money arrived.
 type Credited struct {
-	Holder       string `json:"holder"`
+	HolderID     string `json:"holder_id"`
+	HolderName   string `json:"holder_name"`
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
 	Amount       int64  `json:"amount"`
@@ -225,7 +244,8 @@ type Credited struct {
 
 // CreditDeclined says that a transfer's money was not taken in, and why. It is still in flight.
 type CreditDeclined struct {
-	Holder       string `json:"holder"`
+	HolderID     string `json:"holder_id"`
+	HolderName   string `json:"holder_name"`
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
 	Amount       int64  `json:"amount"`
@@ -236,7 +256,8 @@ type CreditDeclined struct {
 
 // Refunded says that a transfer's money came back.
 type Refunded struct {
-	Holder       string `json:"holder"`
+	HolderID     string `json:"holder_id"`
+	HolderName   string `json:"holder_name"`
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
 	Amount       int64  `json:"amount"`
@@ -272,11 +293,17 @@ const (
 	StatusClosed Status = "closed"
 )
 
+// ChannelUnknown is the channel of money of which nobody said which way it came or went.
+//
+// NB: must not change. Schemas have it as their default, and events contain it.
+const ChannelUnknown = "unknown"
+
 // Account is the state of an account.
 type Account struct {
-	Status   Status `json:"status"`
-	Holder   string `json:"holder"`
-	Currency string `json:"currency"`
+	Status     Status `json:"status"`
+	HolderID   string `json:"holder_id"`
+	HolderName string `json:"holder_name"`
+	Currency   string `json:"currency"`
 	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without limit.
 	OverdraftLimit int64 `json:"overdraft_limit"`
 	// Balance is in minor units; negative where the holder owes money.
@@ -303,21 +330,23 @@ func Decide(a Account, command foldlog.Command[Command]) ([]Event, error) {
 		if r := a.refuseIncoming(c.Amount, c.Currency); r != nil {
 			return reject(r)
 		}
-		return accept(Deposited{Holder: a.Holder, Amount: c.Amount, Currency: c.Currency, Reference: c.Reference, BookedOn: c.BookedOn})
+		return accept(Deposited{HolderID: a.HolderID, HolderName: a.HolderName, Amount: c.Amount, Currency: c.Currency, Reference: c.Reference, BookedOn: c.BookedOn,
+			Channel: cmp.Or(c.Channel, ChannelUnknown)})
 	case Withdraw:
 		if r := a.refuseOutgoing(c.Amount, c.Currency); r != nil {
 			return reject(r)
 		}
-		return accept(Withdrawn{Holder: a.Holder, Amount: c.Amount, Currency: c.Currency, Reference: c.Reference, BookedOn: c.BookedOn})
+		return accept(Withdrawn{HolderID: a.HolderID, HolderName: a.HolderName, Amount: c.Amount, Currency: c.Currency, Reference: c.Reference, BookedOn: c.BookedOn,
+			Channel: cmp.Or(c.Channel, ChannelUnknown)})
 	case Freeze:
 		if r := a.refuseUnlessOpen(); r != nil {
 			return reject(r)
 		}
-		return accept(Frozen{Holder: a.Holder, Reason: c.Reason})
+		return accept(Frozen{HolderID: a.HolderID, HolderName: a.HolderName, Reason: c.Reason})
 	case Unfreeze:
 		switch a.Status {
 		case StatusFrozen:
-			return accept(Unfrozen{Holder: a.Holder, Reason: c.Reason})
+			return accept(Unfrozen{HolderID: a.HolderID, HolderName: a.HolderName, Reason: c.Reason})
 		case StatusOpen:
 			return reject(foldlog.Reject(rules.CodeWrongState, "the account is open; only a frozen one can be unfrozen"))
 		}
@@ -329,24 +358,24 @@ func Decide(a Account, command foldlog.Command[Command]) ([]Event, error) {
 		if a.Balance != 0 {
 			return reject(foldlog.Reject(rules.CodeBalanceNotZero, "the balance is %d %s; bring it to 0 first", a.Balance, a.Currency))
 		}
-		return accept(Closed{Holder: a.Holder, Reason: c.Reason})
+		return accept(Closed{HolderID: a.HolderID, HolderName: a.HolderName, Reason: c.Reason})
 	case Debit:
 		if r := a.refuseOutgoing(c.Amount, c.Currency); r != nil {
-			return accept(DebitDeclined{Holder: a.Holder, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount,
+			return accept(DebitDeclined{HolderID: a.HolderID, HolderName: a.HolderName, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount,
 				Currency: c.Currency, Reason: r.Code})
 		}
-		return accept(Debited{Holder: a.Holder, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
+		return accept(Debited{HolderID: a.HolderID, HolderName: a.HolderName, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
 	case Credit:
 		if r := a.refuseIncoming(c.Amount, c.Currency); r != nil {
-			return accept(CreditDeclined{Holder: a.Holder, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount,
+			return accept(CreditDeclined{HolderID: a.HolderID, HolderName: a.HolderName, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount,
 				Currency: c.Currency, Reason: r.Code})
 		}
-		return accept(Credited{Holder: a.Holder, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
+		return accept(Credited{HolderID: a.HolderID, HolderName: a.HolderName, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
 	case Refund:
 		if r := a.refuseRefund(c.Amount, c.Currency); r != nil {
 			return reject(r)
 		}
-		return accept(Refunded{Holder: a.Holder, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
+		return accept(Refunded{HolderID: a.HolderID, HolderName: a.HolderName, TransferID: c.TransferID, Counterparty: c.Counterparty, Amount: c.Amount, Currency: c.Currency})
 	}
 	return nil, foldlog.Unhandled(command.Data)
 }
@@ -355,7 +384,8 @@ func Decide(a Account, command foldlog.Command[Command]) ([]Event, error) {
 func Evolve(a Account, event foldlog.Event[Event]) Account {
 	switch e := event.Data.(type) {
 	case Opened:
-		a.Status, a.Holder, a.Currency, a.OverdraftLimit = StatusOpen, e.Holder, e.Currency, e.OverdraftLimit
+		a.Status, a.HolderID, a.HolderName = StatusOpen, e.HolderID, e.HolderName
+		a.Currency, a.OverdraftLimit = e.Currency, e.OverdraftLimit
 	case Deposited:
 		a.Balance += e.Amount
 	case Withdrawn:

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 func given(t *testing.T, overdraftLimit int64, events ...account.Event) *scenario.DeciderScenario[account.Account, account.Command, account.Event] {
 	t.Helper()
 	return scenario.Decider(t, account.Decider()).
-		Given(account.Opened{Holder: "ann", Currency: "EUR", OverdraftLimit: overdraftLimit}).
+		Given(account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: overdraftLimit}).
 		Given(events...)
 }
 
@@ -25,26 +26,26 @@ func nothing(t *testing.T) *scenario.DeciderScenario[account.Account, account.Co
 }
 
 func paidIn(amount int64) account.Event {
-	return account.Deposited{Holder: "ann", Amount: amount, Currency: "EUR"}
+	return account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: amount, Currency: "EUR", Channel: account.ChannelUnknown}
 }
 
 func tookOut(amount int64) account.Event {
-	return account.Withdrawn{Holder: "ann", Amount: amount, Currency: "EUR"}
+	return account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: amount, Currency: "EUR", Channel: account.ChannelUnknown}
 }
 
 func cameBack(amount int64) account.Event {
-	return account.Refunded{Holder: "ann", TransferID: "t", Counterparty: "b", Amount: amount, Currency: "EUR"}
+	return account.Refunded{HolderID: "ann", HolderName: "Ann", TransferID: "t", Counterparty: "b", Amount: amount, Currency: "EUR"}
 }
 
 var (
-	frozen = account.Frozen{Holder: "ann", Reason: "court order"}
-	closed = account.Closed{Holder: "ann", Reason: "asked for"}
+	frozen = account.Frozen{HolderID: "ann", HolderName: "Ann", Reason: "court order"}
+	closed = account.Closed{HolderID: "ann", HolderName: "Ann", Reason: "asked for"}
 )
 
 func TestOpen(t *testing.T) {
-	open := account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: 500}
-	nothing(t).When(open).Then(account.Opened{Holder: "ann", Currency: "EUR", OverdraftLimit: 500}).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", OverdraftLimit: 500})
+	open := account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 500}
+	nothing(t).When(open).Then(account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 500}).
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 500})
 
 	given(t, 0).When(open).ThenRejected("already_exists")
 	given(t, 0, frozen).When(open).ThenRejected("already_exists")
@@ -58,8 +59,8 @@ func TestOpenAfterDeclines(t *testing.T) {
 		When(account.Credit{TransferID: "t", Counterparty: "b", Amount: 1, Currency: "EUR"}).
 		Then(account.CreditDeclined{TransferID: "t", Counterparty: "b", Amount: 1, Currency: "EUR", Reason: "unknown_aggregate"}).
 		ThenState(account.Account{Status: account.StatusNone}).
-		When(account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: -1}).
-		Then(account.Opened{Holder: "ann", Currency: "EUR", OverdraftLimit: -1})
+		When(account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: -1}).
+		Then(account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: -1})
 }
 
 func TestOpenFields(t *testing.T) {
@@ -68,22 +69,26 @@ func TestOpenFields(t *testing.T) {
 		open  account.Open
 		field string // the one that is invalid, "" where none is
 	}{
-		{"no holder", account.Open{Currency: "EUR"}, "holder"},
-		{"blank holder", account.Open{Holder: " \t\u2003", Currency: "EUR"}, "holder"},
-		{"longest holder", account.Open{Holder: strings.Repeat("ä", 200), Currency: "EUR"}, ""},
-		{"holder too long", account.Open{Holder: strings.Repeat("a", 201), Currency: "EUR"}, "holder"},
-		{"longest holder in bytes", account.Open{Holder: strings.Repeat("😀", 128), Currency: "EUR"}, ""},
-		{"holder too long for a view key", account.Open{Holder: strings.Repeat("😀", 129), Currency: "EUR"}, "holder"},
-		{"holder not UTF-8", account.Open{Holder: "ann\xff", Currency: "EUR"}, "holder"},
-		{"holder reserved", account.Open{Holder: "__foldlog-progress/x", Currency: "EUR"}, "holder"},
-		{"no currency", account.Open{Holder: "ann"}, "currency"},
-		{"small letters", account.Open{Holder: "ann", Currency: "eur"}, "currency"},
-		{"four letters", account.Open{Holder: "ann", Currency: "EURO"}, "currency"},
-		{"letters of elsewhere", account.Open{Holder: "ann", Currency: "ÄÄ"}, "currency"},
-		{"no limit", account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: -1}, ""},
-		{"limit below none", account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: -2}, "overdraft_limit"},
-		{"highest limit", account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: 1e15}, ""},
-		{"limit too high", account.Open{Holder: "ann", Currency: "EUR", OverdraftLimit: 1e15 + 1}, "overdraft_limit"},
+		{"no holder", account.Open{Currency: "EUR"}, "holder_id"},
+		{"blank holder", account.Open{HolderID: " \t\u2003", HolderName: "Ann", Currency: "EUR"}, "holder_id"},
+		{"longest holder", account.Open{HolderID: strings.Repeat("ä", 200), HolderName: "Ann", Currency: "EUR"}, ""},
+		{"holder too long", account.Open{HolderID: strings.Repeat("a", 201), HolderName: "Ann", Currency: "EUR"}, "holder_id"},
+		{"longest holder in bytes", account.Open{HolderID: strings.Repeat("😀", 128), HolderName: "Ann", Currency: "EUR"}, ""},
+		{"holder too long for a view key", account.Open{HolderID: strings.Repeat("😀", 129), HolderName: "Ann", Currency: "EUR"}, "holder_id"},
+		{"holder not UTF-8", account.Open{HolderID: "ann\xff", HolderName: "Ann", Currency: "EUR"}, "holder_id"},
+		{"holder reserved", account.Open{HolderID: "__foldlog-progress/x", HolderName: "Ann", Currency: "EUR"}, "holder_id"},
+		{"no name", account.Open{HolderID: "ann", Currency: "EUR"}, "holder_name"},
+		{"blank name", account.Open{HolderID: "ann", HolderName: " \t\u2003", Currency: "EUR"}, "holder_name"},
+		{"longest name", account.Open{HolderID: "ann", HolderName: strings.Repeat("😀", 200), Currency: "EUR"}, ""},
+		{"name too long", account.Open{HolderID: "ann", HolderName: strings.Repeat("a", 201), Currency: "EUR"}, "holder_name"},
+		{"no currency", account.Open{HolderID: "ann", HolderName: "Ann"}, "currency"},
+		{"small letters", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "eur"}, "currency"},
+		{"four letters", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EURO"}, "currency"},
+		{"letters of elsewhere", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "ÄÄ"}, "currency"},
+		{"no limit", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: -1}, ""},
+		{"limit below none", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: -2}, "overdraft_limit"},
+		{"highest limit", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 1e15}, ""},
+		{"limit too high", account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 1e15 + 1}, "overdraft_limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.field != "" {
@@ -99,10 +104,10 @@ func TestDeposit(t *testing.T) {
 	day := "2026-02-28"
 	given(t, 0).
 		When(account.Deposit{Amount: 100, Currency: "EUR", Reference: "salary", BookedOn: &day}).
-		Then(account.Deposited{Holder: "ann", Amount: 100, Currency: "EUR", Reference: "salary", BookedOn: &day}).
+		Then(account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: 100, Currency: "EUR", Reference: "salary", BookedOn: &day, Channel: account.ChannelUnknown}).
 		When(account.Deposit{Amount: rules.MaxAmount, Currency: "EUR"}).
 		Then(paidIn(rules.MaxAmount)).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", Balance: rules.MaxAmount + 100})
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", Balance: rules.MaxAmount + 100})
 
 	deposit := account.Deposit{Amount: 1, Currency: "EUR"}
 	nothing(t).When(deposit).ThenRejected("unknown_aggregate")
@@ -131,10 +136,10 @@ func TestWithdraw(t *testing.T) {
 	day := "2026-02-28"
 	given(t, 0, paidIn(100)).
 		When(account.Withdraw{Amount: 30, Currency: "EUR", Reference: "rent", BookedOn: &day}).
-		Then(account.Withdrawn{Holder: "ann", Amount: 30, Currency: "EUR", Reference: "rent", BookedOn: &day}).
+		Then(account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: 30, Currency: "EUR", Reference: "rent", BookedOn: &day, Channel: account.ChannelUnknown}).
 		When(account.Withdraw{Amount: 71, Currency: "EUR"}).ThenRejected("insufficient_funds").
 		When(account.Withdraw{Amount: 70, Currency: "EUR"}).Then(tookOut(70)).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", Balance: 0})
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", Balance: 0})
 
 	withdraw := account.Withdraw{Amount: 1, Currency: "EUR"}
 	nothing(t).When(withdraw).ThenRejected("unknown_aggregate")
@@ -167,28 +172,32 @@ func TestFieldsOfDepositAndWithdraw(t *testing.T) {
 		name, currency, reference string
 		day                       *string
 		field                     string
+		channel                   string
 	}{
-		{"currency", "EU", "", nil, "currency"},
-		{"reference", "EUR", long, nil, "reference"},
-		{"longest reference", "EUR", longest, nil, ""},
-		{"reference not UTF-8", "EUR", "\xc3", nil, "reference"},
-		{"empty day", "EUR", "", &no, "booked_on"},
-		{"no such day", "EUR", "", new("2026-02-29"), "booked_on"},
-		{"leap day", "EUR", "", new("2024-02-29"), ""},
-		{"short day", "EUR", "", new("2026-2-3"), "booked_on"},
-		{"day with time", "EUR", "", new("2026-02-03T00:00:00Z"), "booked_on"},
-		{"old day", "EUR", "", new("1993-01-01"), ""},
+		{"currency", "EU", "", nil, "currency", ""},
+		{"reference", "EUR", long, nil, "reference", ""},
+		{"longest reference", "EUR", longest, nil, "", ""},
+		{"reference not UTF-8", "EUR", "\xc3", nil, "reference", ""},
+		{"empty day", "EUR", "", &no, "booked_on", ""},
+		{"no such day", "EUR", "", new("2026-02-29"), "booked_on", ""},
+		{"leap day", "EUR", "", new("2024-02-29"), "", ""},
+		{"short day", "EUR", "", new("2026-2-3"), "booked_on", ""},
+		{"day with time", "EUR", "", new("2026-02-03T00:00:00Z"), "booked_on", ""},
+		{"old day", "EUR", "", new("1993-01-01"), "", ""},
+		{"longest channel", "EUR", "", nil, "", strings.Repeat("ü", 50)},
+		{"channel too long", "EUR", "", nil, "channel", strings.Repeat("c", 51)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			deposit := account.Deposit{Amount: 1, Currency: c.currency, Reference: c.reference, BookedOn: c.day}
-			withdraw := account.Withdraw{Amount: 1, Currency: c.currency, Reference: c.reference, BookedOn: c.day}
+			deposit := account.Deposit{Amount: 1, Currency: c.currency, Reference: c.reference, BookedOn: c.day, Channel: c.channel}
+			withdraw := account.Withdraw{Amount: 1, Currency: c.currency, Reference: c.reference, BookedOn: c.day, Channel: c.channel}
 			if c.field != "" {
 				given(t, -1).When(deposit).ThenInvalid(c.field).When(withdraw).ThenInvalid(c.field)
 				return
 			}
+			channel := cmp.Or(c.channel, "unknown")
 			given(t, -1).
-				When(deposit).Then(account.Deposited{Holder: "ann", Amount: 1, Currency: "EUR", Reference: c.reference, BookedOn: c.day}).
-				When(withdraw).Then(account.Withdrawn{Holder: "ann", Amount: 1, Currency: "EUR", Reference: c.reference, BookedOn: c.day})
+				When(deposit).Then(account.Deposited{HolderID: "ann", HolderName: "Ann", Amount: 1, Currency: "EUR", Reference: c.reference, BookedOn: c.day, Channel: channel}).
+				When(withdraw).Then(account.Withdrawn{HolderID: "ann", HolderName: "Ann", Amount: 1, Currency: "EUR", Reference: c.reference, BookedOn: c.day, Channel: channel})
 		})
 	}
 }
@@ -196,10 +205,10 @@ func TestFieldsOfDepositAndWithdraw(t *testing.T) {
 func TestFreezeAndUnfreeze(t *testing.T) {
 	given(t, 0).
 		When(account.Freeze{Reason: "court order"}).Then(frozen).
-		ThenState(account.Account{Status: account.StatusFrozen, Holder: "ann", Currency: "EUR"}).
+		ThenState(account.Account{Status: account.StatusFrozen, HolderID: "ann", HolderName: "Ann", Currency: "EUR"}).
 		When(account.Freeze{}).ThenRejected("account_frozen").
-		When(account.Unfreeze{Reason: "lifted"}).Then(account.Unfrozen{Holder: "ann", Reason: "lifted"}).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR"}).
+		When(account.Unfreeze{Reason: "lifted"}).Then(account.Unfrozen{HolderID: "ann", HolderName: "Ann", Reason: "lifted"}).
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR"}).
 		When(account.Unfreeze{}).ThenRejected("wrong_state")
 
 	nothing(t).When(account.Freeze{}).ThenRejected("unknown_aggregate")
@@ -217,7 +226,7 @@ func TestClose(t *testing.T) {
 		When(account.Close{}).ThenRejected("balance_not_zero").
 		When(account.Deposit{Amount: 10, Currency: "EUR"}).Then(paidIn(10)).
 		When(account.Close{Reason: "asked for"}).Then(closed).
-		ThenState(account.Account{Status: account.StatusClosed, Holder: "ann", Currency: "EUR", OverdraftLimit: 50}).
+		ThenState(account.Account{Status: account.StatusClosed, HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 50}).
 		When(account.Close{}).ThenRejected("account_closed")
 
 	nothing(t).When(account.Close{}).ThenRejected("unknown_aggregate")

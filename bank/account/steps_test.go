@@ -24,19 +24,19 @@ func refund(amount int64, currency string) account.Refund {
 }
 
 func debitDeclined(d account.Debit, reason string) account.DebitDeclined {
-	return account.DebitDeclined{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: d.Amount, Currency: d.Currency, Reason: reason}
+	return account.DebitDeclined{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: d.Amount, Currency: d.Currency, Reason: reason}
 }
 
 func creditDeclined(c account.Credit, reason string) account.CreditDeclined {
-	return account.CreditDeclined{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: c.Amount, Currency: c.Currency, Reason: reason}
+	return account.CreditDeclined{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: c.Amount, Currency: c.Currency, Reason: reason}
 }
 
 func TestDebit(t *testing.T) {
 	given(t, 50, paidIn(10)).
-		When(debit(60, "EUR")).Then(account.Debited{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: 60, Currency: "EUR"}).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", OverdraftLimit: 50, Balance: -50}).
+		When(debit(60, "EUR")).Then(account.Debited{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: 60, Currency: "EUR"}).
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 50, Balance: -50}).
 		When(debit(1, "EUR")).Then(debitDeclined(debit(1, "EUR"), "insufficient_funds")).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", OverdraftLimit: 50, Balance: -50})
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", OverdraftLimit: 50, Balance: -50})
 }
 
 func TestDebitDeclined(t *testing.T) {
@@ -64,8 +64,8 @@ func TestDebitDeclined(t *testing.T) {
 
 func TestCredit(t *testing.T) {
 	given(t, 0, paidIn(1<<62-1)).
-		When(credit(1, "EUR")).Then(account.Credited{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: 1, Currency: "EUR"}).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", Balance: 1 << 62}).
+		When(credit(1, "EUR")).Then(account.Credited{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: 1, Currency: "EUR"}).
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", Balance: 1 << 62}).
 		When(credit(1, "EUR")).Then(creditDeclined(credit(1, "EUR"), "amount_overflow"))
 }
 
@@ -91,13 +91,13 @@ func TestCreditDeclined(t *testing.T) {
 }
 
 func TestRefundInAnyStatus(t *testing.T) {
-	refunded := account.Refunded{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: 7, Currency: "EUR"}
+	refunded := account.Refunded{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: 7, Currency: "EUR"}
 	for status, events := range map[account.Status][]account.Event{
 		account.StatusOpen: nil, account.StatusFrozen: {frozen}, account.StatusClosed: {closed},
 	} {
 		t.Run(string(status), func(t *testing.T) {
 			given(t, 0, events...).When(refund(7, "EUR")).Then(refunded).
-				ThenState(account.Account{Status: status, Holder: "ann", Currency: "EUR", Balance: 7})
+				ThenState(account.Account{Status: status, HolderID: "ann", HolderName: "Ann", Currency: "EUR", Balance: 7})
 		})
 	}
 }
@@ -109,8 +109,8 @@ func TestRefundRefused(t *testing.T) {
 	given(t, 0).When(refund(rules.MaxAmount+1, "EUR")).ThenRejected("amount_overflow")
 	given(t, 0, paidIn(1<<62), cameBack(1<<62-2)).
 		When(refund(2, "EUR")).ThenRejected("amount_overflow").
-		When(refund(1, "EUR")).Then(account.Refunded{Holder: "ann", TransferID: "t-1", Counterparty: "bob", Amount: 1, Currency: "EUR"}).
-		ThenState(account.Account{Status: account.StatusOpen, Holder: "ann", Currency: "EUR", Balance: math.MaxInt64}).
+		When(refund(1, "EUR")).Then(account.Refunded{HolderID: "ann", HolderName: "Ann", TransferID: "t-1", Counterparty: "bob", Amount: 1, Currency: "EUR"}).
+		ThenState(account.Account{Status: account.StatusOpen, HolderID: "ann", HolderName: "Ann", Currency: "EUR", Balance: math.MaxInt64}).
 		When(refund(1, "EUR")).ThenRejected("amount_overflow")
 }
 

@@ -16,7 +16,7 @@ func App() cli.App {
 		Topology: bank.Topology(),
 		Schemas:  bankschemas.Files,
 		Examples: []cli.Example{
-			{Aggregate: bank.AccountAggregate, ID: "alice", Command: "open", Body: `{"holder": "Alice", "currency": "EUR", "overdraft_limit": 0}`},
+			{Aggregate: bank.AccountAggregate, ID: "alice", Command: "open", Body: `{"holder_id": "alice", "holder_name": "Alice", "currency": "EUR", "overdraft_limit": 0}`},
 			{Aggregate: bank.AccountAggregate, ID: "alice", Command: "deposit", Body: `{"amount": 10000, "currency": "EUR", "reference": "first money"}`},
 		},
 		Commands: []func(*cli.Context) *cobra.Command{bankCommand},

@@ -80,13 +80,15 @@ func sumOverflows(balance, change int64) bool {
 }
 
 func opening(accountID int64) client.Command {
+	holder := fmt.Sprintf("berka-holder-%d", accountID)
 	return client.Command{
 		Aggregate: bank.AccountAggregate,
 		ID:        fmt.Sprintf("berka-%d", accountID),
 		Type:      "open",
 		CommandID: fmt.Sprintf("berka-open-%d", accountID),
 		Data: account.Open{
-			Holder:         fmt.Sprintf("berka-holder-%d", accountID),
+			HolderID:       holder,
+			HolderName:     holder,
 			Currency:       importCurrency,
 			OverdraftLimit: rules.UnlimitedOverdraft,
 		},
@@ -98,10 +100,10 @@ func movementCommand(accountID string, m movement) client.Command {
 	day := m.date
 	if m.deposit {
 		c.Type = "deposit"
-		c.Data = account.Deposit{Amount: m.amount, Currency: importCurrency, Reference: m.reference, BookedOn: &day}
+		c.Data = account.Deposit{Amount: m.amount, Currency: importCurrency, Reference: m.reference, BookedOn: &day, Channel: account.ChannelUnknown}
 	} else {
 		c.Type = "withdraw"
-		c.Data = account.Withdraw{Amount: m.amount, Currency: importCurrency, Reference: m.reference, BookedOn: &day}
+		c.Data = account.Withdraw{Amount: m.amount, Currency: importCurrency, Reference: m.reference, BookedOn: &day, Channel: account.ChannelUnknown}
 	}
 	return c
 }

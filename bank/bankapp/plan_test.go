@@ -45,7 +45,7 @@ func TestPlanImport(t *testing.T) {
 		t.Errorf("%d steps\n%v\nwant 7\n%v", p.steps, shards, want)
 	}
 	opened := p.shards[0][0].command.Data.(account.Open)
-	if opened != (account.Open{Holder: "berka-holder-1", Currency: "CZK", OverdraftLimit: -1}) {
+	if opened != (account.Open{HolderID: "berka-holder-1", HolderName: "berka-holder-1", Currency: "CZK", OverdraftLimit: -1}) {
 		t.Errorf("opening %+v", opened)
 	}
 	deposit := p.shards[0][1].command.Data.(account.Deposit)

@@ -12,22 +12,31 @@ import (
 const (
 	MaxHolderLength    = 200
 	MaxReferenceLength = 200
+	MaxChannelLength   = 50
 	MaxReasonLength    = 500
 )
 
-// CheckHolder returns nil or what is wrong with an account holder: it is 1 to 200 characters, not all blank. It is also the
+// CheckHolderID returns nil or what is wrong with the id of an account holder: it is 1 to 200 characters, not all blank. It is also the
 // key of a view, so it has at most 512 bytes and does not start with [foldlog.ReservedKeyPrefix].
-func CheckHolder(field, holder string) error {
+func CheckHolderID(field, id string) error {
 	switch {
-	case strings.TrimSpace(holder) == "":
-		return foldlog.InvalidField(field, "is empty or blank; name who holds the account")
-	case len(holder) > foldlog.MaxViewKeyLength:
+	case strings.TrimSpace(id) == "":
+		return foldlog.InvalidField(field, "is empty or blank; say who holds the account")
+	case len(id) > foldlog.MaxViewKeyLength:
 		return foldlog.InvalidField(field, "has %d bytes; at most %d are allowed, since it is the key of a view",
-			len(holder), foldlog.MaxViewKeyLength)
-	case strings.HasPrefix(holder, foldlog.ReservedKeyPrefix):
+			len(id), foldlog.MaxViewKeyLength)
+	case strings.HasPrefix(id, foldlog.ReservedKeyPrefix):
 		return foldlog.InvalidField(field, "must not start with %q", foldlog.ReservedKeyPrefix)
 	}
-	return CheckText(field, holder, MaxHolderLength)
+	return CheckText(field, id, MaxHolderLength)
+}
+
+// CheckHolderName returns nil or what is wrong with the name of an account holder: it is 1 to 200 characters, not all blank.
+func CheckHolderName(field, name string) error {
+	if strings.TrimSpace(name) == "" {
+		return foldlog.InvalidField(field, "is empty or blank; name who holds the account")
+	}
+	return CheckText(field, name, MaxHolderLength)
 }
 
 // CheckText returns nil or what is wrong with a text, which may be empty: it is UTF-8 of at most limit characters.

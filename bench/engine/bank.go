@@ -61,7 +61,7 @@ func runBank(ctx context.Context, t task) error {
 
 // bankCommand is command i: accounts are opened first, and then get deposits.
 func (w workload) bankCommand(i int) foldlog.Command[any] {
-	key, data := i, any(account.Open{Holder: "bench", Currency: "EUR"})
+	key, data := i, any(account.Open{HolderID: "bench", HolderName: "bench", Currency: "EUR"})
 	if i >= w.Keys {
 		key, data = w.keyOf(i), account.Deposit{Amount: amountOf(i), Currency: "EUR", Reference: "rent"}
 	}

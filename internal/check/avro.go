@@ -153,8 +153,17 @@ func (a *avroFields) branch(name string) (string, map[string]any) {
 
 // payload reads the fields of a command or event. A field that a command's older schema lacks has its zero value.
 func (a *avroFields) payload(fields []field) (p payload) {
+	now, err := today(a.fields)
+	if err != nil && a.err == nil {
+		a.err = err
+	}
+	if err != nil {
+		return p
+	}
+	a.fields = now
 	for _, f := range fields {
 		if _, has := a.fields[f.name]; !has && f.optional {
+			p.leaveOut(f)
 			continue
 		}
 		switch f.form {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -16,12 +17,13 @@ const (
 
 // state is that of an account or a transfer. The zero value is one that never was. It is comparable.
 type state struct {
-	status              string // "" is none
-	holder, currency    string
-	overdraft, balance  int64
-	from, to, reference string
-	reason              string
-	amount              int64
+	status               string // "" is none
+	holderID, holderName string
+	currency             string
+	overdraft, balance   int64
+	from, to, reference  string
+	reason               string
+	amount               int64
 }
 
 // fact is an event that a decision leads to.
@@ -35,8 +37,10 @@ func whyInvalid(kind string, p payload) string {
 	switch kind {
 	case "open":
 		switch {
-		case strings.TrimSpace(p.holder) == "" || len(p.holder) > 512 || strings.HasPrefix(p.holder, reservedPrefix) || !isText(p.holder, 200):
-			return "holder"
+		case strings.TrimSpace(p.holderID) == "" || len(p.holderID) > 512 || strings.HasPrefix(p.holderID, reservedPrefix) || !isText(p.holderID, 200):
+			return "holder_id"
+		case strings.TrimSpace(p.holderName) == "" || !isText(p.holderName, 200):
+			return "holder_name"
 		case !isCurrency(p.currency):
 			return "currency"
 		case p.overdraft < unlimited || p.overdraft > maxAmount:
@@ -50,6 +54,8 @@ func whyInvalid(kind string, p payload) string {
 			return "reference"
 		case p.booked && !isDate(p.bookedOn):
 			return "booked_on"
+		case !isText(p.channel, 50):
+			return "channel"
 		}
 	case "debit", "credit", "refund":
 		switch {
@@ -97,18 +103,20 @@ func decide(aggregate string, s state, kind string, p payload) (f fact, code str
 	if aggregate == "transfer" {
 		return decideTransfer(s, kind, p)
 	}
-	f.payload, f.holder = p, s.holder
+	f.payload, f.holderID, f.holderName = p, s.holderID, s.holderName
 	switch kind {
 	case "open":
 		if s.status != "" {
 			return fact{}, "already_exists"
 		}
-		f.kind, f.holder = "AccountOpened", p.holder
+		f.kind, f.holderID, f.holderName = "AccountOpened", p.holderID, p.holderName
 		return f, ""
 	case "deposit":
 		f.kind, code = "Deposited", refuseIn(s, p)
+		f.channel = cmp.Or(p.channel, unknownChannel)
 	case "withdraw":
 		f.kind, code = "Withdrawn", refuseOut(s, p)
+		f.channel = cmp.Or(p.channel, unknownChannel)
 	case "freeze":
 		f.kind, code = "AccountFrozen", refuseUnlessOpen(s)
 	case "unfreeze":
@@ -241,7 +249,7 @@ func decideTransfer(s state, kind string, p payload) (fact, string) {
 func evolve(s state, kind string, p payload) state {
 	switch kind {
 	case "AccountOpened":
-		s.status, s.holder, s.currency, s.overdraft = "open", p.holder, p.currency, p.overdraft
+		s.status, s.holderID, s.holderName, s.currency, s.overdraft = "open", p.holderID, p.holderName, p.currency, p.overdraft
 	case "Deposited", "Credited", "Refunded":
 		s.balance += p.amount
 	case "Withdrawn", "Debited":
@@ -287,7 +295,8 @@ func (s state) document(aggregate string) map[string]any {
 		return map[string]any{"status": s.statusText(), "from": s.from, "to": s.to, "amount": s.amount, "currency": s.currency,
 			"reference": s.reference, "reason": s.reason}
 	}
-	return map[string]any{"status": s.statusText(), "holder": s.holder, "currency": s.currency, "overdraft_limit": s.overdraft, "balance": s.balance}
+	return map[string]any{"status": s.statusText(), "holder_id": s.holderID, "holder_name": s.holderName, "currency": s.currency,
+		"overdraft_limit": s.overdraft, "balance": s.balance}
 }
 
 // reaction is a command that a policy sends.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -125,6 +126,10 @@ func readJSONData(fields []field, data json.RawMessage) (p payload, ok bool) {
 		}
 		given[name] = value
 	})
+	if old, has := given["holder"]; has && given["holder_id"] == nil && given["holder_name"] == nil && slices.Contains(fields, holderIDField) {
+		given["holder_id"], given["holder_name"] = old, old
+		delete(given, "holder")
+	}
 	for _, f := range fields {
 		value, has := given[f.name]
 		delete(given, f.name)
@@ -132,6 +137,7 @@ func readJSONData(fields []field, data json.RawMessage) (p payload, ok bool) {
 		switch {
 		case !has:
 			sound = f.optional
+			p.leaveOut(f)
 		case f.form == number:
 			*p.numberAt(f.name), sound = jsonNumber(value)
 		case f.form == optionalText && string(value) == "null":

@@ -73,7 +73,7 @@ func (d *dump) intern(s string) string {
 }
 
 func (d *dump) interned(p payload) payload {
-	for _, s := range []*string{&p.holder, &p.currency, &p.reference, &p.reason, &p.transferID, &p.counterparty, &p.from, &p.to, &p.bookedOn} {
+	for _, s := range []*string{&p.holderID, &p.holderName, &p.channel, &p.currency, &p.reference, &p.reason, &p.transferID, &p.counterparty, &p.from, &p.to, &p.bookedOn} {
 		if *s != "" {
 			*s = d.intern(*s)
 		}

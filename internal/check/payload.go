@@ -2,11 +2,13 @@ package check
 
 // payload has the fields of every command and event of the bank; which of them a kind has is said in the tables below. It is comparable.
 type payload struct {
-	holder, currency, reference, reason string
-	transferID, counterparty, from, to  string
-	bookedOn                            string
-	booked                              bool // whether there is a bookedOn
-	amount, overdraft                   int64
+	holderID, holderName               string
+	currency, reference, reason        string
+	channel                            string
+	transferID, counterparty, from, to string
+	bookedOn                           string
+	booked                             bool // whether there is a bookedOn
+	amount, overdraft                  int64
 }
 
 type form int
@@ -25,7 +27,9 @@ type field struct {
 }
 
 var (
-	holderField       = field{"holder", text, false}
+	holderIDField     = field{"holder_id", text, true}
+	holderNameField   = field{"holder_name", text, true}
+	channelField      = field{"channel", text, true}
 	currencyField     = field{"currency", text, false}
 	amountField       = field{"amount", number, false}
 	transferField     = field{"transfer_id", text, false}
@@ -37,7 +41,7 @@ var (
 	overdraftField    = field{"overdraft_limit", number, true}
 	bookedOnField     = field{"booked_on", optionalText, true}
 
-	cashFields    = []field{amountField, currencyField, referenceField, bookedOnField}
+	cashFields    = []field{amountField, currencyField, referenceField, bookedOnField, channelField}
 	stepFields    = []field{transferField, counterpartyField, amountField, currencyField}
 	requestFields = []field{fromField, toField, amountField, currencyField, referenceField}
 	reasonFields  = []field{reasonField}
@@ -46,7 +50,7 @@ var (
 // commandForms are the fields of each command, by aggregate type and command type.
 var commandForms = map[string]map[string][]field{
 	"account": {
-		"open":    {holderField, currencyField, overdraftField},
+		"open":    {holderIDField, holderNameField, currencyField, overdraftField},
 		"deposit": cashFields, "withdraw": cashFields,
 		"freeze": reasonFields, "unfreeze": reasonFields, "close": reasonFields,
 		"debit": stepFields, "credit": stepFields, "refund": stepFields,
@@ -58,7 +62,9 @@ var commandForms = map[string]map[string][]field{
 	},
 }
 
-func withHolder(fields ...field) []field { return append([]field{holderField}, fields...) }
+func withHolder(fields ...field) []field {
+	return append([]field{holderIDField, holderNameField}, fields...)
+}
 
 var (
 	movedFields    = withHolder(cashFields...)
@@ -71,7 +77,7 @@ var (
 // eventForms are the fields of each event, by aggregate type and event type.
 var eventForms = map[string]map[string][]field{
 	"account": {
-		"AccountOpened": {holderField, currencyField, overdraftField},
+		"AccountOpened": withHolder(currencyField, overdraftField),
 		"Deposited":     movedFields, "Withdrawn": movedFields,
 		"AccountFrozen": withHolder(reasonField), "AccountUnfrozen": withHolder(reasonField), "AccountClosed": withHolder(reasonField),
 		"Debited": steppedFields, "Credited": steppedFields, "Refunded": steppedFields,
@@ -94,8 +100,12 @@ var recordNames = map[string]string{
 // textAt returns the place of a text field.
 func (p *payload) textAt(name string) *string {
 	switch name {
-	case "holder":
-		return &p.holder
+	case "holder_id":
+		return &p.holderID
+	case "holder_name":
+		return &p.holderName
+	case "channel":
+		return &p.channel
 	case "currency":
 		return &p.currency
 	case "reference":
@@ -143,4 +153,11 @@ func (p *payload) native(fields []field) map[string]any {
 		}
 	}
 	return out
+}
+
+// leaveOut sets a field that is not there.
+func (p *payload) leaveOut(f field) {
+	if f == channelField {
+		p.channel = unknownChannel
+	}
 }

@@ -23,11 +23,11 @@ var projections = []struct {
 	{"transfers", "transfer", false},
 }
 
-// holderKey returns the holder whose row an event changes; "" for none.
+// holderKey returns the id of the holder whose row an event changes; "" for none.
 func holderKey(e *event) string {
 	switch e.kind {
 	case "AccountOpened", "AccountFrozen", "AccountUnfrozen", "AccountClosed":
-		return e.holder
+		return e.holderID
 	}
 	return ""
 }
@@ -73,8 +73,10 @@ type projector struct {
 
 type holderRow struct {
 	count    int64
-	accounts map[string][2]string // id -> currency, status
+	accounts map[string]holderAccount
 }
+
+type holderAccount struct{ name, currency, status string }
 
 type turnoverRow struct {
 	day, currency string
@@ -122,18 +124,19 @@ func (p *projector) add(e *event) {
 func (p *projector) addHolder(key string, e *event) {
 	row := p.holders[key]
 	if row == nil {
-		row = &holderRow{accounts: map[string][2]string{}}
+		row = &holderRow{accounts: map[string]holderAccount{}}
 		p.holders[key] = row
 	}
 	status := map[string]string{"AccountOpened": "open", "AccountFrozen": "frozen", "AccountUnfrozen": "open", "AccountClosed": "closed"}[e.kind]
-	currency := row.accounts[e.aggregateID][0]
+	account, known := row.accounts[e.aggregateID]
 	if e.kind == "AccountOpened" {
 		row.count++
-		currency = e.currency
-	} else if _, known := row.accounts[e.aggregateID]; !known {
+		account = holderAccount{name: e.holderName, currency: e.currency}
+	} else if !known {
 		return
 	}
-	row.accounts[e.aggregateID] = [2]string{currency, status}
+	account.status = status
+	row.accounts[e.aggregateID] = account
 }
 
 // rows returns all rows, given the folded aggregates.
@@ -153,9 +156,9 @@ func (p *projector) rows(folds map[string]map[string]*fold) rows {
 		list := []any{}
 		for _, id := range ids[:min(len(ids), listedAccounts)] {
 			a := row.accounts[id]
-			list = append(list, map[string]any{"account_id": id, "currency": a[0], "status": a[1]})
+			list = append(list, map[string]any{"account_id": id, "holder_name": a.name, "currency": a.currency, "status": a.status})
 		}
-		out["accounts-by-holder"][holder] = map[string]any{"holder": holder, "count": row.count, "accounts": list}
+		out["accounts-by-holder"][holder] = map[string]any{"holder_id": holder, "count": row.count, "accounts": list}
 	}
 	for key, row := range p.turnovers {
 		r := map[string]any{"date": row.day, "currency": row.currency, "saturated": row.saturated}

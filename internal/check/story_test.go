@@ -97,7 +97,7 @@ func tell(t *testing.T) *world {
 	r := rand.New(rand.NewPCG(3, 9))
 	id := func(n int) string { return fmt.Sprintf("acc-%d", n) }
 	for n := range 12 {
-		w.send(n, "account", id(n), "open", fmt.Sprintf("open-%d", n), payload{holder: fmt.Sprintf("holder %d", n%4), currency: "EUR", overdraft: []int64{0, 100, -1}[n%3]}, nil)
+		w.send(n, "account", id(n), "open", fmt.Sprintf("open-%d", n), payload{holderID: fmt.Sprintf("holder %d", n%4), holderName: fmt.Sprintf("%s %d", []string{"holder", "Name"}[n%2], n%4), currency: "EUR", overdraft: []int64{0, 100, -1}[n%3]}, nil)
 		w.send(n, "account", id(n), "deposit", fmt.Sprintf("first-%d", n), payload{amount: 1000, currency: "EUR", reference: "é"}, nil)
 	}
 	for n := range 156 {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ const testPartitions = 3
 // world is a small system that works as it should: it executes commands by the model, and keeps what it does as a run.
 type world struct {
 	*kept
-	dump      *dump // for its decoders and names
-	ids       map[string]int
+	dump      *dump          // for its decoders and names
+	ids       map[string]int // of the latest versions of schemas, by topic
+	first     map[string]int // of the first ones of those that have two
 	book      *schemaBook
 	cursor    map[string]map[int32]int64
 	clock     int64 // milliseconds
@@ -36,20 +38,20 @@ func newWorld(t *testing.T) *world {
 	k := &kept{t: t, committed: map[string][]history.Record{}, uncommitted: map[string][]history.Record{}, rows: map[string][]history.Row{}, receipts: map[string]receipt{}}
 	k.run = history.Run{Scenario: "made up", Seed: 7, Partitions: testPartitions, Instances: []string{"a", "b"}, Fresh: "fresh", Settings: map[string]string{"topic-prefix": "t."}}
 	k.topics = history.Topics{Topics: map[string]history.Topic{}, Offsets: map[string]map[string]map[int32]int64{}, Schemas: map[int]string{}}
-	w := &world{kept: k, ids: map[string]int{}, cursor: map[string]map[int32]int64{}, clock: 1_700_000_000_000, folds: map[string]map[string]*fold{"account": {}, "transfer": {}},
+	w := &world{kept: k, ids: map[string]int{}, first: map[string]int{}, cursor: map[string]map[int32]int64{}, clock: 1_700_000_000_000, folds: map[string]map[string]*fold{"account": {}, "transfer": {}},
 		index: map[string]standing{}, projector: newProjector(), reached: map[position]int64{}, ledger: map[string]*outcome{}}
 	w.dump = &dump{Report: newReport(), names: names{"t."}, strings: map[string]string{}, run: k.run}
 	var topics []string
 	for _, a := range aggregates {
 		for _, kind := range []string{".commands", ".events", "-table"} {
-			w.schema(a+kind, schemaFile("bank", a+kind, "v1.avsc"))
+			w.schema(a + kind)
 			topics = append(topics, a+kind)
 		}
-		w.schema(a+".outcomes", schemaFile("foldlog", "outcomes", "v1.avsc"))
+		w.file(a+".outcomes", schemaFile("foldlog", "outcomes", "v1.avsc"))
 		topics = append(topics, a+".outcomes")
 	}
 	for _, p := range projections {
-		w.schema(p.name+"-table", schemaFile("bank", p.name+"-table", "v1.avsc"))
+		w.schema(p.name + "-table")
 		topics = append(topics, p.name+"-table")
 		if p.rekeyed {
 			topics = append(topics, p.name+".rekeyed")
@@ -70,14 +72,71 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) schema(topic, file string) {
-	w.ids[topic] = len(w.ids) + 1
+// schema publishes the versions of a topic's schema.
+func (w *world) schema(topic string) {
+	w.file(topic, schemaFile("bank", topic, "v1.avsc"))
+	if second := schemaFile("bank", topic, "v2.avsc"); exists(second) {
+		w.first[topic] = w.ids[topic]
+		w.file(topic, second)
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func (w *world) file(topic, file string) {
+	w.ids[topic] = len(w.topics.Schemas) + 1
 	w.topics.Schemas[w.ids[topic]] = string(must[[]byte](w.t)(os.ReadFile(file)))
 }
 
+// encode writes a value with the latest version of the schema, and now and then with the first, as an instance of the release before does, where that
+// can say the same.
 func (w *world) encode(topic string, native map[string]any) []byte {
-	prefix := binary.BigEndian.AppendUint32([]byte{0}, uint32(w.ids[topic]))
-	return must[[]byte](w.t)(w.book.writer(w.ids[topic]).codec.BinaryFromNative(prefix, native))
+	id := w.ids[topic]
+	if first, two := w.first[topic]; two && w.written%3 == 0 && firstSays(native, "") {
+		id = first
+	}
+	prefix := binary.BigEndian.AppendUint32([]byte{0}, uint32(id))
+	return must[[]byte](w.t)(w.book.writer(id).codec.BinaryFromNative(prefix, retired(native)))
+}
+
+// firstSays reports whether the first version has a place for all that a value says.
+func firstSays(value any, id string) bool {
+	switch v := value.(type) {
+	case []any:
+		return !slices.ContainsFunc(v, func(one any) bool { return !firstSays(one, id) })
+	case map[string]any:
+		if own, ok := v["holder_id"].(string); ok {
+			id = own
+		}
+		name, named := v["holder_name"].(string)
+		channel, has := v["channel"].(string)
+		if named && name != id || has && channel != unknownChannel {
+			return false
+		}
+		for _, inner := range v {
+			if !firstSays(inner, id) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// retired returns the value with the copies of holder_id that old readers look for.
+func retired(value map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, inner := range value {
+		if record, ok := inner.(map[string]any); ok {
+			inner = retired(record)
+		}
+		if out[name] = inner; name == "holder_id" {
+			out["holder"] = inner
+		}
+	}
+	return out
 }
 
 func union(s string) any {
@@ -204,7 +263,7 @@ func (w *world) event(a string, now *fold, e *event) {
 	value := w.encode(a+".events", map[string]any{"event_id": e.id, "event_type": e.kind, "aggregate_id": e.aggregateID, "version": e.version, "recorded_at": at,
 		"command_id": e.commandID, "correlation_id": e.correlationID, "causation_id": union(e.causationID), "actor": e.actor,
 		"data": map[string]any{"foldlog.bank." + a + "." + e.kind: e.native(eventForms[a][e.kind])}})
-	print := w.book.writer(w.ids[a+".events"]).fingerprint
+	print := w.book.writer(int(binary.BigEndian.Uint32(value[1:]))).fingerprint
 	sum := sha256.Sum256(append(append(append([]byte(nil), now.chain...), print[:]...), value[5:]...))
 	headers := []string{headerChain, string(sum[:]), headerCause, cause, headerContentType, "application/avro", "ce_specversion", "1.0", "ce_id", e.id, "ce_source", "/foldlog/bank/" + a,
 		"ce_type", e.kind, "ce_time", at.Format(time.RFC3339Nano), "ce_subject", e.aggregateID, headerProgress, cause}
