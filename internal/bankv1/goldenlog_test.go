@@ -279,5 +279,3 @@ func wait(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
-
-func TestGoldenLog(t *testing.T) { readGoldenLog(t) }

@@ -98,7 +98,7 @@ func (Refund) isCommand()   {}
 // Validate implements [foldlog.Validator].
 func (c Open) Validate() error {
 	return cmp.Or(
-		rules.CheckHolder("holder", c.Holder),
+		rules.CheckHolderID("holder", c.Holder),
 		rules.CheckCurrency("currency", c.Currency),
 		rules.CheckOverdraftLimit("overdraft_limit", c.OverdraftLimit),
 	)
