@@ -70,11 +70,12 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	if latest == 0 {
 		return 0, body
 	}
-	full := through(c.check, body)
-	if from != c.slot {
-		if full = nil; data != nil {
-			full, _ = c.append(nil, data)
-		}
+	var full []byte
+	switch {
+	case from == c.slot:
+		full = c.fullOf(body)
+	case data != nil:
+		full, _ = c.append(nil, data)
 	}
 	for i := range c.forms[:latest] {
 		f := &c.forms[i]
@@ -87,7 +88,7 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 		}
 		again := through(f.up, old)
 		if f.slot == c.slot {
-			again = through(c.check, again)
+			again = c.fullOf(again)
 		} else if value, err := f.slot.decode(again); err == nil {
 			again, _ = c.append(nil, value)
 		}
@@ -102,6 +103,14 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 		latest--
 	}
 	return latest, body
+}
+
+// fullOf returns today's bytes with the retired fields.
+func (c *commandCodec) fullOf(body []byte) []byte {
+	if c.record == c.full || body == nil {
+		return body
+	}
+	return through(c.check, body)
 }
 
 // through returns what a plan makes of canonical bytes, or nil where it cannot.

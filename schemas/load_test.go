@@ -124,6 +124,9 @@ func TestLoadReportsEveryProblemAtOnce(t *testing.T) {
 			`{"name":"n","type":{"type":"bytes","logicalType":"decimal","precision":5}},{"name":"m","type":["null","int","string"]},
 			{"name":"o","type":{"type":"array","items":{"type":"fixed","name":"F","size":3}}},{"name":"p","type":{"type":"map","values":{"type":"long","logicalType":"timestamp-millis"}}}`)),
 			[]string{"Added.n: logical type decimal", "Added.m: a union must be", "Added.o[]: fixed is not supported", "Added.p{}: logical type timestamp-millis"}},
+		"retired fields": {files("counter.events/v1.avsc", change(events, `{"name":"n","type":"int"}`, `{"name":"n","type":"int"},{"name":"m","type":"long","default":0,"copyOf":"n"},
+			{"name":"o","type":"int","default":0,"copyOf":"p"},{"name":"q","type":{"type":"record","name":"Q","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","copyOf":"a"}]}}`)),
+			[]string{`Added.m: copyOf must name another field of the record that has the same type and is no copy itself, not "n"`, `Added.o: copyOf must name`, "Added.q.b: copyOf is for fields of a whole"}},
 		"data": {files("counter.events/v1.avsc", change(events, `"name":"data","type":[`, `"name":"data","type":["null",`)), []string{"data may hold records only, not null"}},
 	} {
 		_, err := schemas.Load(c.files, counterTopology())

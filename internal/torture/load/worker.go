@@ -52,7 +52,11 @@ func (w *worker) open(ctx context.Context, ids []string) {
 
 func (w *worker) opening(id string) client.Command {
 	limit := []int64{0, 0, 5000, -1}[w.random.IntN(4)]
-	return client.Command{Aggregate: "account", ID: id, Type: "open", Data: map[string]any{"holder": holderOf(id), "currency": currency, "overdraft_limit": limit}}
+	data := map[string]any{"holder_id": holderOf(id), "holder_name": "the holder of " + id, "currency": currency, "overdraft_limit": limit}
+	if limit == 0 { // as a producer that was never upgraded
+		data = map[string]any{"holder": holderOf(id), "currency": currency, "overdraft_limit": limit}
+	}
+	return client.Command{Aggregate: "account", ID: id, Type: "open", Data: data}
 }
 
 // act does one thing.
