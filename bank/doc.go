@@ -15,5 +15,6 @@
 //     in a final state and nothing is in flight. (The one exception needs more than 4,600 of the largest transfers to come
 //     back to an account that was filled up meanwhile: account.Refund.)
 //  4. The rows of a re-keyed projection do not depend on the order in which the events of different accounts arrive.
-//  5. Names of commands, events, statuses, codes, policies and projections never change: logs, tables and clients hold them.
+//  5. What old versions wrote becomes today's types in v1.go and nowhere else.
+//  6. Names of commands, events, statuses, codes, policies and projections never change: logs, tables and clients hold them.
 package bank

@@ -12,9 +12,10 @@
 //     number one that JSON can say, too.
 //  3. What is encoded can be decoded. Encoding is a function of the value: the same value gives the same bytes, maps included.
 //  4. A command means the same in JSON and in Avro: both become the same Avro bytes before they become a Go value.
-//  5. A record may have been written with any schema that the latest one can read. Of a newer schema everything is read but what the
+//  5. The chain and what is in logs know nothing of upcasts: a value is read in the form of its version and only then becomes today's.
+//  6. A record may have been written with any schema that the latest one can read. Of a newer schema everything is read but what the
 //     latest one here has no place for.
-//  6. Memory and time are bounded by the size of the input, whatever lengths and schemas it claims.
-//  7. The hash chain and payload hashes do not depend on schema ids.
-//  8. Everything here is safe for concurrent use.
+//  7. Memory and time are bounded by the size of the input, whatever lengths and schemas it claims.
+//  8. The hash chain and payload hashes do not depend on schema ids, and payload hashes not on the form in which a command came.
+//  9. Everything here is safe for concurrent use.
 package codecs

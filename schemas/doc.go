@@ -2,13 +2,13 @@
 //
 // A schema file is one published version, schemas/<domain>/<topic>/vN.avsc; the domain's package embeds them and gives the file system to
 // [Load]. The schema of outcomes is the same for every aggregate type and is embedded here. [Registry] is the client of a registry with
-// Confluent's HTTP interface. [Type] is a parsed schema that others can walk.
+// Confluent's HTTP interface. [Type] is a parsed schema that others can walk. [Compatible] and [Changes] judge a new version.
 //
 // Importers: codecs, replay, cli, a domain's app package. It imports the root package and topology.
 //
 // Invariants:
 //
-//  1. A published version is never edited; a new one stands beside it, numbered without a gap.
+//  1. A published version is never edited; a new one stands beside it, numbered without a gap. [LockFile] has what is published, and [Load] compares.
 //  2. Every version of a topic can be read with the latest one (BACKWARD_TRANSITIVE), checked when the files are loaded and set in the
 //     registry before anything is registered.
 //  3. A schema that [Parse] returned is bounded: no recursion, limited depth and size. Walking it terminates.
