@@ -86,6 +86,9 @@ func (c *Context) codecs(ctx context.Context, config schemas.Config) (*codecs.Co
 	if errors.Is(err, schemas.ErrUnavailable) && ctx.Err() == nil {
 		return nil, Infrastructure("no answer from the schema registry at %s: is it running, and does --registry name it? (%w)", config.URL, err)
 	}
+	if errors.Is(err, codecs.ErrNewerSchema) {
+		return nil, Finding("%w", err)
+	}
 	return codec, err
 }
 

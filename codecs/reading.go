@@ -96,7 +96,7 @@ func (p place) put(latest, record *schemas.Type) *schemas.Type {
 func (b *builder) bind(t *topic, where string, at place, maxBytes int, typ reflect.Type, upcasts []topology.UpcastSpec) *slot {
 	last := len(t.readings)
 	for i := range upcasts {
-		if until := upcasts[i].Until; until >= last || t.readings[until-1].version.Fingerprint == t.readings[until].version.Fingerprint {
+		if until := upcasts[i].Until; until < 1 || until >= last || t.readings[until-1].version.Fingerprint == t.readings[until].version.Fingerprint {
 			b.problem("%s: the upcast from %s is until version %d of %s, so version %d must exist and write another form", where, upcasts[i].From, until, t.base, until+1)
 			return nil
 		}

@@ -21,7 +21,8 @@ func (u *Undecodable) Error() string {
 // Unwrap returns the cause.
 func (u *Undecodable) Unwrap() error { return u.Cause }
 
-// ErrNewerSchema is wrapped by the error of [New] where the registry has a version that could not be read, and by the cause of an [*Undecodable] whose bytes are sound, but which says something that the schemas known
-// here have no place for: most likely a newer version of the software wrote it. Upgrade readers before writers. A reader for whom a missing
-// record would be worse than a pause may stop on it instead of writing a dead letter.
+// ErrNewerSchema is wrapped by the error of [New] where the registry has a version that could not be read here, and by the cause of an
+// [*Undecodable] whose bytes are sound, but which says something that the schemas known here have no place for: most likely a newer version of the
+// software wrote it. Upgrade readers before writers. A reader for whom a missing record would be worse than a pause may stop on it instead of
+// writing a dead letter.
 var ErrNewerSchema = errors.New("written with a schema that knows more than this reader")

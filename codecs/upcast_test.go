@@ -298,18 +298,23 @@ func TestAForeignSchemaIsReadAsTheVersionThatItIsLike(t *testing.T) {
 
 // A program does not start where the registry has a version that it could not read.
 func TestStartIsRefusedWhereANewerVersionCannotBeRead(t *testing.T) {
-	newer := func(branch string) string {
-		text := string(deskFiles(3)["desk.events/v3.avsc"].Data)
-		return strings.Replace(text, `"name":"data","type":[`, `"name":"data","type":[`+branch+`,`, 1)
+	file := func(name, old, new string) string {
+		text := string(deskFiles(3)[name].Data)
+		if !strings.Contains(text, old) {
+			t.Fatalf("%s is not in %s", old, name)
+		}
+		return strings.Replace(text, old, new, 1)
 	}
+	const data = `"name":"data","type":[`
 	for name, c := range map[string]struct {
 		subject, text string
 		want          string // "" starts
 	}{
-		"a branch more":               {"desk.events-value", newer(`{"type":"record","name":"Moved","fields":[]}`), "it holds record Moved, which is unknown here"},
-		"a field more":                {"desk.events-value", strings.Replace(newer(`{"type":"record","name":"Placed","fields":[`+deskForms[2]+`,{"name":"x","type":"int"}]}`), `,{"type":"record","name":"Placed","fields":[`+deskForms[2]+`]}]`, `]`, 1), ""},
+		"a branch more": {"desk.events-value", file("desk.events/v3.avsc", data, data+`{"type":"record","name":"Moved","fields":[]},`),
+			"it holds record Moved, which is unknown here"},
+		"a field more":                {"desk.events-value", file("desk.events/v3.avsc", deskForms[2], deskForms[2]+`,{"name":"x","type":"int","default":0}`), ""},
 		"a row of another kind":       {"desks-table-value", `{"type":"record","name":"Other","fields":[]}`, "cannot be read as"},
-		"a command of its own":        {"desk.commands-value", strings.Replace(string(deskFiles(3)["desk.commands/v3.avsc"].Data), `"type":[`+`{"type":"record","name":"Place"`, `"type":[{"type":"record","name":"Burn","fields":[]},{"type":"record","name":"Place"`, 1), ""},
+		"a command of its own":        {"desk.commands-value", file("desk.commands/v3.avsc", data, data+`{"type":"record","name":"Burn","fields":[]},`), ""},
 		"the first release's version": {"desk.events-value", deskForms[0], ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -332,5 +337,24 @@ func TestStartIsRefusedWhereANewerVersionCannotBeRead(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// An upcast is until a version after which the form is another one, and its Go type fits that version.
+func TestUpcastsThatFitNoVersionAreRefused(t *testing.T) {
+	fake := srfake.New()
+	t.Cleanup(fake.Close)
+	set := must[*schemas.Set](t)(schemas.Load(deskFiles(3), deskTopology(3)))
+	for want, row := range map[string]topology.UpcastSpec{
+		"is until version 3 of desks-table, so version 4 must exist": topology.Upcast(3, upV2),
+		"is until version 0 of desks-table":                          topology.Upcast(0, upV2),
+		"until version 1: codecs.deskV2.Floor is not in the Avro":    topology.Upcast(1, upV2),
+	} {
+		top := deskTopology(3)
+		top.Projections[0] = top.Projections[0].UpcastRow(row)
+		_, err := New(context.Background(), top, topology.Names{}, set, schemas.New(schemas.Config{URL: fake.URL()}, testLogger()), testLogger())
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }

@@ -40,7 +40,8 @@ type DepositedV1 struct {
 
 // Upcast returns what it is today.
 func (old DepositedV1) Upcast() Deposited {
-	return Deposited{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference, BookedOn: old.BookedOn, Channel: ChannelUnknown}
+	return Deposited{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference,
+		BookedOn: old.BookedOn, Channel: ChannelUnknown}
 }
 
 // WithdrawnV1 is Withdrawn as version 1 of the schema has it.
@@ -54,7 +55,8 @@ type WithdrawnV1 struct {
 
 // Upcast returns what it is today.
 func (old WithdrawnV1) Upcast() Withdrawn {
-	return Withdrawn{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference, BookedOn: old.BookedOn, Channel: ChannelUnknown}
+	return Withdrawn{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference,
+		BookedOn: old.BookedOn, Channel: ChannelUnknown}
 }
 
 // FrozenV1 is Frozen as version 1 of the schema has it.
@@ -101,7 +103,8 @@ type DebitedV1 struct {
 
 // Upcast returns what it is today.
 func (old DebitedV1) Upcast() Debited {
-	return Debited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty, Amount: old.Amount, Currency: old.Currency}
+	return Debited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
+		Amount: old.Amount, Currency: old.Currency}
 }
 
 // DebitDeclinedV1 is DebitDeclined as version 1 of the schema has it.
@@ -116,7 +119,8 @@ type DebitDeclinedV1 struct {
 
 // Upcast returns what it is today.
 func (old DebitDeclinedV1) Upcast() DebitDeclined {
-	return DebitDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty, Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
+	return DebitDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
+		Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
 }
 
 // CreditedV1 is Credited as version 1 of the schema has it.
@@ -130,7 +134,8 @@ type CreditedV1 struct {
 
 // Upcast returns what it is today.
 func (old CreditedV1) Upcast() Credited {
-	return Credited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty, Amount: old.Amount, Currency: old.Currency}
+	return Credited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
+		Amount: old.Amount, Currency: old.Currency}
 }
 
 // CreditDeclinedV1 is CreditDeclined as version 1 of the schema has it.
@@ -145,7 +150,8 @@ type CreditDeclinedV1 struct {
 
 // Upcast returns what it is today.
 func (old CreditDeclinedV1) Upcast() CreditDeclined {
-	return CreditDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty, Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
+	return CreditDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
+		Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
 }
 
 // RefundedV1 is Refunded as version 1 of the schema has it.
@@ -159,7 +165,8 @@ type RefundedV1 struct {
 
 // Upcast returns what it is today.
 func (old RefundedV1) Upcast() Refunded {
-	return Refunded{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty, Amount: old.Amount, Currency: old.Currency}
+	return Refunded{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
+		Amount: old.Amount, Currency: old.Currency}
 }
 
 // AccountV1 is Account as version 1 of the schema has it.

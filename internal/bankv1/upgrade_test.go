@@ -240,35 +240,50 @@ func TestRollingUpgradeUnderLoad(t *testing.T) {
 	create(bankv1.App())
 	old1, old2 := f.start(bankv1.App(), "old-1"), f.start(bankv1.App(), "old-2")
 	l := f.load()
-	l.more(40)
+	l.more(20)
 
 	create(bankapp.App()) // what the new release needs besides
 	f.stop(old1)
 	new1 := f.start(bankapp.App(), "new-1")
-	l.more(60)
-	f.stop(new1) // a step back: the old release goes on with what the new one left
-	l.more(40)
+	l.more(30)
+	f.stop(new1) // a step back: the old release goes on with what the new one left, and starts where newer versions are registered
+	old1 = f.start(bankv1.App(), "old-1")
+	l.more(20)
 	new1 = f.start(bankapp.App(), "new-1")
-	l.more(40)
+	l.more(20)
+	f.stop(old1)
 	f.stop(old2)
 	new2 := f.start(bankapp.App(), "new-2")
-	l.more(40)
+	l.more(20)
 	l.stop()
 	if t.Failed() {
 		t.FailNow()
 	}
 
 	f.settle(t)
-	for i, a := range l.sent { // every producer asks again
-		again, err := f.send(t.Context(), i, a.command)
-		if err != nil || !again.Repeat || again.Version != a.outcome.Version || !slices.Equal(again.EventIDs, a.outcome.EventIDs) {
-			t.Fatalf("%s %s again: %+v, %v; the first answer was %+v", a.command.Type, a.command.CommandID, again, err, a.outcome)
-		}
-	}
+	f.sendAgain(t, l.sent)
 	f.upgradedProducers(t)
 	f.checkLog(t, l.sent)
 	f.stop(new1)
 	f.stop(new2)
+}
+
+// sendAgain has every producer ask again, and get the first answer.
+func (f *fleet) sendAgain(t *testing.T, sent []acknowledged) {
+	t.Helper()
+	var producers sync.WaitGroup
+	for w := range workers {
+		producers.Go(func() {
+			for i := w; i < len(sent); i += workers {
+				a := sent[i]
+				again, err := f.send(t.Context(), i, a.command)
+				if err != nil || !again.Repeat || again.Version != a.outcome.Version || !slices.Equal(again.EventIDs, a.outcome.EventIDs) {
+					t.Errorf("%s %s again: %+v, %v; the first answer was %+v", a.command.Type, a.command.CommandID, again, err, a.outcome)
+				}
+			}
+		})
+	}
+	producers.Wait()
 }
 
 // client returns a client of some instance.
