@@ -30,6 +30,8 @@ type commandCodec struct {
 	branch int
 	// forms are all that the command's record has had, oldest first; see canonicalForm.
 	forms []commandForm
+	// retired are the fields of the record that are copies; see settle.
+	retired []retiredField
 }
 
 // eventCodec has an event in its form of today.
@@ -107,7 +109,10 @@ func (b *builder) bindCommands(a *Aggregate, where string) {
 			continue
 		}
 		var err error
-		if c.forms, err = formsOf(a.commands, at, c.slot); err != nil {
+		if c.forms, err = formsOf(a.commands, at, c.slot); err == nil {
+			c.retired, err = retiredOf(a.commands, at, c.slot)
+		}
+		if err != nil {
 			b.problem("%s, command %s: %w", where, spec.Name, err)
 		}
 		a.commandOf[spec.Name], a.commandType[spec.Type] = c, c

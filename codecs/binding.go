@@ -52,7 +52,9 @@ type binding struct {
 	typ          reflect.Type
 	// check is the plan from the record to the full one: what was encoded must be acceptable, and becomes canonical; retired fields are added.
 	check *plan
-	json  *jsonPlan
+	// parts is the plan from the full record to itself, today the one from it to the record.
+	parts, today *plan
+	json         *jsonPlan
 	// bytes is true where the struct has []byte fields, which need clipping.
 	bytes bool
 
@@ -66,11 +68,19 @@ func newBinding(api avro.API, schema avro.Schema, full *schemas.Type, typ reflec
 	if err != nil {
 		return nil, err
 	}
+	parts, err := compile(full, full)
+	if err != nil {
+		return nil, err
+	}
+	today, err := compile(full, record)
+	if err != nil {
+		return nil, err
+	}
 	jsonPlan, err := compileJSON(record)
 	if err != nil {
 		return nil, err
 	}
-	b := &binding{api: api, schema: schema, record: record, full: full, typ: typ, check: check, json: jsonPlan, bytes: hasBytes(record)}
+	b := &binding{api: api, schema: schema, record: record, full: full, typ: typ, check: check, parts: parts, today: today, json: jsonPlan, bytes: hasBytes(record)}
 	b.readers.New = func() any { return avro.NewReader(nil, 0, avro.WithReaderConfig(api)) }
 	b.writers.New = func() any { return avro.NewWriter(nil, 512, avro.WithWriterConfig(api)) }
 	b.scratch.New = func() any {

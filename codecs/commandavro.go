@@ -53,7 +53,14 @@ func (a *Aggregate) openAvro(e *envelope) *raw {
 			r.note(faultf("holds a %s, but type is %q", holds, r.codec.spec.Name).in("data"))
 			break
 		}
-		r.body, r.slot = body, e.slot(branch)
+		if r.slot = e.slot(branch); r.slot != r.codec.slot {
+			r.body = body
+			break
+		}
+		var f *fault
+		if r.body, r.slot, f = r.codec.settle(body); f != nil {
+			r.note(f)
+		}
 	}
 	return r
 }

@@ -13,10 +13,13 @@ import (
 
 // commandForm is a form that a command's record has had.
 type commandForm struct {
+	record *schemas.Type
 	// slot reads it as today's Go value.
 	slot *slot
 	// down leads from today's full record to this form, nil where it lacks something that has no default; up from this form to the slot's record.
 	down, up *plan
+	// older leads from the slot's record to each older form, nil where there is no way.
+	older []*plan
 }
 
 // formsOf returns the forms of the record at a place, oldest first; today's is the last.
@@ -33,13 +36,19 @@ func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
 			continue
 		}
 		last = record
-		form := commandForm{slot: r.slots[at.branch]}
+		form := commandForm{record: record, slot: r.slots[at.branch]}
 		form.down, _ = compile(today.full, record)
 		var err error
 		if form.up, err = compile(record, form.slot.record); err != nil {
 			return nil, fmt.Errorf("version %d: %w", r.version.Version, err)
 		}
 		forms = append(forms, form)
+	}
+	for i := range forms {
+		for _, old := range forms[:i] {
+			p, _ := compile(forms[i].slot.record, old.record)
+			forms[i].older = append(forms[i].older, p)
+		}
 	}
 	return forms, nil
 }
@@ -78,21 +87,7 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 		full, _ = c.append(nil, data)
 	}
 	for i := range c.forms[:latest] {
-		f := &c.forms[i]
-		if full == nil || f.down == nil {
-			continue
-		}
-		old := through(f.down, full)
-		if old == nil {
-			continue
-		}
-		again := through(f.up, old)
-		if f.slot == c.slot {
-			again = c.fullOf(again)
-		} else if value, err := f.slot.decode(again); err == nil {
-			again, _ = c.append(nil, value)
-		}
-		if bytes.Equal(again, full) {
+		if old := c.sameIn(i, c.forms[i].down, full, full); old != nil {
 			return i, old
 		}
 	}
@@ -102,7 +97,34 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	for latest > 0 && c.forms[latest].slot != from {
 		latest--
 	}
+	for i, down := range c.forms[latest].older { // what today's form cannot say in an old one, the form that it came in may
+		if old := c.sameIn(i, down, body, full); old != nil {
+			return i, old
+		}
+	}
 	return latest, body
+}
+
+// sameIn returns what bytes become in an older form by a plan, where that says the same as today's full bytes, else nil.
+func (c *commandCodec) sameIn(form int, down *plan, body, full []byte) []byte {
+	if down == nil || full == nil {
+		return nil
+	}
+	f := &c.forms[form]
+	old := through(down, body)
+	if old == nil {
+		return nil
+	}
+	again := through(f.up, old)
+	if f.slot == c.slot {
+		again = c.fullOf(again)
+	} else if value, err := f.slot.decode(again); err == nil {
+		again, _ = c.append(nil, value)
+	}
+	if !bytes.Equal(again, full) {
+		return nil
+	}
+	return old
 }
 
 // fullOf returns today's bytes with the retired fields.

@@ -358,3 +358,34 @@ func TestUpcastsThatFitNoVersionAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A producer that takes the newest schema from the registry and fills the field that it knows says what it always said.
+func TestRetiredFieldsOfCommands(t *testing.T) {
+	first, third, _ := deskWorld(t)
+	decode := func(r release, value []byte) Command {
+		t.Helper()
+		return must[Command](t)(r.desk().DecodeCommand(context.Background(), Record{Topic: "desk.commands", Key: []byte("d"), Value: value}))
+	}
+	write := func(name, firstName, last string, floor int64) []byte {
+		value := must[[]byte](t)(third.desk().EncodeCommand(foldlog.Command[any]{Data: place3{First: "Ann", Last: "Lee", Floor: 2}}))
+		body := appendLong(appendString(appendString(appendString(nil, "Ann"), "Ann"), "Lee"), 2)
+		if !bytes.HasSuffix(value, body) {
+			t.Fatalf("%x does not end with %x", value, body)
+		}
+		return append(value[:len(value)-len(body)], appendLong(appendString(appendString(appendString(nil, name), firstName), last), floor)...)
+	}
+	old := decode(first, must[[]byte](t)(first.desk().EncodeCommand(foldlog.Command[any]{Data: place1{Name: "Ann Lee"}})))
+	got := decode(third, write("Ann Lee", "", "", 0))
+	if got.Data != (place3{First: "Ann", Last: "Lee", Floor: ground}) || !bytes.Equal(got.PayloadHash, old.PayloadHash) {
+		t.Errorf("the retired field alone: %+v", got)
+	}
+	if got := decode(third, write("", "Ann", "Lee", 1)); got.Data != (place3{First: "Ann", Last: "Lee", Floor: 1}) {
+		t.Errorf("the new fields alone: %+v", got)
+	}
+	if got := decode(third, write("Ann", "Ann", "Lee", 1)); got.Data != (place3{First: "Ann", Last: "Lee", Floor: 1}) {
+		t.Errorf("both: %+v", got)
+	}
+	if got := decode(third, write("Bob", "Ann", "Lee", 1)); got.Problem == nil || got.Problem.Field != "name" || got.Problem.Code != foldlog.CodeInvalidField {
+		t.Errorf("a copy that is none: %+v", got)
+	}
+}

@@ -217,6 +217,10 @@ func (d *dump) readAvroCommand(aggregate string, value []byte) (*envelope, error
 	if !known || recordNames[e.kind.text] != branch {
 		return e, nil
 	}
+	data, err = commandToday(data)
+	if err != nil {
+		return e, nil // a copy that is none: invalid_field
+	}
 	inner := &avroFields{fields: data}
 	e.payload = inner.payload(fields)
 	if inner.err != nil {

@@ -46,3 +46,21 @@ func today(fields map[string]any) (map[string]any, error) {
 	}
 	return out, nil
 }
+
+// commandToday is [today] for what producers write, who may fill the old field alone, the new ones alone, or both alike.
+func commandToday(fields map[string]any) (map[string]any, error) {
+	out := map[string]any{}
+	for name, value := range fields {
+		out[name] = value
+	}
+	old, has := fields["holder"]
+	id, both := fields["holder_id"]
+	switch {
+	case has && both && old == "":
+		delete(out, "holder")
+	case has && both && id == "":
+		delete(out, "holder_id")
+		delete(out, "holder_name")
+	}
+	return today(out)
+}
