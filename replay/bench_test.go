@@ -58,11 +58,11 @@ func (s *system) deposits(events int) log {
 		at = at.Add(time.Millisecond)
 		position := foldlog.Position{Aggregate: "account", Partition: p, Offset: int64(len(l[accountCommands][p]))}
 		meta := foldlog.Meta{AggregateID: id, CommandID: commandID, CorrelationID: commandID, Actor: codecs.AnonymousActor, RecordedAt: at}
-		command, data := any(account.Deposit{Amount: 5, Currency: "EUR", Reference: "benchmark"}), any(account.Deposited{Holder: id, Amount: 5, Currency: "EUR", Reference: "benchmark"})
+		command, data := any(account.Deposit{Amount: 5, Currency: "EUR", Reference: "benchmark"}), any(account.Deposited{HolderID: id, HolderName: id, Amount: 5, Currency: "EUR", Reference: "benchmark"})
 		kind := "deposit"
 		if now.version == 0 {
 			now.data, kind = spec.Decider.Initial(), "open"
-			command, data = account.Open{Holder: id, Currency: "EUR"}, account.Opened{Holder: id, Currency: "EUR"}
+			command, data = account.Open{HolderID: id, HolderName: id, Currency: "EUR"}, account.Opened{HolderID: id, HolderName: id, Currency: "EUR"}
 		}
 		declared, _ := spec.EventOf(data)
 		now.version++
