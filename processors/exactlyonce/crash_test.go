@@ -8,6 +8,7 @@ import (
 )
 
 func TestCrashAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	for _, point := range Points() {
 		for _, hit := range []int64{1, 7} {
 			if hit > 1 && (point == PointOneIDInitialised || point == PointInitialised || point == PointSetup || point == PointRestored ||
@@ -55,6 +56,7 @@ func crash(w *world, victim *process) {
 }
 
 func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -75,6 +77,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 }
 
 func TestTwoProcessesKilledInTurn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4)
 	a, b := w.spawn("a"), w.spawn("b")
 	for i := range 4 {
@@ -117,8 +120,10 @@ func TestSuccessorTakesOverFromTheDead(t *testing.T) {
 
 // A frozen member is replaced; when it wakes up inside a transaction, the group refuses its offsets.
 func TestFrozenMemberWakesUpInsideATransaction(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{PointProduced, PointOffsets, PointBeforeTransaction, PointDecided} {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel() // they mostly wait
 			w := newWorld(t, 4)
 			zombie := w.spawn("a", func(c *childConfig) { c.Point, c.Hit, c.Freeze = point, 40, true })
 			w.eventually(60*time.Second, "the process to freeze", func() error {
