@@ -9,7 +9,7 @@ import (
 func Set(name string) ([]Scenario, error) {
 	switch name {
 	case "short":
-		short := map[string]int{"dev": 3, "crash": 4, "broker-kill": 2} // how many faults
+		short := map[string]int{"dev": 3, "crash": 2, "broker-kill": 1} // how many faults
 		found, err := Find([]string{"dev", "crash", "broker-kill"})
 		for i := range found {
 			found[i].faults = short[found[i].Name]
