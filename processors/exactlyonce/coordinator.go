@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // coordinators is sarama's client with two differences, both about a group coordinator that is gone.
@@ -21,9 +20,8 @@ import (
 // the session lasts, since a join may take as long.
 type coordinators struct {
 	sarama.Client
+	engine *engine
 	dialer *hangingUp
-	find   func(ctx context.Context, group string) (int32, error)
-	ctx    context.Context // ends with the attempt
 
 	mu    sync.Mutex
 	last  *sarama.Broker
@@ -31,17 +29,21 @@ type coordinators struct {
 }
 
 func newCoordinators(e *engine, config *sarama.Config) (*coordinators, error) {
-	c := &coordinators{dialer: newHangingUp(config), ctx: e.ctx, find: func(ctx context.Context, group string) (int32, error) {
-		return findCoordinator(ctx, e.admin, group)
-	}}
+	c := &coordinators{engine: e, dialer: newHangingUp(config)}
 	config.Net.Proxy.Enable, config.Net.Proxy.Dialer = true, c.dialer
 	var err error
 	c.Client, err = sarama.NewClient(e.config.Cluster.Brokers, config)
 	return c, err
 }
 
-func findCoordinator(ctx context.Context, admin *kadm.Client, group string) (int32, error) {
-	found := admin.FindGroupCoordinators(ctx, group)[group]
+// findTry is how long the search for a coordinator may take, for one try.
+const findTry = 3 * time.Second
+
+// find asks the brokers, once, which of them coordinates the group.
+func (c *coordinators) find(group string) (int32, error) {
+	ctx, cancel := context.WithTimeout(c.engine.ctx, findTry)
+	defer cancel()
+	found := c.engine.admin.FindGroupCoordinators(ctx, group)[group]
 	if found.Err != nil {
 		return -1, fmt.Errorf("find the coordinator of group %s: %w", group, found.Err)
 	}
@@ -70,17 +72,12 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	return b, nil
 }
 
-// findTry is how long the search for a coordinator may take, for one try.
-const findTry = 3 * time.Second
-
 // lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes on for long, whatever becomes of the attempt.
 func (c *coordinators) lookAgain(group string) error {
-	if err := sleep(c.ctx, joinRetry); err != nil {
+	if err := sleep(c.engine.ctx, joinRetry); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, findTry)
-	defer cancel()
-	if _, err := c.find(ctx, group); err != nil {
+	if _, err := c.find(group); err != nil {
 		return err
 	}
 	return c.RefreshCoordinator(group)
@@ -91,16 +88,14 @@ const silence = 1500 * time.Millisecond
 
 // watch cuts connections to coordinators that are no longer, until the attempt ends.
 func (c *coordinators) watch(group string) {
-	for sleep(c.ctx, silence/2) == nil {
+	for sleep(c.engine.ctx, silence/2) == nil {
 		c.mu.Lock()
 		last, asked := c.last, c.asked
 		c.mu.Unlock()
 		if last == nil || time.Since(asked) < silence {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, findTry)
-		now, err := c.find(ctx, group)
-		cancel()
+		now, err := c.find(group)
 		if err == nil && now != last.ID() {
 			c.dialer.hangUp(last.Addr())
 		}
