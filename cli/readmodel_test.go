@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -70,31 +70,16 @@ func withDepositsByChannel(t *testing.T) cli.App {
 	app.Topology.Projections = append(app.Topology.Projections,
 		topology.New("new", topology.Projection("deposits-by-channel", "account", DepositsByChannel())).Projections...)
 	files := fstest.MapFS{"deposits-by-channel-table/v1.avsc": {Data: []byte(depositsByChannelSchema)}}
-	lock, err := bankschemas.Files.ReadFile("schemas.lock")
+	err := fs.WalkDir(bankschemas.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := bankschemas.Files.ReadFile(name)
+		files[name] = &fstest.MapFile{Data: text}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	files["schemas.lock"] = &fstest.MapFile{Data: lock}
-	dirs, err := bankschemas.Files.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range dirs {
-		if !dir.IsDir() {
-			continue
-		}
-		versions, err := bankschemas.Files.ReadDir(dir.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range versions {
-			name := dir.Name() + "/" + v.Name()
-			text, err := bankschemas.Files.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files[name] = &fstest.MapFile{Data: text}
-		}
 	}
 	app.Schemas = files
 	return app
@@ -134,12 +119,7 @@ func TestNewReadModelFromOldEvents(t *testing.T) {
 	}
 	send(t, s, cli.ExitOK, "account", "acc-0", "deposit", `{"amount": 5, "currency": "EUR", "reference": "before channels"}`)
 	send(t, s, cli.ExitOK, "transfer", "t-1", "request", `{"from": "acc-1", "to": "acc-2", "amount": 1, "currency": "EUR", "reference": "r"}`)
-	settled := func() bool { return strings.Contains(s.Run("state", "transfer", "t-1").Out, "completed") }
-	for deadline := time.Now().Add(30 * time.Second); !settled(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the transfer does not complete")
-		}
-	}
+	eventually(t, "the transfer to complete", func() bool { return strings.Contains(s.Run("state", "transfer", "t-1").Out, "completed") })
 	stop(t, s)
 
 	s = clitest.Start(t, withDepositsByChannel(t), "data")
@@ -148,7 +128,7 @@ func TestNewReadModelFromOldEvents(t *testing.T) {
 	for channel, row := range want {
 		awaitRow(t, s, channel, row)
 	}
-	if after := ends(t, s); fmt.Sprint(after) != fmt.Sprint(before) {
+	if after := ends(t, s); !maps.Equal(after, before) {
 		t.Errorf("other topics grew while the read model was filled:\n%v\n%v", before, after)
 	}
 	send(t, s, cli.ExitOK, "account", "acc-0", "deposit", `{"amount": 1000, "currency": "EUR", "reference": "r", "channel": "atm"}`)
@@ -163,24 +143,15 @@ func TestNewReadModelFromOldEvents(t *testing.T) {
 
 func awaitRow(t *testing.T, s *clitest.System, channel string, want DepositsByChannelRow) {
 	t.Helper()
-	var got string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	eventually(t, fmt.Sprintf("%s: %+v", channel, want), func() bool {
 		resp, err := http.Get(s.HTTP + "/v1/views/deposits-by-channel/" + channel)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		got = string(body)
+		defer resp.Body.Close()
 		var view struct{ Row DepositsByChannelRow }
-		if json.Unmarshal(body, &view) == nil && view.Row == want {
-			return
-		}
-	}
-	t.Fatalf("%s: %s, want %+v", channel, got, want)
+		return json.NewDecoder(resp.Body).Decode(&view) == nil && view.Row == want
+	})
 }
 
 // The page shows the code and the schema that the test above runs.

@@ -27,7 +27,28 @@ type logged struct {
 // readLog reads all events of a topic, by aggregate id. The token covers what was read.
 func readLog(t *testing.T, system *clitest.System, topic string) (map[string][]logged, foldlog.Token) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(system.Brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	events := map[string][]logged{}
+	var token foldlog.Token
+	eachEvent(t, system.Brokers, system.Registry, topic, func(r *kgo.Record, event map[string]any) {
+		events[string(r.Key)] = append(events[string(r.Key)],
+			logged{event["version"].(int64), event["recorded_at"].(time.Time), event["event_type"].(string), event["data"].(map[string]any)})
+		for _, h := range r.Headers {
+			if h.Key == "foldlog-cause" {
+				position, err := foldlog.ParsePosition(string(h.Value))
+				if err != nil {
+					t.Fatal(err)
+				}
+				token = token.With(position)
+			}
+		}
+	})
+	return events, token
+}
+
+// eachEvent reads a topic from its beginning to its end, as a data team would, with the schemas that the events were written with.
+func eachEvent(t *testing.T, brokers []string, registry, topic string, each func(*kgo.Record, map[string]any)) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +64,7 @@ func readLog(t *testing.T, system *clitest.System, topic string) (map[string][]l
 			left[o.Partition] = o.Offset
 		}
 	})
-	events, schemas := map[string][]logged{}, map[uint32]*avro.Schema{}
-	var token foldlog.Token
+	schemas := map[uint32]*avro.Schema{}
 	for len(left) > 0 {
 		fetches := client.PollFetches(t.Context())
 		if err := fetches.Err(); err != nil {
@@ -59,26 +79,15 @@ func readLog(t *testing.T, system *clitest.System, topic string) (map[string][]l
 			}
 			id := binary.BigEndian.Uint32(r.Value[1:5])
 			if schemas[id] == nil {
-				schemas[id] = schemaOf(t, system.Registry, id)
+				schemas[id] = schemaOf(t, registry, id)
 			}
 			var event map[string]any
 			if _, err := schemas[id].Decode(r.Value[5:], &event); err != nil {
 				t.Fatal(err)
 			}
-			events[string(r.Key)] = append(events[string(r.Key)],
-				logged{event["version"].(int64), event["recorded_at"].(time.Time), event["event_type"].(string), event["data"].(map[string]any)})
-			for _, h := range r.Headers {
-				if h.Key == "foldlog-cause" {
-					position, err := foldlog.ParsePosition(string(h.Value))
-					if err != nil {
-						t.Fatal(err)
-					}
-					token = token.With(position)
-				}
-			}
+			each(r, event)
 		})
 	}
-	return events, token
 }
 
 func schemaOf(t *testing.T, registry string, id uint32) *avro.Schema {

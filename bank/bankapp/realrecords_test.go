@@ -2,7 +2,6 @@ package bankapp_test
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/twmb/avro"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -69,7 +65,7 @@ func TestRealRecords(t *testing.T) {
 		t.Fatalf("another run: %q", line)
 	}
 	compareTurnover(t, url, file)
-	checkVersions(t, ports[1], 14983)
+	checkVersions(t, ports[1], "http://"+ports[2], 14983)
 	running.stop(t)
 }
 
@@ -138,64 +134,18 @@ func compareTurnover(t *testing.T, url, file string) {
 
 // checkVersions reads all events of all accounts as a data team would, with another Avro library, and checks that each account's versions
 // are 1, 2, 3 ... and that there are as many events as commands.
-func checkVersions(t *testing.T, broker string, want int) {
+func checkVersions(t *testing.T, broker, registry string, want int) {
 	t.Helper()
-	published, err := filepath.Glob(filepath.Join("..", "..", "schemas", "bank", "account.events", "v*.avsc"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	newest := slices.MaxFunc(published, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
-	text, err := os.ReadFile(newest) // all events were written by today's program
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema, err := avro.Parse(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const topic = "account.events"
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	left := map[int32]int64{}
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			left[o.Partition] = o.Offset
-		}
-	})
 	versions, ids, events := map[string]int64{}, map[string]bool{}, 0
-	for len(left) > 0 {
-		fetches := client.PollFetches(t.Context())
-		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
+	eachEvent(t, []string{broker}, registry, "account.events", func(r *kgo.Record, event map[string]any) {
+		account, version := event["aggregate_id"].(string), event["version"].(int64)
+		if version != versions[account]+1 || account != string(r.Key) {
+			t.Errorf("%s, key %s: version %d after %d", account, r.Key, version, versions[account])
 		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if r.Offset+1 >= left[r.Partition] {
-				delete(left, r.Partition)
-			}
-			if r.Attrs.IsControl() {
-				return
-			}
-			var event map[string]any
-			if _, err := schema.Decode(r.Value[5:], &event); err != nil {
-				t.Fatal(err)
-			}
-			account, version := event["aggregate_id"].(string), event["version"].(int64)
-			if version != versions[account]+1 || account != string(r.Key) {
-				t.Errorf("%s, key %s: version %d after %d", account, r.Key, version, versions[account])
-			}
-			versions[account] = version
-			ids[event["event_id"].(string)] = true
-			events++
-		})
-	}
+		versions[account] = version
+		ids[event["event_id"].(string)] = true
+		events++
+	})
 	if events != want || len(ids) != want || len(versions) != 858 {
 		t.Errorf("%d events with %d ids of %d accounts, want %d of 858", events, len(ids), len(versions), want)
 	}
