@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,6 +54,7 @@ func (f *flags) add(cmd *cobra.Command) {
 	set.IntVar(&f.Rate, "rate", 150, "what the clients do in a second, without the probes")
 	set.StringVar(&f.Out, "out", "torture-runs", "`directory` that each run gets one in")
 	set.BoolVar(&f.Keep, "keep", false, "keep the data of brokers and instances of runs that passed, too")
+	set.StringSliceVar(&f.Beside, "beside", nil, "`commands` that run over and over beside the load: "+strings.Join(torture.Besides(), ", "))
 	set.StringVar(&f.Planted, "planted", "", "`bug` that every instance has, of internal/planted")
 	set.StringVar(&f.broker, "broker", "kafka", "kafka, or embedded: `foldlog dev` is broker and registry")
 	set.StringVar(&f.Binaries.Product, "binary", "", "foldlog `program`; default built here")

@@ -130,7 +130,8 @@ func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topolo
 			}
 		}
 	}
-	return awaitMetadata(ctx, admin, t, s)
+	_, err = awaitMetadata(ctx, admin, t, s)
+	return err
 }
 
 // FinishTopics gives the tables among the topics their declared cleanup policy.

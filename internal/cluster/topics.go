@@ -17,6 +17,9 @@ import (
 // adminTimeout bounds one administrative request.
 const adminTimeout = 30 * time.Second
 
+// metadataPause is between two looks at metadata that reach the brokers one after another.
+const metadataPause = 100 * time.Millisecond
+
 // ErrMismatch is what errors about topics that differ from the topology wrap. Retrying does not help.
 var ErrMismatch = errors.New("the topics on the cluster are not those of the topology")
 
@@ -62,11 +65,12 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 		}
 		created = append(created, "topic "+topic.Name)
 	}
-	if err := awaitMetadata(ctx, admin, t, s); err != nil {
+	if have, err = awaitMetadata(ctx, admin, t, s); err != nil {
 		return created, err
 	}
-	// Starting points need the events topics to have the declared partitions, so look for mismatches first.
-	mismatches, err := verify(ctx, admin, t, s)
+	// Starting points need the events topics to have the declared partitions, so look for mismatches first. Asked again, another broker might
+	// answer, which has not heard of all topics yet.
+	mismatches, err := compare(ctx, admin, t, s, have)
 	if err != nil {
 		return created, err
 	}
@@ -121,6 +125,11 @@ func verify(ctx context.Context, admin *kadm.Client, t *topology.Topology, s top
 	if err != nil {
 		return nil, err
 	}
+	return compare(ctx, admin, t, s, have)
+}
+
+// compare returns every way in which the topics that there are, and the policies' starting points, differ from what is asked for.
+func compare(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	mismatches := topology.Diff(t.Topics(s), have)
 	for _, p := range t.Policies {
 		missing, err := withoutStart(ctx, admin, p, s)
@@ -137,10 +146,25 @@ func verify(ctx context.Context, admin *kadm.Client, t *topology.Topology, s top
 	return mismatches, nil
 }
 
-// describe returns those of the topology's topics that exist, with partitions and settings as they are.
+// describe returns those of the topology's topics that exist, with partitions and settings as they are. A topic that one broker lists and
+// another does not know is only just being created, or deleted.
 func describe(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	for {
+		have, err := describeOnce(ctx, admin, t, s)
+		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return have, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(metadataPause):
+		}
+	}
+}
+
+func describeOnce(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
 	var names []string
 	for _, topic := range t.Topics(s) {
 		names = append(names, topic.Name)
@@ -194,8 +218,8 @@ func create(ctx context.Context, admin *kadm.Client, topic topology.Topic) error
 	return nil
 }
 
-// awaitMetadata waits until the brokers' metadata know every partition of every topic: creation is acknowledged before that.
-func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) error {
+// awaitMetadata waits until a broker's metadata know every partition of every topic, and returns them: creation is acknowledged before that.
+func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	for {
@@ -208,13 +232,13 @@ func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology
 				}
 			}
 			if missing == "" {
-				return nil
+				return have, nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for new topic %s to be known to the brokers: %w", missing, errors.Join(err, ctx.Err()))
-		case <-time.After(100 * time.Millisecond):
+			return nil, fmt.Errorf("wait for new topic %s to be known to the brokers: %w", missing, errors.Join(err, ctx.Err()))
+		case <-time.After(metadataPause):
 		}
 	}
 }

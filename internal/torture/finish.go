@@ -43,6 +43,7 @@ func (r *run) finish(ctx context.Context) error {
 	if err := r.settle(ctx, client); err != nil {
 		return err
 	}
+	r.endBeside(ctx)
 	if err := r.startFresh(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/foldlog/foldlog/internal/torture/system"
@@ -24,6 +25,8 @@ type Options struct {
 	Out string
 	// Keep keeps the data of brokers and instances of a run that passed, too.
 	Keep bool
+	// Beside are commands that run over and over beside the load; see [Besides].
+	Beside []string
 	// Planted is the bug that every instance has.
 	Planted string
 	// Embedded runs on `foldlog dev` instead of Apache Kafka.
@@ -57,6 +60,11 @@ func (o Options) Validate() error {
 	}
 	if o.Duration < 0 || o.Faults < 0 {
 		all = append(all, errors.New("--duration and --faults must not be negative"))
+	}
+	for _, name := range o.Beside {
+		if besides[name] == nil {
+			all = append(all, fmt.Errorf("--beside %s: use %s", name, strings.Join(Besides(), ", ")))
+		}
 	}
 	if o.Binaries.Product != "" && o.Planted != "" && o.Binaries.Planted == "" {
 		all = append(all, errors.New("--planted needs a binary built with -tags planted: give --planted-binary, too, or leave --binary out"))

@@ -45,6 +45,7 @@ type run struct {
 	oldIDs   map[string][]string
 	faultLog *history.Writer
 	cleanup  []func() error
+	beside   []*beside
 	booted   map[string]time.Time // when an instance was last booted by a fault
 
 	mu         sync.Mutex
@@ -68,6 +69,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if err := options.Validate(); err != nil {
 		return results.Summary{}, err
 	}
+	if len(options.Beside) > 0 && scenario.remakes {
+		return results.Summary{}, fmt.Errorf("%s deletes the log that --beside commands read: leave --beside out", scenario.Name)
+	}
 	if options.Embedded && scenario.apache {
 		return results.Summary{}, fmt.Errorf("%s needs Apache Kafka: leave --broker embedded out", scenario.Name)
 	}
@@ -78,7 +82,10 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if options.Embedded {
 		scenario.brokers = 0
 	}
-	r := &run{booted: map[string]time.Time{}, stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{}, scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
+	r := &run{
+		booted: map[string]time.Time{}, stalls: map[string]time.Duration{}, broken: map[string]func(context.Context) error{},
+		scenario: scenario, options: options, dir: dir, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now(),
+	}
 	r.say("seed %d, %s on %s, in %s", options.Seed, scenario.Name, r.broker(), dir)
 	runErr := r.all(ctx)
 	if ctx.Err() != nil {
@@ -125,6 +132,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.startLoad(ctx, ""); err != nil {
 		return err
 	}
+	r.startBeside(ctx)
 	if err := r.scenario.inflict(ctx, r); err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -248,6 +256,7 @@ func (r *run) stopLoad() error {
 // close ends everything that still runs.
 func (r *run) close() error {
 	var all []error
+	r.stopBeside()
 	if r.load != nil {
 		all = append(all, r.load.Stop())
 	}

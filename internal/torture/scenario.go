@@ -20,6 +20,8 @@ type Scenario struct {
 	// apache says that it needs Apache Kafka.
 	apache  bool
 	proxied bool
+	// remakes says that the topics are deleted meanwhile.
+	remakes bool
 	// properties are broker settings on top of the usual ones.
 	properties map[string]string
 	// planted says that the binary with crash points is needed.
@@ -45,7 +47,7 @@ func Scenarios() []Scenario {
 			prepare: compactEagerly(time.Minute), inflict: restoreUnderCompaction},
 		{Name: "away", apache: true, Line: "instances are away for longer than deletions are kept", properties: busyCleaner(),
 			prepare: compactEagerly(5 * time.Second), duration: 2 * time.Minute, inflict: stayAway},
-		{Name: "recreate", apache: true, Line: "all topics are deleted and created anew below the old data directories", inflict: recreateTopics, duration: 30 * time.Second},
+		{Name: "recreate", apache: true, remakes: true, Line: "all topics are deleted and created anew below the old data directories", inflict: recreateTopics, duration: 30 * time.Second},
 		{Name: "broker-restart", apache: true, Line: "the only broker is killed and comes back", inflict: restartBroker},
 		{Name: "broker-kill", apache: true, Line: "brokers of three are killed by role: leader, coordinators, controller", brokers: 3, duration: 2 * time.Minute, inflict: killBrokers},
 		{Name: "broker-freeze", apache: true, Line: "brokers of three are frozen by role", brokers: 3, duration: 2 * time.Minute, inflict: freezeBrokers},

@@ -56,6 +56,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 		"--rate":           {Rate: 1},
 		"--faults":         {Faults: -1},
 		"--planted-binary": {Planted: "no-generation"},
+		"--beside":         {Beside: []string{"prove"}},
 	} {
 		o.EnsureDefaults()
 		if want == "--planted-binary" {
@@ -73,6 +74,16 @@ func TestKafkaOnlyScenariosRefuseTheEmbeddedBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Run(t.Context(), found[0], Options{Embedded: true, Out: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "Apache Kafka") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNothingReadsALogThatIsDeletedMeanwhile(t *testing.T) {
+	found, err := Find([]string{"recreate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), found[0], Options{Beside: []string{"verify"}, Out: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "--beside") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -123,12 +134,17 @@ func TestDevScenario(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What the checker would say is its own tests' concern. `true` finds nothing.
-	summary, err := Run(t.Context(), found[0], Options{Seed: 1, Faults: 2, Rate: 60, Out: t.TempDir(), Checker: "true", Progress: t.Output()})
+	summary, err := Run(t.Context(), found[0], Options{
+		Seed: 1, Faults: 2, Rate: 60, Out: t.TempDir(), Checker: "true", Beside: []string{"verify"}, Progress: t.Output(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !summary.Good() || summary.Kills != 2 || summary.SettleSeconds < 0 || summary.Recoveries.Count != 2 || summary.Acknowledged == 0 {
 		t.Errorf("the run came to %s", summary)
+	}
+	if verified := summary.Beside["verify"]; verified.Rounds < 2 || verified.Findings > 0 {
+		t.Errorf("foldlog verify beside the load: %+v", verified)
 	}
 	want := probesOf(t, summary)
 	for _, instance := range []string{"dev", "fresh"} {

@@ -55,6 +55,8 @@ type Summary struct {
 	Restarts map[string]int `json:"restarts"`
 	// LogErrors are the errors in the instances' logs by message.
 	LogErrors map[string]int `json:"log_errors,omitempty"`
+	// Beside are the commands that ran over and over beside the load, by name.
+	Beside map[string]Beside `json:"beside,omitempty"`
 	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if that was not reached.
 	SettleSeconds float64 `json:"settle_seconds"`
 
@@ -65,6 +67,14 @@ type Summary struct {
 	Problems   []string `json:"problems,omitempty"`
 	// Checker is the end of what the checker printed.
 	Checker string `json:"checker,omitempty"`
+}
+
+// Beside is how often a command ran beside the load: Interrupted says how often what was broken just then was in its way, Findings how often it found
+// something.
+type Beside struct {
+	Rounds      int `json:"rounds"`
+	Interrupted int `json:"interrupted"`
+	Findings    int `json:"findings"`
 }
 
 // Times sums up durations, in seconds.
@@ -102,6 +112,10 @@ func (s Summary) String() string {
 		pairs(s.Stalls, "%s:%.1fs"), pairs(s.Restarts, "%s:%d"), settled, s.Verdict)
 	if s.Recoveries != nil {
 		text += fmt.Sprintf(" ready-again=%d,median:%.1fs,worst:%.1fs", s.Recoveries.Count, s.Recoveries.Median, s.Recoveries.Worst)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Beside)) {
+		b := s.Beside[name]
+		text += fmt.Sprintf(" %s=%d,interrupted:%d,findings:%d", name, b.Rounds, b.Interrupted, b.Findings)
 	}
 	if len(s.LogErrors) > 0 {
 		text += " log-errors=" + pairs(s.LogErrors, "%q:%d")

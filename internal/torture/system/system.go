@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,11 +142,21 @@ func (s *System) topicFlags() []string {
 	return []string{"--partitions", strconv.Itoa(s.config.Partitions), "--replication-factor", strconv.Itoa(s.Replicas())}
 }
 
+// Command returns a command of foldlog on this system's brokers and registry.
+func (s *System) Command(ctx context.Context, args ...string) *exec.Cmd {
+	return s.command(ctx, append(slices.Clone(args), "--registry", s.RegistryURL())...)
+}
+
+func (s *System) command(ctx context.Context, args ...string) *exec.Cmd {
+	args = append(append(args, "--brokers", strings.Join(s.Brokers(), ",")), s.topicFlags()...)
+	cmd := exec.CommandContext(ctx, s.config.Binaries.Product, args...)
+	cmd.Dir = s.config.Dir // no configuration file from elsewhere
+	return cmd
+}
+
 // CreateTopics runs `foldlog topics create`.
 func (s *System) CreateTopics(ctx context.Context) error {
-	args := append([]string{"topics", "create", "--brokers", strings.Join(s.Brokers(), ",")}, s.topicFlags()...)
-	cmd := exec.CommandContext(ctx, s.config.Binaries.Product, args...)
-	cmd.Dir = s.config.Dir
+	cmd := s.command(ctx, "topics", "create")
 	if printed, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("foldlog topics create: %w\n%s", err, printed)
 	}

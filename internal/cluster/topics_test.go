@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	"context"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// A new topic reaches the brokers one after another: which answers the next question is chance.
+func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
+	brokers, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer brokers.Close()
+	asked := 0
+	brokers.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		brokers.KeepControl()
+		if asked++; asked%2 == 1 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, r := range req.(*kmsg.DescribeConfigsRequest).Resources {
+			one := kmsg.NewDescribeConfigsResponseResource()
+			one.ErrorCode, one.ResourceType, one.ResourceName = kerr.UnknownTopicOrPartition.Code, r.ResourceType, r.ResourceName
+			resp.Resources = append(resp.Resources, one)
+		}
+		return resp, nil, true
+	})
+	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
+	settings := topology.Settings{Partitions: 1, ReplicationFactor: 1}
+	created, err := EnsureTopics(context.Background(), Config{Brokers: brokers.ListenAddrs()}, lamps, settings)
+	if err != nil || len(created) == 0 {
+		t.Fatalf("created %v: %v", created, err)
+	}
+	for range 2 { // whoever is asked first
+		if mismatches, err := VerifyTopics(context.Background(), Config{Brokers: brokers.ListenAddrs()}, lamps, settings); err != nil || len(mismatches) > 0 {
+			t.Errorf("%v, %v", mismatches, err)
+		}
+	}
+	if asked < 4 {
+		t.Errorf("the settings were asked for %d times", asked)
+	}
+}
