@@ -54,7 +54,7 @@ type keyFilter struct {
 type filterBlock [8]uint64
 
 const (
-	firstLayer   = 1 << 12 // blocks, of 64 bytes
+	firstLayer   = 1 << 9 // blocks, of 64 bytes: 24,000 keys in 32 KiB, since a process has a filter or more for each lane
 	keysPerBlock = 48
 	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. One that would need more gives up, and the store is asked.
 	largestFilter = 1 << 20

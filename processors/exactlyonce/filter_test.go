@@ -7,7 +7,7 @@ import (
 )
 
 func TestFilterNeverDeniesAKeyThatItHas(t *testing.T) {
-	const keys = 1_000_000 // three layers
+	const keys = 1_000_000 // four layers
 	var f keyFilter
 	for i := range keys {
 		f.add(fmt.Sprintf("account-%d\x00command-%d", i%977, i))

@@ -3,13 +3,12 @@ package exactlyonce
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	"github.com/syndtr/goleveldb/leveldb/comparer"
 	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/iterator"
-	"github.com/syndtr/goleveldb/leveldb/memdb"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
@@ -83,16 +82,27 @@ func (db *simDatabase) Get(key []byte, _ *opt.ReadOptions) ([]byte, error) {
 
 // NewIterator goes over a copy of what there is.
 func (db *simDatabase) NewIterator(r *util.Range, _ *opt.ReadOptions) iterator.Iterator {
-	copied := memdb.New(comparer.DefaultComparer, 1<<10)
+	var copied simRows
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for key, value := range db.content {
-		if err := copied.Put([]byte(key), value); err != nil {
-			panic(err)
+		if r == nil || key >= string(r.Start) && (r.Limit == nil || key < string(r.Limit)) {
+			copied = append(copied, [2][]byte{[]byte(key), value})
 		}
 	}
-	return copied.NewIterator(r)
+	slices.SortFunc(copied, func(a, b [2][]byte) int { return bytes.Compare(a[0], b[0]) })
+	return iterator.NewArrayIterator(copied)
 }
+
+// simRows are keys and values in order.
+type simRows [][2][]byte
+
+func (r simRows) Len() int { return len(r) }
+func (r simRows) Search(key []byte) int {
+	at, _ := slices.BinarySearchFunc(r, key, func(row [2][]byte, key []byte) int { return bytes.Compare(row[0], key) })
+	return at
+}
+func (r simRows) Index(i int) (key, value []byte) { return r[i][0], r[i][1] }
 
 func (db *simDatabase) Close() error {
 	db.opened = false
