@@ -34,10 +34,18 @@ func zombies(ctx context.Context, r *run) error {
 		if err := r.boot(victim, "to freeze at "+place); err != nil {
 			return err
 		}
-		if !r.awaitSilence(ctx, victim) {
-			r.say("%s did not reach %s", victim.Name, place)
-		}
+		reached := r.awaitSilence(ctx, victim)
 		victim.Arm("")
+		if !reached { // it would get there later and freeze, and nobody would thaw it
+			r.say("%s did not reach %s", victim.Name, place)
+			if err := r.term(ctx, victim); err != nil {
+				return err
+			}
+			if err := r.bootReady(ctx, victim, "to be frozen anywhere"); err != nil {
+				return err
+			}
+			place = ""
+		}
 		return r.freezeAndThaw(ctx, victim, place)
 	})
 }
