@@ -18,8 +18,8 @@ import (
 const (
 	// besideLimit is how long a command beside the load may take.
 	besideLimit = 5 * time.Minute
-	// besidePause is between two rounds of it.
-	besidePause = time.Second
+	// besidePause is between two rounds of it, so that most of a small machine is left to the load.
+	besidePause = 10 * time.Second
 )
 
 // Exit codes of foldlog: what a command found, and that something was in its way.
@@ -63,6 +63,7 @@ func (r *run) startBeside(ctx context.Context) {
 		rounds, b.cancel = context.WithCancel(ctx)
 		b.ended.Go(func() {
 			for {
+				b.round(rounds, false)
 				select {
 				case <-rounds.Done():
 					return
@@ -70,7 +71,6 @@ func (r *run) startBeside(ctx context.Context) {
 					return
 				case <-time.After(besidePause):
 				}
-				b.round(rounds, false)
 			}
 		})
 	}
