@@ -196,9 +196,13 @@ func (r *run) dumpAnswers(ctx context.Context) error {
 	return nil
 }
 
-// stopProcessors ends processors as an operator would, and writes down what they leave.
+// stopProcessors ends processors as an operator would, and writes down what they leave. Each has taken over first what those before it had: a store
+// that is being rebuilt is nobody's copy of anything.
 func (r *run) stopProcessors(ctx context.Context) error {
 	for _, i := range r.processors() {
+		if err := r.awaitReady(ctx, i); err != nil {
+			return err
+		}
 		if err := r.stopAndDumpStores(ctx, i); err != nil {
 			return err
 		}

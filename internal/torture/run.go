@@ -163,11 +163,12 @@ func (r *run) start(ctx context.Context) (err error) {
 		return err
 	}
 	r.cleanup = append(r.cleanup, logFile.Close)
-	r.system, err = system.Start(ctx, system.Config{Dir: filepath.Join(r.dir, "system"), Brokers: r.scenario.brokers, Partitions: partitions,
+	started, err := system.Start(ctx, system.Config{Dir: filepath.Join(r.dir, "system"), Brokers: r.scenario.brokers, Partitions: partitions,
 		Binaries: r.options.Binaries, Planted: r.options.Planted, Proxied: r.scenario.proxied, Properties: r.scenario.properties, Logger: slog.New(slog.NewTextHandler(logFile, nil))})
 	if err != nil {
 		return err
 	}
+	r.system = started
 	if r.scenario.prepare != nil {
 		if err := r.scenario.prepare(ctx, r); err != nil {
 			return err
