@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
+	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
 
@@ -39,7 +40,12 @@ func Stores(dir, instance, processors string, stopped time.Time) error {
 		if info, err := os.Stat(path); err != nil || !info.IsDir() || !storeName.MatchString(filepath.Base(path)) {
 			continue
 		}
-		if err := store(dir, instance, path, stopped); err != nil {
+		err := store(dir, instance, path, stopped)
+		if dberrors.IsCorrupted(err) {
+			// Damaged on purpose, and its partition went elsewhere. An owner's would be missed: somebody must have all rows.
+			err = forget(dir, instance, path)
+		}
+		if err != nil {
 			return fmt.Errorf("dump the store %s of %s: %w", filepath.Base(path), instance, err)
 		}
 	}
@@ -77,6 +83,16 @@ func store(dir, instance, path string, stopped time.Time) error {
 		return err
 	}
 	return write(dir, "indexes/"+name, func(out *history.Writer) error { return entries(db, kindIndex, out) })
+}
+
+// forget removes what was written of a store.
+func forget(dir, instance, path string) error {
+	for _, kind := range []string{"receipts", "stores", "stores-left", "indexes"} {
+		if err := os.Remove(filepath.Join(dir, kind, instance, filepath.Base(path)+".jsonl")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // entries writes what a store has of a kind, keys without it.
