@@ -106,16 +106,18 @@ func (b *beside) round(ctx context.Context, healthy bool) {
 			return
 		case err == nil && code == 0:
 			continue
-		case err == nil && code == exitInfrastructure && !healthy:
+		}
+		file := filepath.Join(b.run.dir, fmt.Sprintf("%s-%d.txt", b.name, b.count.Rounds))
+		err = errors.Join(err, os.WriteFile(file, printed, 0o600))
+		if err == nil && code == exitInfrastructure && !healthy {
 			b.count.Interrupted++
 			return
 		}
-		file := filepath.Join(b.run.dir, fmt.Sprintf("%s-%d.txt", b.name, b.count.Rounds))
 		if code == exitFinding {
 			b.count.Findings++
 		}
 		b.run.problem("foldlog %s ended with code %d: %s", strings.Join(args, " "), code, file)
-		if err := errors.Join(err, os.WriteFile(file, printed, 0o600)); err != nil {
+		if err != nil {
 			b.run.problem("foldlog %s: %s", args[0], err)
 		}
 		return
