@@ -229,9 +229,9 @@ func consumerGroups(t *topology.Topology, n topology.Names) []string {
 		groups = append(groups, n.Group(p.Name))
 	}
 	for _, p := range t.Projections {
-		groups = append(groups, n.Group(p.Name))
+		groups = append(groups, n.Group(p.ID()))
 		if p.Rekeyed() {
-			groups = append(groups, n.RekeyGroup(p.Name))
+			groups = append(groups, n.RekeyGroup(p.ID()))
 		}
 	}
 	return groups

@@ -39,7 +39,15 @@ func (c *Context) NewProgress(what, unit string, total int) *Progress {
 		)
 		return p
 	}
-	p.line = func(done int) { fmt.Fprintf(c.Err, "%s: %d of %d %s\n", what, done, total, unit) }
+	began := p.last
+	p.line = func(done int) {
+		took := p.clock().Sub(began)
+		text := fmt.Sprintf("%s: %d of %d %s", what, done, total, unit)
+		if rate := perSecond(int64(done), took); rate > 0 && done < total {
+			text += fmt.Sprintf(", %d/s, %s left", rate, (time.Duration(total-done) * time.Second / time.Duration(rate)).Round(time.Second))
+		}
+		fmt.Fprintln(c.Err, text)
+	}
 	return p
 }
 

@@ -32,7 +32,7 @@ Exit codes: 0 done, 1 not possible, and why (processors run, events are damaged)
 	}
 	flags := c.addReplayFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, done, err := c.replayConfig(cmd, flags, "recovering")
+		config, live, done, err := c.replayConfig(cmd, flags, "recovering")
 		if err != nil {
 			return err
 		}
@@ -45,6 +45,9 @@ Exit codes: 0 done, 1 not possible, and why (processors run, events are damaged)
 			return mismatchIsFinding(err)
 		}
 		done()
+		if err := live.Settle(cmd.Context(), config.Cluster, config.Settings.Names()); err != nil {
+			return err
+		}
 		return c.printRecovered(recovered)
 	}
 	return cmd

@@ -8,7 +8,9 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/client"
+	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/topology"
 )
 
 // replayFlags are the flags of commands that read the whole log.
@@ -26,41 +28,66 @@ func (c *Context) addReplayFlags(cmd *cobra.Command) replayFlags {
 	return f
 }
 
-// replayConfig returns how to read the log. The progress is shown under the name of what is done; done removes it.
-func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (config replay.Config, done func(), err error) {
+// replayConfig returns how to read the log, of those versions of projections that are live. The progress is shown under the name of what is done; done removes
+// it.
+func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (config replay.Config, live *versions.Resolved, done func(), err error) {
+	if config, err = c.readingConfig(cmd, f); err != nil {
+		return config, nil, nil, err
+	}
+	if live, err = versions.Resolve(cmd.Context(), config.Cluster, config.Topology, config.Settings.Names()); err != nil {
+		return config, nil, nil, mismatchIsFinding(err)
+	}
+	config.Topology = live.Live
+	progress := c.newOpenProgress(what)
+	config.Progress = progress.add
+	return config, live, progress.close, nil
+}
+
+// readingConfig is replayConfig without a progress, for every declared version.
+func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config replay.Config, err error) {
 	if *f.memory < 1 {
-		return config, nil, Usage("--memory %d: use at least 1", *f.memory)
+		return config, Usage("--memory %d: use at least 1", *f.memory)
 	}
 	config = replay.Config{Topology: c.App.Topology, Memory: int64(*f.memory) << 20, TempDir: *f.tempDir, Logger: c.Logger}
 	if err := lintError(c.App); err != nil {
-		return config, nil, err
+		return config, err
 	}
 	if config.Cluster, config.Settings, err = c.clusterAndSettings(cmd); err != nil {
-		return config, nil, err
+		return config, err
 	}
 	registry, err := c.registryConfig()
 	if err != nil {
-		return config, nil, err
+		return config, err
 	}
-	if config.Codecs, err = c.codecs(cmd.Context(), registry); err != nil {
-		return config, nil, err
+	config.Codecs, err = c.codecs(cmd.Context(), registry)
+	return config, err
+}
+
+// openProgress is the progress of a work of which it shows only when it begins how much there is to do.
+type openProgress struct {
+	begin    func(total int64) *Progress
+	once     sync.Once
+	progress *Progress
+}
+
+func (c *Context) newOpenProgress(what string) *openProgress {
+	return &openProgress{begin: func(total int64) *Progress { return c.NewProgress(what, "records", int(total)) }}
+}
+
+func (s *openProgress) add(n, total int64) {
+	s.once.Do(func() { s.progress = s.begin(total) })
+	s.progress.Add(int(n))
+}
+
+func (s *openProgress) close() {
+	s.once.Do(func() {}) // whoever comes later finds none
+	if s.progress != nil {
+		s.progress.Close()
 	}
-	var once sync.Once
-	var progress *Progress
-	config.Progress = func(n, total int64) {
-		once.Do(func() { progress = c.NewProgress(what, "records", int(total)) })
-		progress.Add(int(n))
-	}
-	return config, func() {
-		once.Do(func() {}) // whoever comes later finds none
-		if progress != nil {
-			progress.Close()
-		}
-	}, nil
 }
 
 // served returns how to ask the system at --url.
-func (c *Context) served(sample int) (*replay.Served, error) {
+func (c *Context) served(sample int, states versions.States) (*replay.Served, error) {
 	cl, err := c.Client(shortPatience)
 	if err != nil {
 		return nil, err
@@ -76,6 +103,7 @@ func (c *Context) served(sample int) (*replay.Served, error) {
 	}
 	return &replay.Served{
 		Sample: sample,
+		Serves: func(p *topology.ProjectionSpec) bool { return states[p.Name].Serving == p.Version },
 		State: func(ctx context.Context, aggregate, id string, after foldlog.Token) (replay.Answer, bool, error) {
 			s, err := cl.State(ctx, aggregate, id, after)
 			found, err := missing(err)
@@ -84,7 +112,7 @@ func (c *Context) served(sample int) (*replay.Served, error) {
 		Row: func(ctx context.Context, view, key string, after foldlog.Token) (replay.Answer, bool, error) {
 			row, err := cl.ViewRow(ctx, view, key, after)
 			found, err := missing(err)
-			return replay.Answer{Value: row.Data, Position: row.Position}, found, err
+			return replay.Answer{Value: row.Data, Version: int64(row.Version), Position: row.Position}, found, err
 		},
 	}, nil
 }

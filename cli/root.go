@@ -50,6 +50,7 @@ file that --config names, in this order of precedence.`,
 		c.deadLettersCommand(),
 		c.verifyCommand(),
 		c.recoverCommand(),
+		c.rebuildCommand(),
 		c.versionCommand(),
 	)
 	for _, extra := range c.App.Commands {

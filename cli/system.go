@@ -16,6 +16,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/edge"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/processors"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
@@ -53,9 +54,11 @@ func (c systemConfig) has(role string) bool { return slices.Contains(c.roles, ro
 type system struct {
 	systemConfig
 	metrics *prometheus.Registry
-	front   *front
-	stages  *stages
-	checks  map[string]func() error
+	// versions says which versions of projections serve and are run.
+	versions *versions.Follower
+	front    *front
+	stages   *stages
+	checks   map[string]func() error
 	// address is where HTTP is served.
 	address string
 }
@@ -87,6 +90,9 @@ func startSystem(ctx context.Context, config systemConfig, st *stages) (*system,
 	s.address = s.front.address()
 	if err := s.awaitTopics(ctx); err != nil {
 		return nil, err
+	}
+	if s.app.Topology.Versioned() {
+		st.start("versions of projections", s.versions.Run)
 	}
 	s.front.waiting("registry", "waiting for the schema registry at "+config.registry.URL)
 	registry := schemas.New(config.registry, config.logger)
@@ -163,14 +169,22 @@ func (s *system) topics(ctx context.Context) error {
 	if err := ping(ctx, s.cluster); err != nil {
 		return err
 	}
+	resolved, err := versions.Resolve(ctx, s.cluster, s.app.Topology, s.settings.Names())
+	if err != nil {
+		return err
+	}
+	s.versions = resolved.Follow(s.cluster, s.settings.Names(), s.logger)
 	if s.createTopics {
-		created, err := cluster.EnsureTopics(ctx, s.cluster, s.app.Topology, s.settings)
+		created, err := cluster.EnsureTopics(ctx, s.cluster, resolved.Live, s.settings)
 		if len(created) > 0 {
 			s.logger.Info("created", "what", created)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return resolved.Settle(ctx, s.cluster, s.settings.Names())
 	}
-	mismatches, err := cluster.VerifyTopics(ctx, s.cluster, s.app.Topology, s.settings)
+	mismatches, err := cluster.VerifyTopics(ctx, s.cluster, resolved.Live, s.settings)
 	if err != nil {
 		return err
 	}
@@ -183,7 +197,7 @@ func (s *system) startProcessors(codec *codecs.Codecs) error {
 	}
 	p, err := processors.New(processors.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)
@@ -201,7 +215,7 @@ func (s *system) startViews(codec *codecs.Codecs) (*views.Set, error) {
 	}
 	set, err := views.Open(views.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.path, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.path, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -19,7 +20,8 @@ func (c *Context) topicsCreateCommand() *cobra.Command {
 		Use:   "create",
 		Short: "Create the topics that are missing and verify all",
 		Long: `Create the topics that are missing, give new policies their starting point (the end of the log as of now, unless they declare
-another), and verify every topic. Topics that exist are never changed: a difference is a finding.`,
+another), and verify every topic. Topics that exist are never changed: a difference is a finding. Where a projection is declared at several versions, the
+topics of those that are live are meant: 'rebuild' makes the others.`,
 		Example: c.examples(`
 {{name}} topics create --brokers kafka-1:9092,kafka-2:9092
 {{name}} topics create --partitions 24 --replication-factor 1
@@ -32,22 +34,29 @@ another), and verify every topic. Topics that exist are never changed: a differe
 		if err != nil {
 			return err
 		}
-		created, err := cluster.EnsureTopics(cmd.Context(), config, c.App.Topology, settings)
+		resolved, err := versions.Resolve(cmd.Context(), config, c.App.Topology, settings.Names())
 		if err != nil {
 			return mismatchIsFinding(err)
+		}
+		created, err := cluster.EnsureTopics(cmd.Context(), config, resolved.Live, settings)
+		if err != nil {
+			return mismatchIsFinding(err)
+		}
+		if err := resolved.Settle(cmd.Context(), config, settings.Names()); err != nil {
+			return err
 		}
 		if c.JSON() {
 			return c.PrintJSON(struct {
 				Created  []string `json:"created"`
 				Verified int      `json:"verified"`
-			}{append([]string{}, created...), len(c.App.Topology.Topics(settings))})
+			}{append([]string{}, created...), len(resolved.Live.Topics(settings))})
 		}
 		for _, what := range created {
 			if err := c.Printf("created %s\n", what); err != nil {
 				return err
 			}
 		}
-		return c.Printf("%s as declared\n", plural(len(c.App.Topology.Topics(settings)), "topic"))
+		return c.Printf("%s as declared\n", plural(len(resolved.Live.Topics(settings)), "topic"))
 	}
 	return cmd
 }
@@ -68,7 +77,11 @@ func (c *Context) topicsVerifyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		mismatches, err := cluster.VerifyTopics(cmd.Context(), config, c.App.Topology, settings)
+		resolved, err := versions.Resolve(cmd.Context(), config, c.App.Topology, settings.Names())
+		if err != nil {
+			return mismatchIsFinding(err)
+		}
+		mismatches, err := cluster.VerifyTopics(cmd.Context(), config, resolved.Live, settings)
 		if err != nil {
 			return err
 		}
@@ -85,7 +98,7 @@ func (c *Context) topicsVerifyCommand() *cobra.Command {
 		if c.JSON() {
 			return nil
 		}
-		return c.Printf("%s as declared\n", plural(len(c.App.Topology.Topics(settings)), "topic"))
+		return c.Printf("%s as declared\n", plural(len(resolved.Live.Topics(settings)), "topic"))
 	}
 	return cmd
 }

@@ -42,14 +42,14 @@ Exit codes: 0 nothing found, 1 findings, each with its exact place, 3 the log co
 		if *sample == 0 || *sample < -1 {
 			return Usage("--sample %d: use at least 1, or -1 for all", *sample)
 		}
-		config, done, err := c.replayConfig(cmd, flags, "verifying")
+		config, live, done, err := c.replayConfig(cmd, flags, "verifying")
 		if err != nil {
 			return err
 		}
 		defer done()
 		config.MaxFindings = *limit
 		if c.text("url") != "" {
-			if config.Served, err = c.served(*sample); err != nil {
+			if config.Served, err = c.served(*sample, live.States); err != nil {
 				return err
 			}
 		}

@@ -31,6 +31,8 @@ type State struct {
 type Row struct {
 	Key  string          `json:"key"`
 	Data json.RawMessage `json:"row"`
+	// Version is the version of the projection that the row is of.
+	Version int `json:"-"`
 	// Position is up to where the server had seen everything.
 	Position foldlog.Token `json:"-"`
 }
@@ -72,11 +74,11 @@ func (c *Client) state(ctx context.Context, target, aggregate, id string, after 
 // ViewRow returns a row of a view as of the token or later. A missing row is a [*Problem] of status 404.
 func (c *Client) ViewRow(ctx context.Context, view, key string, after foldlog.Token) (Row, error) {
 	var row Row
-	position, err := c.read(ctx, path("v1", "views", view, key), after, &row)
+	position, header, err := c.readWith(ctx, path("v1", "views", view, key), after, &row)
 	if err != nil {
 		return Row{}, fmt.Errorf("row %q of view %s: %w", key, view, err)
 	}
-	row.Position = position
+	row.Position, row.Version = position, versionOf(header)
 	return row, nil
 }
 
@@ -92,13 +94,13 @@ func (c *Client) ViewPage(ctx context.Context, view string, query Query) (Page, 
 		values.Set("limit", strconv.Itoa(query.Limit))
 	}
 	var page Page
-	position, err := c.read(ctx, withQuery(path("v1", "views", view), values), query.Token, &page)
+	position, header, err := c.readWith(ctx, withQuery(path("v1", "views", view), values), query.Token, &page)
 	if err != nil {
 		return Page{}, fmt.Errorf("rows of view %s: %w", view, err)
 	}
 	page.Position = position
 	for i := range page.Rows {
-		page.Rows[i].Position = position
+		page.Rows[i].Position, page.Rows[i].Version = position, versionOf(header)
 	}
 	return page, nil
 }
@@ -125,20 +127,32 @@ func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Se
 	}
 }
 
+// versionOf returns the version of the projection that an answer is of; 0 where the server does not say.
+func versionOf(h http.Header) int {
+	version, _ := strconv.Atoi(h.Get("Foldlog-View-Version"))
+	return version
+}
+
 func (c *Client) read(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, error) {
+	position, _, err := c.readWith(ctx, target, after, into)
+	return position, err
+}
+
+// readWith is read that returns the answer's header, too.
+func (c *Client) readWith(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, http.Header, error) {
 	header := http.Header{"Accept": {"application/json"}}
 	if text := after.String(); text != "" {
 		header.Set("Foldlog-After", text)
 	}
 	resp, err := c.do(ctx, request{method: http.MethodGet, path: target, header: header})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	position, err := foldlog.ParseToken(resp.header.Get("Foldlog-Position"))
 	if err = errors.Join(err, json.Unmarshal(resp.body, into)); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, nil, fmt.Errorf("read the answer: %w", err)
 	}
-	return position, nil
+	return position, resp.header, nil
 }
 
 // Ready asks once whether the server is ready. It returns nil or an error that says what the server waits for.

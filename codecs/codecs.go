@@ -20,8 +20,8 @@ type Codecs struct {
 // Aggregate returns the codecs of a declared aggregate type, or nil.
 func (c *Codecs) Aggregate(name string) *Aggregate { return c.aggregates[name] }
 
-// Projection returns the codecs of a declared projection, or nil.
-func (c *Codecs) Projection(name string) *Projection { return c.projections[name] }
+// Projection returns the codecs of a declared version of a projection, by its [topology.ProjectionSpec.ID], or nil.
+func (c *Codecs) Projection(id string) *Projection { return c.projections[id] }
 
 // New checks that every declared Go struct matches its Avro record field by field, registers the schemas of every topic, all versions in
 // order, and returns the codecs. While the registry is unavailable it tries again, with growing pauses, until the context ends. The error joins
@@ -34,7 +34,7 @@ func New(ctx context.Context, t *topology.Topology, names topology.Names, set *s
 		c.aggregates[a.Name] = b.aggregate(a)
 	}
 	for _, p := range t.Projections {
-		c.projections[p.Name] = b.projection(p)
+		c.projections[p.ID()] = b.projection(p)
 	}
 	if err := errors.Join(b.problems...); err != nil {
 		return nil, fmt.Errorf("types in Go and schemas in Avro of %s differ: %w", t.Name, err)

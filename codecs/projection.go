@@ -7,7 +7,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Projection encodes and decodes the rows of one projection.
+// Projection encodes and decodes the rows of one version of a projection.
 type Projection struct {
 	spec *topology.ProjectionSpec
 	rows *topic
@@ -15,11 +15,11 @@ type Projection struct {
 }
 
 func (b *builder) projection(spec *topology.ProjectionSpec) *Projection {
-	p := &Projection{spec: spec, rows: b.topic(topology.Names{}.Table(spec.Name))}
+	p := &Projection{spec: spec, rows: b.topic(topology.Names{}.Table(spec.ID()))}
 	if p.rows == nil {
 		return p
 	}
-	p.row = b.bind(p.rows, "projection "+spec.Name+", row", wholeValue, topology.MaxBatchBytes, spec.Row, spec.RowUpcasts)
+	p.row = b.bind(p.rows, "projection "+spec.ID()+", row", wholeValue, topology.MaxBatchBytes, spec.Row, spec.RowUpcasts)
 	return p
 }
 
@@ -30,7 +30,7 @@ func (p *Projection) Spec() *topology.ProjectionSpec { return p.spec }
 func (p *Projection) EncodeRow(row any) ([]byte, error) {
 	value, err := p.row.append(appendPrefix(make([]byte, 0, 256), p.rows.id), row)
 	if err != nil {
-		return nil, fmt.Errorf("encode row of %s: %w", p.spec.Name, err)
+		return nil, fmt.Errorf("encode row of %s: %w", p.spec.ID(), err)
 	}
 	return p.rows.finish(value)
 }

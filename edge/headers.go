@@ -28,6 +28,8 @@ const (
 	HeaderAfter = "Foldlog-After"
 	// HeaderPosition has the token up to which a read has seen everything.
 	HeaderPosition = "Foldlog-Position"
+	// HeaderViewVersion has the version of the projection that rows are of.
+	HeaderViewVersion = "Foldlog-View-Version"
 	// HeaderRequestID has the id by which the server's log speaks of the request.
 	HeaderRequestID = "Foldlog-Request-Id"
 )

@@ -143,6 +143,13 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error
 	return answer(w, body)
 }
 
+// view returns the table of the version that serves now, and says which one it is.
+func (s *Server) view(w http.ResponseWriter, p params) *views.Table {
+	table := s.config.Views.Projection(p["view"])
+	w.Header().Set(HeaderViewVersion, strconv.Itoa(table.Version()))
+	return table
+}
+
 // rowBody is the body of a view's row.
 type rowBody struct {
 	Key string `json:"key"`
@@ -163,7 +170,7 @@ func (s *Server) row(w http.ResponseWriter, r *http.Request, p params) error {
 		return err
 	}
 	defer cancel()
-	row, err := s.config.Views.Projection(p["view"]).Get(ctx, key, after)
+	row, err := s.view(w, p).Get(ctx, key, after)
 	if err != nil {
 		return readFailure(r, err)
 	}
@@ -198,7 +205,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 			return err
 		}
 	}
-	page, err := s.config.Views.Projection(p["view"]).List(ctx, list)
+	page, err := s.view(w, p).List(ctx, list)
 	if err != nil {
 		return readFailure(r, err)
 	}

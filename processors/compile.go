@@ -22,21 +22,32 @@ type compiler struct {
 	log      *slog.Logger
 }
 
-func (c *compiler) groups() []step.Group {
-	var groups []step.Group
+// group is a consumer group, and the version of a projection that it belongs to, if it does.
+type group struct {
+	step.Group
+	projection *topology.ProjectionSpec
+}
+
+func (c *compiler) groups() []group {
+	var groups []group
 	for _, a := range c.topology.Aggregates {
-		groups = append(groups, c.aggregate(a))
+		groups = append(groups, group{Group: c.aggregate(a)})
 	}
 	for _, p := range c.topology.Policies {
-		groups = append(groups, c.policy(p))
+		groups = append(groups, group{Group: c.policy(p)})
 	}
 	for _, p := range c.topology.Projections {
-		if p.Rekeyed() {
-			groups = append(groups, c.rekey(p))
-		}
-		groups = append(groups, c.projection(p))
+		groups = append(groups, c.versionOf(p)...)
 	}
 	return groups
+}
+
+// versionOf returns the groups of one version of a projection. The first one reads the events.
+func (c *compiler) versionOf(p *topology.ProjectionSpec) []group {
+	if p.Rekeyed() {
+		return []group{{c.rekey(p), p}, {c.projection(p), p}}
+	}
+	return []group{{c.projection(p), p}}
 }
 
 func (c *compiler) group(name, input string) step.Group {
@@ -88,30 +99,30 @@ func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 }
 
 func (c *compiler) rekey(spec *topology.ProjectionSpec) step.Group {
-	g := c.group(c.names.RekeyGroup(spec.Name), c.names.Events(spec.Source))
+	g := c.group(c.names.RekeyGroup(spec.ID()), c.names.Events(spec.Source))
 	handler := &rekey{
 		spec: spec, source: c.codecs.Aggregate(spec.Source), names: c.names,
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle
-	g.Outputs = []string{c.names.RekeyedTopic(spec.Name)}
-	g.ProgressTopic = c.names.RekeyedTopic(spec.Name)
+	g.Outputs = []string{c.names.RekeyedTopic(spec.ID())}
+	g.ProgressTopic = c.names.RekeyedTopic(spec.ID())
 	return g
 }
 
 func (c *compiler) projection(spec *topology.ProjectionSpec) step.Group {
 	input := c.names.Events(spec.Source)
 	if spec.Rekeyed() {
-		input = c.names.RekeyedTopic(spec.Name)
+		input = c.names.RekeyedTopic(spec.ID())
 	}
-	codec := c.codecs.Projection(spec.Name)
-	g := c.group(c.names.Group(spec.Name), input)
+	codec := c.codecs.Projection(spec.ID())
+	g := c.group(c.names.Group(spec.ID()), input)
 	handler := &projection{
 		spec: spec, source: c.codecs.Aggregate(spec.Source), codec: codec,
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle
-	g.Table = &step.Table{Topic: c.names.Table(spec.Name), Decode: codec.DecodeRow}
+	g.Table = &step.Table{Topic: c.names.Table(spec.ID()), Decode: codec.DecodeRow}
 	g.ProgressTopic = g.Table.Topic
 	return g
 }

@@ -1,7 +1,7 @@
 // Package processors turns a topology into consumer groups: what happens to a command, an event, a row. The groups are run by
 // one of the runners below this package.
 //
-// Importers: replay and cli. It imports the root package, topology, codecs, the cluster connection and its own runners.
+// Importers: replay and cli. It imports the root package, topology, codecs, the cluster connection, the versions of projections and its own runners.
 //
 // Invariants:
 //
@@ -12,5 +12,6 @@
 //     covers the one before it.
 //  4. The same input record, delivered again, gives the same ids (foldlog.EventID, foldlog.PolicyCommandID).
 //  5. A command id that is repeated within the horizon changes nothing.
-//  6. No input stops a group: what a domain's code panics on is answered or set aside, with the stack in the log.
+//  6. Of a projection, the version that serves and the one that is kept beside it are run; one that is being filled is run where it alone is asked for.
+//  7. No input stops a group: what a domain's code panics on is answered or set aside, with the stack in the log.
 package processors

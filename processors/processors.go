@@ -14,6 +14,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/processors/atleastonce"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
@@ -38,14 +39,19 @@ type Config struct {
 	QuickRestart bool
 	// AtLeastOnce runs groups without transactions: what is killed can lose and double work. It is there to be compared with.
 	AtLeastOnce bool
-	Logger      *slog.Logger
-	Metrics     prometheus.Registerer
+	// Versions says which versions of projections to run. It is needed where the topology has several of one.
+	Versions *versions.Follower
+	// Only, where not nil, is the one version of a projection that is run, and nothing else, at Rate events a second; 0 means as fast as it goes.
+	Only    *topology.ProjectionSpec
+	Rate    float64
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 // Processors runs every aggregate, policy and projection of a topology.
 type Processors struct {
 	config Config
-	groups []step.Group
+	groups []group
 	engine *engineMetrics
 	log    *slog.Logger
 
@@ -79,8 +85,22 @@ func New(c Config) (*Processors, error) {
 		p.config.Cluster.ClientID = "foldlog-" + c.Instance
 	}
 	compile := &compiler{topology: c.Topology, settings: c.Settings, names: c.Settings.Names(), codecs: c.Codecs, metrics: m, log: c.Logger}
+	if c.Only != nil {
+		p.groups = compile.versionOf(c.Only)
+		throttle(&p.groups[0].Group, c.Rate) // the others follow from it
+		return p, nil
+	}
 	p.groups = compile.groups()
 	return p, nil
+}
+
+// wanted reports whether a group is run as things are.
+func (p *Processors) wanted(g group) bool {
+	if g.projection == nil || p.config.Versions == nil || p.config.Only != nil {
+		return true
+	}
+	state, _ := p.config.Versions.State(g.projection.Name)
+	return state.Runs(g.projection.Version)
 }
 
 // runner is one attempt at running a group.
@@ -105,12 +125,19 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 	})
 }
 
-// Run keeps all groups running until ctx ends, and returns once each has finished what it began. A group that fails is
+// Run keeps all groups running until ctx ends (those of versions of projections as long as they are to be run), and returns once each has finished what it began. A group that fails is
 // started again with growing pauses; the others go on meanwhile.
 func (p *Processors) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, g := range p.groups {
-		all.Go(func() { p.keep(ctx, g) })
+		all.Go(func() {
+			if g.projection == nil || p.config.Versions == nil || p.config.Only != nil {
+				p.keep(ctx, g.Group)
+				return
+			}
+			p.config.Versions.While(ctx, g.projection.Name, func(s versions.State) bool { return s.Runs(g.projection.Version) },
+				func(ctx context.Context) { p.keep(ctx, g.Group) })
+		})
 	}
 	all.Wait()
 	return nil
@@ -164,6 +191,7 @@ func (p *Processors) Ready() error {
 	var waiting []error
 	for _, g := range p.groups {
 		switch runner := p.runners[g.Name]; {
+		case !p.wanted(g):
 		case runner != nil && runner.Recovered():
 		case p.faults[g.Name] != nil:
 			waiting = append(waiting, fmt.Errorf("group %s: %w", g.Name, p.faults[g.Name]))

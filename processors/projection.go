@@ -35,7 +35,7 @@ func (r *rekey) handle(ctx context.Context, in *record.Record, _ step.Memory) (s
 	case fault != nil:
 		s.Records = []record.Record{r.deadLetters.record(in, fault)}
 	case key != "":
-		s.Records = []record.Record{codecs.Rekeyed(*in, r.names.RekeyedTopic(r.spec.Name), key)}
+		s.Records = []record.Record{codecs.Rekeyed(*in, r.names.RekeyedTopic(r.spec.ID()), key)}
 	}
 	return s, nil
 }
@@ -46,7 +46,7 @@ func (r *rekey) key(event foldlog.Event[any]) (key string, fault error) {
 		return "", nil
 	}
 	if err := foldlog.CheckViewKey(key); err != nil {
-		return "", fmt.Errorf("projection %s computed a key from event %s that cannot be one: %w", r.spec.Name, event.EventID, err)
+		return "", fmt.Errorf("projection %s computed a key from event %s that cannot be one: %w", r.spec.ID(), event.EventID, err)
 	}
 	return key, nil
 }
@@ -86,10 +86,10 @@ func (p *projection) project(before any, event foldlog.Event[any]) (row *step.Ro
 	value := p.spec.Projection.Project(before, event)
 	encoded, err := p.codec.EncodeRow(value)
 	if err != nil {
-		return nil, fmt.Errorf("projection %s made a row from event %s that its schema cannot hold: %w", p.spec.Name, event.EventID, err)
+		return nil, fmt.Errorf("projection %s made a row from event %s that its schema cannot hold: %w", p.spec.ID(), event.EventID, err)
 	}
 	if len(encoded) > topology.MaxRecordBytes {
-		return nil, fmt.Errorf("projection %s made a row of %d bytes from event %s; at most %d fit", p.spec.Name, len(encoded), event.EventID, topology.MaxRecordBytes)
+		return nil, fmt.Errorf("projection %s made a row of %d bytes from event %s; at most %d fit", p.spec.ID(), len(encoded), event.EventID, topology.MaxRecordBytes)
 	}
 	return &step.Row{Value: value, Encoded: encoded}, nil
 }
@@ -97,7 +97,7 @@ func (p *projection) project(before any, event foldlog.Event[any]) (row *step.Ro
 // recovered turns a panic of the domain's code into a fault.
 func recovered(fault *error, spec *topology.ProjectionSpec, event foldlog.Event[any]) {
 	if cause := recover(); cause != nil {
-		*fault = newPanicFault("projection "+spec.Name+" on event "+event.EventID, cause)
+		*fault = newPanicFault("projection "+spec.ID()+" on event "+event.EventID, cause)
 	}
 }
 

@@ -38,12 +38,12 @@ func (v *verification) takeCut(ctx context.Context) error {
 	}
 	inputs := map[string]string{} // of groups that are not an aggregate's
 	for _, p := range t.Projections {
-		derived = append(derived, n.Table(p.Name))
-		inputs[n.Group(p.Name)] = n.Events(p.Source)
+		derived = append(derived, n.Table(p.ID()))
+		inputs[n.Group(p.ID())] = n.Events(p.Source)
 		if p.Rekeyed() {
-			derived = append(derived, n.RekeyedTopic(p.Name))
-			inputs[n.Group(p.Name)] = n.RekeyedTopic(p.Name)
-			inputs[n.RekeyGroup(p.Name)] = n.Events(p.Source)
+			derived = append(derived, n.RekeyedTopic(p.ID()))
+			inputs[n.Group(p.ID())] = n.RekeyedTopic(p.ID())
+			inputs[n.RekeyGroup(p.ID())] = n.Events(p.Source)
 		}
 	}
 	all := append(append(append([]string{}, commands...), events...), derived...)

@@ -1,7 +1,9 @@
 // Package replay reads history: the whole log of a system, once and in parallel. [Verify] proves that everything in it fits together;
-// [Recover] makes everything that follows from the events anew. docs/recovery.md says when to use which.
+// [Recover] makes everything that follows from the events anew; [Rebuild] does so with one projection while the system runs. docs/recovery.md and
+// docs/read-models.md say when to use which.
 //
-// Importers: cli. It imports the root package, topology, codecs, views (its reader of logs), the cluster connection and the record shape.
+// Importers: cli. It imports the root package, topology, codecs, views (its reader of logs), processors, the cluster connection, the versions of
+// projections and the record shape.
 //
 // # How a log is verified
 //
@@ -18,9 +20,14 @@
 //
 // # How a system is recovered
 //
-// Tables are written from the fold of the events (rebuild.go), re-keyed topics from the events in the order of their times. Offsets that are missing follow
+// Tables are written from the fold of the events (folds.go), re-keyed topics from the events in the order of their times. Offsets that are missing follow
 // from what the groups wrote (offsets.go, policyoffsets.go). Until the end, tables have a setting that no process starts on, so a recovery that
 // was interrupted is run again from the beginning (recover.go).
+//
+// # How a version of a projection is filled
+//
+// The processors' own groups run it, and nothing else does, until it has nearly all events (fill.go). Verifying and comparing (compare.go) come before the
+// processors take it over and queries are switched (version.go), which is a record in Kafka each. A version that does not serve can be dropped (drop.go).
 //
 // Invariants:
 //
@@ -31,5 +38,6 @@
 //  5. Verifying decides nothing by a clock, so that the same log gives the same findings.
 //  6. Recovering changes nothing of commands, outcomes and events, and nothing at all before the events were found sound and the offsets decided.
 //  7. A recovery that is run again after it was interrupted ends as one that was not.
-//  8. After a recovery no command is done twice or lost, and no policy fires again for an event that it has answered.
+//  8. A version serves only after each of its rows was what the events lead to. What serves is never deleted.
+//  9. After a recovery no command is done twice or lost, and no policy fires again for an event that it has answered.
 package replay

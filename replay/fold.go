@@ -40,7 +40,7 @@ func newFolder(r *reading, spec *topology.AggregateSpec, b *budget) *folder {
 	f := &folder{spec: spec, codec: r.config.Codecs.Aggregate(spec.Name)}
 	for _, p := range r.config.Topology.Projections {
 		if p.Source == spec.Name && !p.Rekeyed() {
-			f.projections = append(f.projections, r.config.Codecs.Projection(p.Name))
+			f.projections = append(f.projections, r.config.Codecs.Projection(p.ID()))
 		}
 	}
 	f.all = newShelf(b, "aggregates", f.encode, f.decode)

@@ -75,7 +75,7 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 	h.tables[0].low, h.tables[0].high = h.cut.settled[events][h.partition], h.cut.end[events][h.partition]
 	for _, p := range h.folder.projections {
 		t := h.projectionTable(p.Spec(), h.partition)
-		t.follow(h.cut, h.names.Group(p.Spec().Name), h.partition)
+		t.follow(h.cut, h.names.Group(p.Spec().ID()), h.partition)
 		h.tables = append(h.tables, t)
 	}
 	for _, t := range h.tables {
@@ -262,7 +262,7 @@ func (h *history) finish(ctx context.Context) error {
 			}
 			if row := a.rowOf(i); asks && row != nil && h.lastEvent < t.high {
 				after := foldlog.Position{Aggregate: h.spec.Name, Partition: h.partition, Offset: a.cause}
-				if err := h.ask(ctx, sample, asked{t.part, id, row, after, func(int32) int64 { return h.reached }}); err != nil {
+				if err := h.ask(ctx, sample, h.question(i, id, row, after)); err != nil {
 					return err
 				}
 			}
@@ -286,6 +286,16 @@ func (h *history) finish(ctx context.Context) error {
 	}
 	h.tellNewer(sample, h.spec.Name)
 	return nil
+}
+
+// question returns what to ask for row i of an aggregate.
+func (h *history) question(i int, id string, row any, after foldlog.Position) asked {
+	q := asked{part: h.spec.Name, key: id, row: row, after: after, reached: func(int32) int64 { return h.reached }}
+	if i > 0 {
+		q.version = h.folder.projections[i-1].Spec()
+		q.part = q.version.Name
+	}
+	return q
 }
 
 func (h *history) compare(ctx context.Context, t *table, i int, id string, a *folded) error {
@@ -332,7 +342,7 @@ func (h *history) tell() {
 	}
 	for i, t := range h.tables[1:] {
 		if t.high <= h.lastEvent {
-			h.unchecked("%s: projection %s has handled the events up to offset %d only", place(h.events.topic), h.folder.projections[i].Spec().Name, t.high)
+			h.unchecked("%s: projection %s has handled the events up to offset %d only", place(h.events.topic), h.folder.projections[i].Spec().ID(), t.high)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (v *recovery) derived(topic string) bool {
 		}
 	}
 	for _, p := range v.config.Topology.Projections {
-		if topic == v.names.Table(p.Name) || p.Rekeyed() && topic == v.names.RekeyedTopic(p.Name) {
+		if topic == v.names.Table(p.ID()) || p.Rekeyed() && topic == v.names.RekeyedTopic(p.ID()) {
 			return true
 		}
 	}
@@ -184,9 +184,9 @@ func (v *recovery) groups() []string {
 		all = append(all, v.names.Group(p.Name))
 	}
 	for _, p := range v.config.Topology.Projections {
-		all = append(all, v.names.Group(p.Name))
+		all = append(all, v.names.Group(p.ID()))
 		if p.Rekeyed() {
-			all = append(all, v.names.RekeyGroup(p.Name))
+			all = append(all, v.names.RekeyGroup(p.ID()))
 		}
 	}
 	return all
@@ -218,10 +218,10 @@ func (v *recovery) refuseActive(ctx context.Context) error {
 // commit gives the groups their offsets.
 func (v *recovery) commit(ctx context.Context, offsets map[string]kadm.Offsets) error {
 	for _, p := range v.config.Topology.Projections {
-		input, group := v.names.Events(p.Source), v.names.Group(p.Name)
+		input, group := v.names.Events(p.Source), v.names.Group(p.ID())
 		if p.Rekeyed() {
-			offsets[v.names.RekeyGroup(p.Name)] = offsetsAt(input, v.ends[input])
-			input = v.names.RekeyedTopic(p.Name)
+			offsets[v.names.RekeyGroup(p.ID())] = offsetsAt(input, v.ends[input])
+			input = v.names.RekeyedTopic(p.ID())
 		}
 		offsets[group] = offsetsAt(input, v.ends[input])
 	}

@@ -38,7 +38,7 @@ type rekeyedRow struct {
 
 func (v *verification) newRekeyed(spec *topology.ProjectionSpec, partition int32) *rekeyed {
 	k := &rekeyed{verification: v, spec: spec, source: v.config.Codecs.Aggregate(spec.Source), partition: partition, table: v.projectionTable(spec, partition)}
-	k.table.follow(v.cut, v.names.Group(spec.Name), partition)
+	k.table.follow(v.cut, v.names.Group(spec.ID()), partition)
 	k.marks, k.reached = make([]mark, v.config.Settings.Partitions), slices.Repeat([]int64{-1}, v.config.Settings.Partitions)
 	return k
 }
@@ -91,12 +91,12 @@ func foldRow(rows *shelf[*rekeyedRow], spec *topology.ProjectionSpec, codec *cod
 func (k *rekeyed) run(ctx context.Context, log *views.Log) error {
 	b := k.budget()
 	defer b.close()
-	codec := k.config.Codecs.Projection(k.spec.Name)
+	codec := k.config.Codecs.Projection(k.spec.ID())
 	k.rows = newRekeyedRows(b, codec)
 	if err := k.table.read(ctx, k.verification, log, b); err != nil {
 		return err
 	}
-	s := k.open(ctx, log, k.cut.span(k.names.RekeyedTopic(k.spec.Name), k.partition))
+	s := k.open(ctx, log, k.cut.span(k.names.RekeyedTopic(k.spec.ID()), k.partition))
 	defer s.close()
 	if s.from > 0 {
 		k.unchecked("%s/%d begins at offset %d, so its rows cannot be compared with the events", s.topic, k.partition, s.from)
@@ -121,11 +121,11 @@ func (k *rekeyed) run(ctx context.Context, log *views.Log) error {
 		return s.err
 	}
 	if k.table.high < k.next {
-		k.unchecked("%s/%d: projection %s has handled it up to offset %d only", s.topic, k.partition, k.spec.Name, k.table.high)
+		k.unchecked("%s/%d: projection %s has handled it up to offset %d only", s.topic, k.partition, k.spec.ID(), k.table.high)
 	}
 	k.count(func(r *Report) { r.Rekeyed += read })
 	k.mu.Lock()
-	k.carried[k.spec.Name][k.partition] = k.marks
+	k.carried[k.spec.ID()][k.partition] = k.marks
 	k.mu.Unlock()
 	return k.finish(ctx)
 }
@@ -135,7 +135,7 @@ func (k *rekeyed) fold(ctx context.Context, r *record.Record, codec *codecs.Proj
 	key := string(r.Key)
 	e := happened{place: *r}
 	found := func(check Check, want, have string) {
-		k.find(Finding{Check: check, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: k.spec.Name, Key: key, Version: e.event.Version, Want: want, Have: have})
+		k.find(Finding{Check: check, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: k.spec.ID(), Key: key, Version: e.event.Version, Want: want, Have: have})
 	}
 	if want := topology.PartitionOf(r.Key, k.config.Settings.Partitions); want != k.partition {
 		found(CheckPartition, fmt.Sprintf("partition %d", want), fmt.Sprintf("an event in partition %d", k.partition))
@@ -191,14 +191,14 @@ func (k *rekeyed) finish(ctx context.Context) error {
 			}
 		}
 		if sample.takes() && row.row != nil && k.next <= k.table.high {
-			return k.ask(ctx, sample, asked{k.spec.Name, key, row.row, row.cause, func(p int32) int64 { return k.reached[p] }})
+			return k.ask(ctx, sample, asked{k.spec.Name, key, row.row, k.spec, row.cause, func(p int32) int64 { return k.reached[p] }})
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	k.tellNewer(sample, k.spec.Name)
+	k.tellNewer(sample, k.spec.ID())
 	k.count(func(r *Report) { r.Rows += k.rowCount })
 	return k.table.strangers(ctx, k.verification, func(key string) (bool, error) {
 		row, known, err := k.rows.get(key)
@@ -210,8 +210,8 @@ func (k *rekeyed) finish(ctx context.Context) error {
 func (v *verification) compareRoutes(ctx context.Context) error {
 	var differing []work
 	for _, spec := range v.config.Topology.Projections {
-		for p, r := range v.routes[spec.Name] {
-			for q, have := range v.carried[spec.Name] {
+		for p, r := range v.routes[spec.ID()] {
+			for q, have := range v.carried[spec.ID()] {
 				if r != nil && have != nil && !r.permits(int32(q), have[p]) {
 					differing = append(differing, func(ctx context.Context, log *views.Log) error { return v.locate(ctx, log, r, int32(q)) })
 				}
@@ -224,7 +224,7 @@ func (v *verification) compareRoutes(ctx context.Context) error {
 // locate reports where a re-keyed partition differs from the events that one partition sent to it.
 func (v *verification) locate(ctx context.Context, log *views.Log, r *route, q int32) error {
 	source := v.config.Codecs.Aggregate(r.spec.Source)
-	events, carried := v.cut.span(v.names.Events(r.spec.Source), r.partition), v.cut.span(v.names.RekeyedTopic(r.spec.Name), q)
+	events, carried := v.cut.span(v.names.Events(r.spec.Source), r.partition), v.cut.span(v.names.RekeyedTopic(r.spec.ID()), q)
 	events.to = min(events.to, r.high)
 	sent := v.open(ctx, log, events)
 	defer sent.close()
@@ -254,7 +254,7 @@ func (v *verification) locate(ctx context.Context, log *views.Log, r *route, q i
 		})
 	}
 	found := func(e *happened, key, want, have string) {
-		v.find(Finding{Check: CheckRekey, Topic: e.place.Topic, Partition: e.place.Partition, Offset: e.place.Offset, Part: r.spec.Name, Key: key,
+		v.find(Finding{Check: CheckRekey, Topic: e.place.Topic, Partition: e.place.Partition, Offset: e.place.Offset, Part: r.spec.ID(), Key: key,
 			Version: e.event.Version, Want: want, Have: have})
 	}
 	s, g := nextSent(), nextGot()

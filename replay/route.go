@@ -47,17 +47,17 @@ type route struct {
 }
 
 func (v *verification) newRoute(spec *topology.ProjectionSpec, partition int32) *route {
-	group, n := v.names.RekeyGroup(spec.Name), v.config.Settings.Partitions
+	group, n := v.names.RekeyGroup(spec.ID()), v.config.Settings.Partitions
 	r := &route{
 		spec: spec, partition: partition, low: max(v.cut.before[group][partition], 0), high: max(v.cut.after[group][partition], 0),
 		marks: make([]mark, n), allowed: make([][]mark, n),
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.routes[spec.Name] == nil {
-		v.routes[spec.Name] = make([]*route, n)
+	if v.routes[spec.ID()] == nil {
+		v.routes[spec.ID()] = make([]*route, n)
 	}
-	v.routes[spec.Name][partition] = r
+	v.routes[spec.ID()][partition] = r
 	return r
 }
 

@@ -59,9 +59,9 @@ func (v *verification) stateTable(spec *topology.AggregateSpec, partition int32)
 }
 
 func (v *verification) projectionTable(spec *topology.ProjectionSpec, partition int32) *table {
-	codec := v.config.Codecs.Projection(spec.Name)
+	codec := v.config.Codecs.Projection(spec.ID())
 	return &table{
-		topic: v.names.Table(spec.Name), partition: partition, part: spec.Name, check: CheckRow, encode: codec.EncodeRow, decode: codec.DecodeRow,
+		topic: v.names.Table(spec.ID()), partition: partition, part: spec.ID(), check: CheckRow, encode: codec.EncodeRow, decode: codec.DecodeRow,
 	}
 }
 

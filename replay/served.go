@@ -10,6 +10,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/topology"
 )
 
 // DefaultSample is the default of [Served.Sample].
@@ -22,13 +23,15 @@ type Served struct {
 	Row   func(ctx context.Context, view, key string, after foldlog.Token) (a Answer, found bool, err error)
 	// Sample is about how many rows of each table are asked for, spread over their keys; default DefaultSample, and a negative number means all.
 	Sample int
+	// Serves reports whether a version of a projection is the one that is served; nil means that all are. Rows of others are not asked for.
+	Serves func(*topology.ProjectionSpec) bool
 }
 
 // Answer is what is served for a key.
 type Answer struct {
 	// Value is the state or row in JSON.
 	Value json.RawMessage
-	// Version is the state's.
+	// Version is the state's, or that of the projection whose row it is; 0 where that is not known.
 	Version int64
 	// Position is what the answer contains.
 	Position foldlog.Token
@@ -69,7 +72,8 @@ func (s *sampler) takes() bool {
 // asked is one row that is asked for.
 type asked struct {
 	part, key string
-	row       any // codecs.State for an aggregate
+	row       any                      // codecs.State for an aggregate
+	version   *topology.ProjectionSpec // whose row it is; nil for an aggregate
 	after     foldlog.Position
 	// reached is, for each source partition, the last command whose effects were read.
 	reached func(partition int32) int64
@@ -78,6 +82,9 @@ type asked struct {
 // ask compares what is served for a key with the row that the events lead to. What the answer contains beyond what was read may have changed it, so
 // then it is only counted.
 func (v *verification) ask(ctx context.Context, s *sampler, q asked) error {
+	if q.version != nil && v.config.Served.Serves != nil && !v.config.Served.Serves(q.version) {
+		return nil
+	}
 	call, what := v.config.Served.Row, "view "+q.part
 	state, isState := q.row.(codecs.State)
 	want := q.row
@@ -92,6 +99,10 @@ func (v *verification) ask(ctx context.Context, s *sampler, q asked) error {
 	f := Finding{Check: CheckView, Topic: "http", Partition: -1, Offset: -1, Part: q.part, Key: q.key, Want: clip(describe(q.row)), Have: "nothing served"}
 	if !found {
 		v.find(f)
+		return nil
+	}
+	if q.version != nil && answer.Version != 0 && answer.Version != int64(q.version.Version) { // queries were switched meanwhile
+		s.newer++
 		return nil
 	}
 	same, err := sameJSON(want, answer.Value)

@@ -66,7 +66,7 @@ func (v *verification) run(ctx context.Context) error {
 		if !spec.Rekeyed() {
 			continue
 		}
-		v.carried[spec.Name] = make([][]mark, v.config.Settings.Partitions)
+		v.carried[spec.ID()] = make([][]mark, v.config.Settings.Partitions)
 		for p := range int32(v.config.Settings.Partitions) {
 			all = append(all, v.newRekeyed(spec, p).run)
 		}

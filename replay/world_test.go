@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -56,17 +57,17 @@ var onKafka = os.Getenv(kafkatest.EnvTest) == "1" || os.Getenv(kafkatest.EnvRequ
 
 // shared is what the tests of the package share.
 var shared struct {
-	once    sync.Once
-	brokers []string
-	codecs  *codecs.Codecs
-	err     error
+	once     sync.Once
+	brokers  []string
+	registry string
+	codecs   *codecs.Codecs
+	err      error
 }
 
 // share starts what the tests share. It ends with the process: to close an embedded cluster would save what is thrown away.
 func share(t testing.TB, top *topology.Topology) {
-	var registry string
 	if onKafka {
-		shared.brokers, registry = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()
+		shared.brokers, shared.registry = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()
 	}
 	shared.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -77,18 +78,22 @@ func share(t testing.TB, top *topology.Topology) {
 				shared.err = err
 				return
 			}
-			shared.brokers, registry = dev.Brokers(), dev.RegistryURL()
+			shared.brokers, shared.registry = dev.Brokers(), dev.RegistryURL()
 		}
-		set, err := schemas.Load(bankschemas.Files, top)
-		if err == nil { // ids are of the whole registry, so that all prefixes can share the codecs of one
-			log := slog.New(slog.DiscardHandler)
-			shared.codecs, err = codecs.New(ctx, top, topology.Names{}, set, schemas.New(schemas.Config{URL: registry}, log), log)
-		}
-		shared.err = err
+		shared.codecs, shared.err = codecsOf(ctx, top, bankschemas.Files) // ids are of the whole registry, so that all prefixes can share the codecs of one
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
+}
+
+func codecsOf(ctx context.Context, top *topology.Topology, files fs.FS) (*codecs.Codecs, error) {
+	set, err := schemas.Load(files, top)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	return codecs.New(ctx, top, topology.Names{}, set, schemas.New(schemas.Config{URL: shared.registry}, log), log)
 }
 
 func TestMain(m *testing.M) {

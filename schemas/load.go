@@ -68,9 +68,12 @@ func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 		l.set.versions[names.Outcomes(a.Name)] = outcomes
 	}
 	for _, p := range t.Projections {
-		l.topic(names.Table(p.Name), lock, func(s Schema) []string { return checkRow(s.Type) })
+		l.topic(names.Table(p.ID()), lock, func(s Schema) []string { return checkRow(s.Type) })
+		for gone := 1; gone < p.Version; gone++ { // what was published stays, though its version may have been dropped
+			l.expected[names.Table(topology.VersionID(p.Name, gone))] = true
+		}
 		if p.Rekeyed() {
-			l.set.versions[names.RekeyedTopic(p.Name)] = l.set.versions[names.Events(p.Source)]
+			l.set.versions[names.RekeyedTopic(p.ID())] = l.set.versions[names.Events(p.Source)]
 		}
 	}
 	l.strays()

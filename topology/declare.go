@@ -18,9 +18,14 @@ func New(name string, parts ...Part) *Topology {
 	return t
 }
 
-func (a *AggregateSpec) addTo(t *Topology)  { t.Aggregates = append(t.Aggregates, a) }
-func (p *PolicySpec) addTo(t *Topology)     { t.Policies = append(t.Policies, p) }
-func (p *ProjectionSpec) addTo(t *Topology) { t.Projections = append(t.Projections, p) }
+func (a *AggregateSpec) addTo(t *Topology) { t.Aggregates = append(t.Aggregates, a) }
+func (p *PolicySpec) addTo(t *Topology)    { t.Policies = append(t.Policies, p) }
+func (p *ProjectionSpec) addTo(t *Topology) {
+	if p.Before != nil {
+		p.Before.addTo(t)
+	}
+	t.Projections = append(t.Projections, p)
+}
 
 // Command declares the command type C under a name, with the steps from its old forms, oldest first.
 func Command[C any](name string, upcasts ...UpcastSpec) CommandSpec {
@@ -76,9 +81,9 @@ func Policy[E any](name, source string, p foldlog.Policy[E], sends ...string) *P
 	return spec
 }
 
-// Projection declares a projection of the events of the aggregate type source.
+// Projection declares a projection of the events of the aggregate type source, at version 1. See [ProjectionSpec.AtVersion] for how it changes.
 func Projection[R, E any](name, source string, p foldlog.Projection[R, E]) *ProjectionSpec {
-	spec := &ProjectionSpec{Name: name, Source: source, Row: reflect.TypeFor[R]()}
+	spec := &ProjectionSpec{Name: name, Version: 1, Source: source, Row: reflect.TypeFor[R]()}
 	if p.Project != nil {
 		spec.Projection.Project = func(row any, e foldlog.Event[any]) any {
 			before, _ := row.(R) // no row yet: the zero value

@@ -35,18 +35,21 @@ func (t *Topology) Describe(s Settings) string {
 		line("  produces  %s", join(p.Sends, n.Commands))
 	}
 	for _, p := range t.Projections {
-		line("\nprojection %s", p.Name)
+		line("\nprojection %s", p.title())
 		line("  consumes  %s", n.Events(p.Source))
 		if p.Rekeyed() {
-			line("  rekeys    %s, by consumer group %s", n.RekeyedTopic(p.Name), n.RekeyGroup(p.Name))
+			line("  rekeys    %s, by consumer group %s", n.RekeyedTopic(p.ID()), n.RekeyGroup(p.ID()))
 		}
-		line("  table     %s", n.Table(p.Name))
+		line("  table     %s", n.Table(p.ID()))
 		line("  view      /v1/views/%s", p.Name)
 	}
 	topics := t.Topics(s)
 	line("\ntopics: %d, each with %d partitions, replication factor %d", len(topics), s.Partitions, s.ReplicationFactor)
 	for _, topic := range topics {
 		line("  %s", topic.Name)
+		if topic.Partitions != s.Partitions {
+			line("    partitions=%d", topic.Partitions)
+		}
 		for _, key := range slices.Sorted(maps.Keys(topic.Config)) {
 			line("    %s=%s", key, topic.Config[key])
 		}
@@ -80,16 +83,16 @@ func (t *Topology) Mermaid(s Settings) string {
 		}
 	}
 	for _, p := range t.Projections {
-		line("  %s[projection %s]", id("p_"+p.Name), p.Name)
+		line("  %s[projection %s]", id("p_"+p.ID()), p.title())
 		from := "t_" + n.Events(p.Source)
 		if p.Rekeyed() {
-			topic(n.RekeyedTopic(p.Name))
-			arrow(from, "t_"+n.RekeyedTopic(p.Name))
-			from = "t_" + n.RekeyedTopic(p.Name)
+			topic(n.RekeyedTopic(p.ID()))
+			arrow(from, "t_"+n.RekeyedTopic(p.ID()))
+			from = "t_" + n.RekeyedTopic(p.ID())
 		}
-		arrow(from, "p_"+p.Name)
+		arrow(from, "p_"+p.ID())
 		line("  %s([view %s])", id("v_"+p.Name), p.Name)
-		arrow("p_"+p.Name, "v_"+p.Name)
+		arrow("p_"+p.ID(), "v_"+p.Name)
 	}
 	return b.String()
 }
@@ -116,6 +119,7 @@ func (t *Topology) JSON(s Settings) ([]byte, error) {
 		Name    string `json:"name"`
 		Source  string `json:"source"`
 		Rekeyed bool   `json:"rekeyed"`
+		Version int    `json:"version,omitempty"` // from 2 on
 	}
 	type topicJSON struct {
 		Name              string            `json:"name"`
@@ -144,12 +148,24 @@ func (t *Topology) JSON(s Settings) ([]byte, error) {
 		doc.Policies = append(doc.Policies, policy{p.Name, p.Source, p.Sends, p.Beginning})
 	}
 	for _, p := range t.Projections {
-		doc.Projections = append(doc.Projections, projection{p.Name, p.Source, p.Rekeyed()})
+		entry := projection{Name: p.Name, Source: p.Source, Rekeyed: p.Rekeyed()}
+		if p.Version > 1 {
+			entry.Version = p.Version
+		}
+		doc.Projections = append(doc.Projections, entry)
 	}
 	for _, topic := range t.Topics(s) {
 		doc.Topics = append(doc.Topics, topicJSON(topic))
 	}
 	return json.MarshalIndent(doc, "", "  ")
+}
+
+// title is how a version is spoken of: its name, and from version 2 on the version.
+func (p *ProjectionSpec) title() string {
+	if p.Version == 1 {
+		return p.Name
+	}
+	return fmt.Sprintf("%s, version %d", p.Name, p.Version)
 }
 
 func join[T any](list []T, text func(T) string) string {

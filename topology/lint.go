@@ -155,13 +155,37 @@ func (l *linter) policy(p *PolicySpec) {
 }
 
 func (l *linter) projection(p *ProjectionSpec) {
-	where := "projection " + p.Name
+	where := "projection " + p.title()
 	l.name("projection", where, p.Name)
-	l.group(where, p.Name)
+	l.group(where, p.ID())
 	l.source(where, p.Source)
+	l.version(where, p)
 	l.structType(where, "row", p.Row)
 	l.upcasts(where, "row", p.Row, p.RowUpcasts)
 	if p.Projection.Project == nil {
 		l.add("missing-function", where, "needs Project")
+	}
+}
+
+// version reports versions that do not follow one upon the other.
+func (l *linter) version(where string, p *ProjectionSpec) {
+	add := func(format string, args ...any) { l.add("bad-version", where, format, args...) }
+	if p.Version < 1 {
+		add("is at version %d; versions count from 1", p.Version)
+	}
+	if b := p.Before; b != nil {
+		switch {
+		case b.Name != p.Name || b.Source != p.Source:
+			add("is beside %s of the events of %q; declare an earlier version of the same projection of %q", b.title(), b.Source, p.Source)
+		case b.Version != p.Version-1:
+			add("is beside version %d; declare version %d there", b.Version, p.Version-1)
+		case b.Before != nil:
+			add("is beside two versions; drop version %d with 'foldlog rebuild %s --drop' first, and leave it out", b.Before.Version, p.Name)
+		}
+	}
+	for _, other := range l.topology.Projections {
+		if other.Name == p.Name && other.Version < p.Version && other != p.Before && (p.Before == nil || other != p.Before.Before) {
+			add("is declared at version %d, too; declare that one with Beside", other.Version)
+		}
 	}
 }

@@ -229,3 +229,59 @@ func TestErasedFunctions(t *testing.T) {
 		t.Errorf("Initial gives %v where none is declared", zero)
 	}
 }
+
+func TestVersionsFollowOneUponTheOther(t *testing.T) {
+	first := Projection("balances", "wallet", project())
+	rekeyed := project()
+	rekeyed.Key = func(foldlog.Event[any]) string { return "k" }
+	second := Projection("balances", "wallet", rekeyed).AtVersion(2)
+	sound := New("shop", aggregate("wallet"), second.Beside(first))
+	if findings := sound.Lint(); findings != nil {
+		t.Errorf("findings: %v", findings)
+	}
+	if all := sound.Versions("balances"); len(all) != 2 || all[0] != first || all[1].ID() != "balances.v2" || sound.Projection("balances") != all[1] {
+		t.Errorf("versions: %v", all)
+	}
+	for name, c := range map[string]struct {
+		parts []Part
+		want  string
+	}{
+		"a version is left out":  {[]Part{Projection("balances", "wallet", project()).AtVersion(3).Beside(first)}, "declare version 2 there"},
+		"another projection":     {[]Part{second.Beside(Projection("others", "wallet", project()))}, "an earlier version of the same projection"},
+		"three":                  {[]Part{Projection("balances", "wallet", project()).AtVersion(3).Beside(second.Beside(first))}, "drop version 1"},
+		"without Beside":         {[]Part{first, second}, "declare that one with Beside"},
+		"nothing":                {[]Part{first.AtVersion(0)}, "versions count from 1"},
+		"the same version twice": {[]Part{second, second.AtVersion(2)}, "both would share"},
+	} {
+		findings := New("shop", append([]Part{aggregate("wallet")}, c.parts...)...).Lint()
+		if len(findings) != 1 || !strings.Contains(findings[0].Problem, c.want) {
+			t.Errorf("%s: %v, want %q", name, findings, c.want)
+		}
+	}
+}
+
+func TestTopicsOfVersions(t *testing.T) {
+	first := Projection("balances", "wallet", project())
+	rekeyed := project()
+	rekeyed.Key = func(foldlog.Event[any]) string { return "k" }
+	both := New("shop", aggregate("wallet"), Projection("balances", "wallet", rekeyed).AtVersion(2).Beside(first))
+	names := func(top *Topology) (all []string) {
+		for _, topic := range top.Topics(Settings{}) {
+			if !strings.HasPrefix(topic.Name, "wallet") {
+				all = append(all, fmt.Sprintf("%s %d", topic.Name, topic.Partitions))
+			}
+		}
+		return all
+	}
+	want := []string{"balances-table 12", "balances.dead-letters 12", "balances.v2-table 12", "balances.v2.dead-letters 12", "balances.v2.rekey.dead-letters 12",
+		"balances.v2.rekeyed 12", "foldlog.versions 1"}
+	if got := names(both); !slices.Equal(got, want) {
+		t.Errorf("topics: %v", got)
+	}
+	if got := names(both.With(func(p *ProjectionSpec) bool { return p.Version == 1 })); !slices.Equal(got, []string{want[0], want[1], want[6]}) {
+		t.Errorf("topics of version 1: %v", got)
+	}
+	if text := both.Describe(Settings{}); !strings.Contains(text, "projection balances, version 2\n") || !strings.Contains(text, "    partitions=1\n") {
+		t.Error(text)
+	}
+}

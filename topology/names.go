@@ -1,6 +1,9 @@
 package topology
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Names derives the name of every topic and consumer group from declared names.
 //
@@ -34,6 +37,22 @@ func (n Names) Group(name string) string { return n.Prefix + name }
 // DeadLetters returns the topic for what a consumer group could not handle. The group's name is one
 // that [Names.Group] or [Names.RekeyGroup] gave.
 func (n Names) DeadLetters(group string) string { return group + ".dead-letters" }
+
+// Versions returns the topic that says which version of each projection serves. There is one where any projection has more than one version.
+func (n Names) Versions() string { return n.Prefix + "foldlog.versions" }
+
+// ID is what topics, consumer groups and schemas of this version are named after: the name, and from version 2 on the version.
+//
+// NB: must not change. Topics and groups carry it.
+func (p *ProjectionSpec) ID() string { return VersionID(p.Name, p.Version) }
+
+// VersionID is the [ProjectionSpec.ID] of a version that need not be declared.
+func VersionID(projection string, version int) string {
+	if version == 1 {
+		return projection
+	}
+	return fmt.Sprintf("%s.v%d", projection, version)
+}
 
 // Subject returns the schema registry subject of a topic's values (TopicNameStrategy).
 func Subject(topic string) string { return topic + "-value" }

@@ -30,7 +30,7 @@ type Topic struct {
 // Names returns the names that the settings' prefix gives.
 func (s Settings) Names() Names { return Names{Prefix: s.Prefix} }
 
-// Topics returns every topic of the topology, sorted by name.
+// Topics returns every topic of the topology, sorted by name: those of all declared versions of projections. [Topology.With] leaves versions out.
 func (t *Topology) Topics(s Settings) []Topic {
 	s.EnsureDefaults()
 	n := s.Names()
@@ -60,12 +60,16 @@ func (t *Topology) Topics(s Settings) []Topic {
 		deadLetters(n.Group(p.Name))
 	}
 	for _, p := range t.Projections {
-		add(n.Table(p.Name), compact())
-		deadLetters(n.Group(p.Name))
+		add(n.Table(p.ID()), compact())
+		deadLetters(n.Group(p.ID()))
 		if p.Rekeyed() {
-			add(n.RekeyedTopic(p.Name), keepForever())
-			deadLetters(n.RekeyGroup(p.Name))
+			add(n.RekeyedTopic(p.ID()), keepForever())
+			deadLetters(n.RekeyGroup(p.ID()))
 		}
+	}
+	if t.Versioned() {
+		add(n.Versions(), compact())
+		topics[len(topics)-1].Partitions = 1 // one order for all
 	}
 	slices.SortFunc(topics, func(a, b Topic) int { return strings.Compare(a.Name, b.Name) })
 	return topics

@@ -10,10 +10,13 @@ import (
 // Topology is a declared system. Make one with [New].
 type Topology struct {
 	// Name is the system's name, such as "bank". Schema files live under it.
-	Name        string
-	Aggregates  []*AggregateSpec
-	Policies    []*PolicySpec
+	Name       string
+	Aggregates []*AggregateSpec
+	Policies   []*PolicySpec
+	// Projections has each version that is declared, an older one before the one that is beside it.
 	Projections []*ProjectionSpec
+
+	versioned bool // see Versioned
 }
 
 // AggregateSpec is a declared aggregate type.
@@ -87,12 +90,18 @@ func (p *PolicySpec) FromBeginning() *PolicySpec {
 	return &changed
 }
 
-// ProjectionSpec is a declared projection.
+// ProjectionSpec is one version of a declared projection.
 type ProjectionSpec struct {
-	// Name names the view, its table and its consumer group.
+	// Name names the view. With Version it makes the ID.
 	//
 	// NB: must not change once data exists.
 	Name string
+	// Version is 1 unless [ProjectionSpec.AtVersion] says otherwise.
+	//
+	// NB: must not change once data exists.
+	Version int
+	// Before is the version that this one is to replace and is declared beside, or nil.
+	Before *ProjectionSpec
 	// Source is the aggregate type whose events it folds.
 	Source string
 	// Row is the Go type of a row, and RowUpcasts the steps from its old forms, oldest first.
@@ -105,14 +114,63 @@ type ProjectionSpec struct {
 // partition.
 func (p *ProjectionSpec) Rekeyed() bool { return p.Projection.Key != nil }
 
+// AtVersion returns the projection declared at a version, counted from 1. Another version has a table, a consumer group and a row schema of its own, filled
+// from the first event on by 'foldlog rebuild': so Project, Key and the row may change in a way that old rows cannot follow.
+func (p *ProjectionSpec) AtVersion(version int) *ProjectionSpec {
+	changed := *p
+	changed.Version = version
+	return &changed
+}
+
+// Beside returns the projection with the version before declared beside it, as it was. That one serves until 'foldlog rebuild' has filled the new one and
+// switched, and can serve again until it is dropped. Only then leave it out of the declaration.
+func (p *ProjectionSpec) Beside(before *ProjectionSpec) *ProjectionSpec {
+	changed := *p
+	changed.Before = before
+	return &changed
+}
+
 // Aggregate returns the declared aggregate type of that name, or nil.
 func (t *Topology) Aggregate(name string) *AggregateSpec {
 	return find(t.Aggregates, func(a *AggregateSpec) bool { return a.Name == name })
 }
 
-// Projection returns the declared projection of that name, or nil.
+// Projection returns the newest declared version of the projection of that name, or nil.
 func (t *Topology) Projection(name string) *ProjectionSpec {
-	return find(t.Projections, func(p *ProjectionSpec) bool { return p.Name == name })
+	all := t.Versions(name)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
+}
+
+// Versions returns the declared versions of the projection of that name, oldest first.
+func (t *Topology) Versions(name string) []*ProjectionSpec {
+	var all []*ProjectionSpec
+	for _, p := range t.Projections {
+		if p.Name == name {
+			all = append(all, p)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *ProjectionSpec) int { return a.Version - b.Version })
+	return all
+}
+
+// Versioned reports whether any projection has, or had, more than one version, so that it must be known which one serves.
+func (t *Topology) Versioned() bool {
+	return t.versioned || slices.ContainsFunc(t.Projections, func(p *ProjectionSpec) bool { return p.Version != 1 || p.Before != nil })
+}
+
+// With returns the topology with some of its projections only.
+func (t *Topology) With(projection func(*ProjectionSpec) bool) *Topology {
+	changed := *t
+	changed.versioned, changed.Projections = t.Versioned(), nil
+	for _, p := range t.Projections {
+		if projection(p) {
+			changed.Projections = append(changed.Projections, p)
+		}
+	}
+	return &changed
 }
 
 // Policy returns the declared policy of that name, or nil.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	// DataDir is the process's data directory. The stores are in its subdirectory "views", which is made with mode 0700 and belongs to
 	// one process at a time. Everything in it can be deleted while no process runs: it is read again from Kafka.
 	DataDir string
+	// Versions says which version of each projection serves. It is needed where the topology has several of one.
+	Versions *versions.Follower
 	// MaxLag is how many committed records each view may lack for the set to be ready; default 10,000.
 	MaxLag int64
 	// Logger receives what the views have to say; default none.

@@ -4,7 +4,7 @@
 // ([Set.Projection]), the outcomes of each aggregate type, as an index by aggregate id and command id ([Set.Outcomes]), and its events, by
 // aggregate id and version ([Set.History]). Both of the last have an index by the ids that a conversation is traced by ([Set.Trace]).
 //
-// Importers: edge, replay, cli. It imports the root package, topology, codecs and internal/cluster.
+// Importers: edge, replay, cli. It imports the root package, topology, codecs, the cluster connection and the versions of projections.
 //
 // # How a topic becomes a store
 //
@@ -37,6 +37,8 @@
 //  10. An event is kept as its record was, whether its type is known here or not. The first record of a version stands. A version that
 //     is missing is an error of the reads that would pass over it ([GapError]), never a shorter history.
 //  11. A read of a history costs what it returns, a trace is bounded ([MaxTrace]), and a state as of a moment takes the memory of a page.
+//  12. Of the versions of a projection, those that are live are replicated and one is read. Which one changes in one step, to one that is recovered; a read
+//     that has begun ends where it began. Each has its own progress, so a token means the same before and after.
 //
 // # Metrics
 //

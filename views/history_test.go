@@ -67,7 +67,7 @@ func (s *system) accountRecords(id string, n int64) []*kgo.Record {
 }
 
 // versions returns the versions in an account's history, read in pages.
-func versions(t *testing.T, h *History, id string, limit int) []int64 {
+func eventVersions(t *testing.T, h *History, id string, limit int) []int64 {
 	t.Helper()
 	var all []int64
 	for q := (HistoryQuery{Limit: limit}); ; {
@@ -112,12 +112,12 @@ func TestHistory(t *testing.T) {
 	}
 
 	for _, limit := range []int{1, 7, 100, 300, 1000} {
-		if have := versions(t, h, "a", limit); !slices.Equal(have, upTo(300)) {
+		if have := eventVersions(t, h, "a", limit); !slices.Equal(have, upTo(300)) {
 			t.Errorf("limit %d: versions %v", limit, have)
 		}
 	}
 	for _, id := range []string{"a-", "a.", "aa", "A"} {
-		if have := versions(t, h, id, 2); !slices.Equal(have, upTo(3)) {
+		if have := eventVersions(t, h, id, 2); !slices.Equal(have, upTo(3)) {
 			t.Errorf("versions of %q are %v", id, have)
 		}
 	}
@@ -189,7 +189,7 @@ func TestHistory(t *testing.T) {
 		produce(t, s.producer, s.eventRecord(deposited("a", 302, "a-302"), at(homeOf("a"), 3020)))
 		set = s.start()
 		h = set.History("account")
-		if have := versions(t, h, "a", 1000); !slices.Equal(have, upTo(302)) {
+		if have := eventVersions(t, h, "a", 1000); !slices.Equal(have, upTo(302)) {
 			t.Errorf("versions %v", have)
 		}
 		if n := set.metric("foldlog_view_records_total", "topic=account.events"); n != 1 {
@@ -214,7 +214,7 @@ func TestLongHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, limit := range []int{97, MaxLimit} {
-		if have := versions(t, h, "long", limit); !slices.Equal(have, upTo(many)) {
+		if have := eventVersions(t, h, "long", limit); !slices.Equal(have, upTo(many)) {
 			t.Errorf("limit %d: %d versions", limit, len(have))
 		}
 	}

@@ -50,7 +50,7 @@ func TestHistoryIsRebuilt(t *testing.T) {
 			return nil
 		})
 		for id, want := range map[string][]int64{"a": upTo(40), "b": upTo(40), "c": upTo(40), "d": nil} {
-			if have := versions(t, h, id, 9); !slices.Equal(have, want) {
+			if have := eventVersions(t, h, id, 9); !slices.Equal(have, want) {
 				t.Errorf("%s: versions %v of %s", c.reason, have, id)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/topology"
 )
 
 const (
@@ -50,6 +51,8 @@ type replica struct {
 	metrics    *replicaMetrics
 	// whileTailing, when not nil, runs beside the Goka view and returns when ctx ends.
 	whileTailing func(ctx context.Context)
+	// version is the version of a projection whose table it is; nil for other topics.
+	version *topology.ProjectionSpec
 	// woken is called when readers that wait must look at the replica again.
 	woken func()
 

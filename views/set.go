@@ -29,7 +29,7 @@ type Set struct {
 	probes      *kgo.Client
 	replicas    []*replica
 	states      map[string]*Table
-	projections map[string]*Table
+	projections map[string]*projection
 	outcomes    map[string]*Outcomes
 	histories   map[string]*History
 	closeOnce   sync.Once
@@ -49,7 +49,7 @@ func open(c Config, now func() time.Time) (*Set, error) {
 		return nil, fmt.Errorf("configuration of views: %w", err)
 	}
 	s := &Set{config: c, metrics: newMetrics(), now: now,
-		states: map[string]*Table{}, projections: map[string]*Table{}, outcomes: map[string]*Outcomes{}, histories: map[string]*History{}}
+		states: map[string]*Table{}, projections: map[string]*projection{}, outcomes: map[string]*Outcomes{}, histories: map[string]*History{}}
 	if err := s.takeDir(); err != nil {
 		return nil, err
 	}
@@ -111,11 +111,16 @@ func (s *Set) declare() error {
 		s.histories[a.Name] = s.historyOf(names.Events(a.Name), codec)
 	}
 	for _, p := range s.config.Topology.Projections {
-		codec := s.config.Codecs.Projection(p.Name)
+		codec := s.config.Codecs.Projection(p.ID())
 		if codec == nil {
-			return fmt.Errorf("views: projection %s has no codec: make the codecs from the same topology", p.Name)
+			return fmt.Errorf("views: projection %s has no codec: make the codecs from the same topology", p.ID())
 		}
-		s.projections[p.Name] = s.table(names.Table(p.Name), p.Source, p.Rekeyed(), codec.DecodeRow)
+		table := s.table(names.Table(p.ID()), p.Source, p.Rekeyed(), codec.DecodeRow)
+		table.version, table.replica.version = p.Version, p
+		s.versionOf(p.Name).add(table)
+	}
+	for name, p := range s.projections {
+		p.begin(s.stateOf(name))
 	}
 	return nil
 }
@@ -155,8 +160,14 @@ func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (fol
 // State returns the table of an aggregate type's states, or nil where it is not declared.
 func (s *Set) State(aggregate string) *Table { return s.states[aggregate] }
 
-// Projection returns the table of a projection, or nil where it is not declared.
-func (s *Set) Projection(name string) *Table { return s.projections[name] }
+// Projection returns the table of the version of a projection that serves now, or nil where the projection is not declared.
+func (s *Set) Projection(name string) *Table {
+	p := s.projections[name]
+	if p == nil {
+		return nil
+	}
+	return p.serving.Load()
+}
 
 // Outcomes returns the outcomes of an aggregate type's commands, or nil where it is not declared.
 func (s *Set) Outcomes(aggregate string) *Outcomes { return s.outcomes[aggregate] }
@@ -169,7 +180,10 @@ func (s *Set) History(aggregate string) *History { return s.histories[aggregate]
 func (s *Set) Run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	for _, r := range s.replicas {
-		wait.Go(func() { r.run(ctx) })
+		wait.Go(func() { s.replicate(ctx, r) })
+	}
+	for name, p := range s.projections {
+		wait.Go(func() { s.follow(ctx, name, p) })
 	}
 	wait.Go(func() { newMonitor(kadm.NewClient(s.admin), s.probes, s.config.Logger, s.replicas).run(ctx) })
 	wait.Wait()
@@ -190,11 +204,13 @@ func (s *Set) Close() error {
 	return s.closeErr
 }
 
-// Ready returns nil when every view has recovered and keeps up with the log, else an error that says of each view what it waits for.
+// Ready returns nil when every view that serves has recovered and keeps up with the log, else an error that says of each view what it waits for.
 func (s *Set) Ready() error {
 	var all []error
 	for _, r := range s.replicas {
-		all = append(all, r.ready(s.config.MaxLag, time.Now()))
+		if r.version == nil || s.Projection(r.version.Name).replica == r {
+			all = append(all, r.ready(s.config.MaxLag, time.Now()))
+		}
 	}
 	return errors.Join(all...)
 }

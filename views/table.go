@@ -23,9 +23,13 @@ const (
 // Table is the table of an aggregate type or a projection. It is safe for concurrent use.
 type Table struct {
 	follower
+	version int  // of the projection; 0 for an aggregate type's table
 	rekeyed bool // rows follow from events of any source partition
 	decode  func(ctx context.Context, value []byte) (any, error)
 }
+
+// Version returns the version of the projection that the rows are of; 0 for an aggregate type's table.
+func (t *Table) Version() int { return t.version }
 
 // Row is a row of a table.
 type Row struct {

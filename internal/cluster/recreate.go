@@ -188,9 +188,9 @@ func lost(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topol
 		}
 	}
 	for _, p := range t.Projections {
-		groups := map[string]string{n.Table(p.Name): n.Group(p.Name)}
+		groups := map[string]string{n.Table(p.ID()): n.Group(p.ID())}
 		if p.Rekeyed() {
-			groups[n.RekeyedTopic(p.Name)] = n.RekeyGroup(p.Name)
+			groups[n.RekeyedTopic(p.ID())] = n.RekeyGroup(p.ID())
 		}
 		for topic, group := range groups {
 			if !missing(topic) {

@@ -49,7 +49,7 @@ func (v *recovery) foldPartition(ctx context.Context, log *views.Log, spec *topo
 	}
 	tables := []string{v.names.Table(spec.Name)}
 	for _, p := range f.projections {
-		tables = append(tables, v.names.Table(p.Spec().Name))
+		tables = append(tables, v.names.Table(p.Spec().ID()))
 	}
 	rows := int64(0)
 	err := f.all.each(func(id string, a *folded) error {
@@ -155,7 +155,7 @@ func (v *recovery) rekey(ctx context.Context) error {
 		if !spec.Rekeyed() {
 			continue
 		}
-		topics = append(topics, v.names.RekeyedTopic(spec.Name))
+		topics = append(topics, v.names.RekeyedTopic(spec.ID()))
 		fill = append(fill, func(ctx context.Context, log *views.Log) error { return v.fillRekeyed(ctx, log, spec) })
 		for p := range int32(v.config.Settings.Partitions) {
 			fold = append(fold, func(ctx context.Context, log *views.Log) error { return v.foldRekeyed(ctx, log, spec, p) })
@@ -173,44 +173,22 @@ func (v *recovery) rekey(ctx context.Context) error {
 // fillRekeyed sends the events of all partitions to the partitions of their rows. The events of one partition keep their order, as they have to;
 // among partitions it is that of their times, so that it does not depend on chance.
 func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topology.ProjectionSpec) error {
-	n, codec := v.config.Settings.Partitions, v.config.Codecs.Aggregate(spec.Source)
-	streams, heads := make([]*stream, n), make([]*happened, n)
-	next := func(p int) (err error) {
-		heads[p] = nil
-		if r := streams[p].peek(); r != nil {
-			heads[p], err = decodeSound(ctx, codec, r)
-			streams[p].pop()
-		}
-		return errors.Join(err, streams[p].err)
+	n := v.config.Settings.Partitions
+	topic, sent, all := v.names.RekeyedTopic(spec.ID()), int64(0), []span{}
+	for p := range int32(n) {
+		all = append(all, v.whole(v.names.Events(spec.Source), p))
 	}
-	for p := range streams {
-		streams[p] = v.open(ctx, log, v.whole(v.names.Events(spec.Source), int32(p)))
-		defer streams[p].close()
-		if err := next(p); err != nil {
-			return err
-		}
-	}
-	topic, sent := v.names.RekeyedTopic(spec.Name), int64(0)
-	for {
-		first := -1
-		for p, e := range heads {
-			if e != nil && (first < 0 || e.event.RecordedAt.Before(heads[first].event.RecordedAt)) {
-				first = p
-			}
-		}
-		if first < 0 {
-			break
-		}
-		e := heads[first]
+	err := v.inOrder(ctx, log, spec.Source, all, func(e *happened) error {
 		if key := keyOf(spec, e.event); key != "" {
 			out := codecs.Rekeyed(e.place, topic, key)
 			out.Partition = topology.PartitionOf(out.Key, n)
 			v.writer.write(ctx, &out)
 			sent++
 		}
-		if err := next(first); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for p, reached := range v.progress[spec.Source] {
 		for q := range int32(n) {
@@ -223,13 +201,51 @@ func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topolo
 	return v.writer.flush(ctx)
 }
 
+// inOrder visits the events in some partitions of an aggregate type's events: those of one partition in their order, among partitions by time.
+func (r *reading) inOrder(ctx context.Context, log *views.Log, source string, spans []span, visit func(*happened) error) error {
+	codec := r.config.Codecs.Aggregate(source)
+	streams, heads := make([]*stream, len(spans)), make([]*happened, len(spans))
+	next := func(i int) (err error) {
+		heads[i] = nil
+		if head := streams[i].peek(); head != nil {
+			heads[i], err = decodeSound(ctx, codec, head)
+			streams[i].pop()
+		}
+		return errors.Join(err, streams[i].err)
+	}
+	for i, s := range spans {
+		streams[i] = r.open(ctx, log, s)
+		defer streams[i].close()
+		if err := next(i); err != nil {
+			return err
+		}
+	}
+	for {
+		first := -1
+		for i, e := range heads {
+			if e != nil && (first < 0 || e.event.RecordedAt.Before(heads[first].event.RecordedAt)) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return nil
+		}
+		if err := visit(heads[first]); err != nil {
+			return err
+		}
+		if err := next(first); err != nil {
+			return err
+		}
+	}
+}
+
 // foldRekeyed writes one partition of the table of a re-keyed projection.
 func (v *recovery) foldRekeyed(ctx context.Context, log *views.Log, spec *topology.ProjectionSpec, partition int32) error {
 	b := v.budget()
 	defer b.close()
-	source, codec := v.config.Codecs.Aggregate(spec.Source), v.config.Codecs.Projection(spec.Name)
+	source, codec := v.config.Codecs.Aggregate(spec.Source), v.config.Codecs.Projection(spec.ID())
 	rows := newRekeyedRows(b, codec)
-	s := v.open(ctx, log, v.whole(v.names.RekeyedTopic(spec.Name), partition))
+	s := v.open(ctx, log, v.whole(v.names.RekeyedTopic(spec.ID()), partition))
 	defer s.close()
 	for r := s.peek(); r != nil; r = s.peek() {
 		if !isProgress(r.Key) {
@@ -254,7 +270,7 @@ func (v *recovery) foldRekeyed(ctx context.Context, log *views.Log, spec *topolo
 	if s.err != nil {
 		return s.err
 	}
-	topic, written := v.names.Table(spec.Name), int64(0)
+	topic, written := v.names.Table(spec.ID()), int64(0)
 	err := rows.each(func(key string, row *rekeyedRow) error {
 		if row.row == nil {
 			return nil

@@ -1,0 +1,217 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/views"
+)
+
+// Comparison is what two versions of a projection make of the same events.
+type Comparison struct {
+	// Before and Now are the versions.
+	Before int `json:"before"`
+	Now    int `json:"now"`
+	// Rows is how many keys there are. Of these, Same have rows whose common columns are equal, Differing have rows whose are not, and the others
+	// are in one version only.
+	Rows       int64 `json:"rows"`
+	Same       int64 `json:"same"`
+	Differing  int64 `json:"differing"`
+	OnlyBefore int64 `json:"only_before"`
+	OnlyNow    int64 `json:"only_now"`
+	// New and Gone are the columns that only one version has.
+	New  []string `json:"new_columns"`
+	Gone []string `json:"gone_columns"`
+	// Differences are the first ones, by key.
+	Differences []Difference `json:"differences"`
+}
+
+// Difference is one column of a row that differs, or a row that is in one version only: then there is no column.
+type Difference struct {
+	Key    string `json:"key"`
+	Column string `json:"column,omitempty"`
+	Before string `json:"before"`
+	Now    string `json:"now"`
+}
+
+// comparison is one run of compare. It folds the same events with both versions, so it is exact while the system runs, too. That the tables are what is
+// folded is for [Verify] to say.
+type comparison struct {
+	*reading
+	before, now *topology.ProjectionSpec
+	most        int
+
+	mu     sync.Mutex
+	result Comparison
+	common map[string][2]bool // columns, and which version has them
+}
+
+func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionSpec) (*Comparison, error) {
+	c := &comparison{reading: r, before: before, now: now, most: r.config.MaxFindings, common: map[string][2]bool{},
+		result: Comparison{Before: before.Version, Now: now.Version, New: []string{}, Gone: []string{}, Differences: []Difference{}}}
+	events := r.names.Events(now.Source)
+	ends, err := r.offsets(ctx, r.admin.ListCommittedOffsets, []string{events})
+	if err != nil {
+		return nil, err
+	}
+	r.total = 0
+	var all []work
+	var together []span
+	for p, end := range ends[events] {
+		s := span{topic: events, partition: int32(p), to: end}
+		r.total += s.size()
+		together = append(together, s)
+		all = append(all, func(ctx context.Context, log *views.Log) error { return c.fold(ctx, log, []span{s}) })
+	}
+	if before.Rekeyed() || now.Rekeyed() { // a row follows from any partition
+		all = []work{func(ctx context.Context, log *views.Log) error { return c.fold(ctx, log, together) }}
+	}
+	if err := r.each(ctx, all); err != nil {
+		return nil, err
+	}
+	for column, in := range c.common {
+		switch {
+		case !in[0]:
+			c.result.New = append(c.result.New, column)
+		case !in[1]:
+			c.result.Gone = append(c.result.Gone, column)
+		}
+	}
+	slices.Sort(c.result.New)
+	slices.Sort(c.result.Gone)
+	slices.SortStableFunc(c.result.Differences, func(a, b Difference) int { return strings.Compare(a.Key, b.Key) })
+	return &c.result, nil
+}
+
+// side is the rows of one version in the making.
+type side struct {
+	spec *topology.ProjectionSpec
+	rows *shelf[*rekeyedRow]
+}
+
+// get returns the row of a key in JSON, by column; nil where there is none.
+func (s side) get(key string) (map[string]json.RawMessage, error) {
+	row, known, err := s.rows.get(key)
+	if err != nil || !known || row.row == nil {
+		return nil, err
+	}
+	return columns(row.row)
+}
+
+func columns(row any) (map[string]json.RawMessage, error) {
+	raw, err := json.Marshal(row)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	return all, json.Unmarshal(raw, &all)
+}
+
+// fold folds the events in the spans, which have all that their rows follow from, and compares the rows.
+func (c *comparison) fold(ctx context.Context, log *views.Log, spans []span) error {
+	b := c.budget()
+	defer b.close()
+	var sides [2]side
+	for i, spec := range []*topology.ProjectionSpec{c.before, c.now} {
+		sides[i] = side{spec, newRekeyedRows(b, c.config.Codecs.Projection(spec.ID()))}
+	}
+	err := c.inOrder(ctx, log, c.now.Source, spans, func(e *happened) error {
+		for _, s := range sides {
+			key := string(e.place.Key)
+			if s.spec.Rekeyed() {
+				if key = keyOf(s.spec, e.event); key == "" {
+					continue
+				}
+			}
+			row, known, err := s.rows.get(key)
+			if err != nil {
+				return err
+			}
+			if !known {
+				row = &rekeyedRow{}
+			}
+			if err := foldRow(s.rows, s.spec, c.config.Codecs.Projection(s.spec.ID()), key, row, e.event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, s := range sides {
+		err := s.rows.each(func(key string, _ *rekeyedRow) error {
+			var rows [2]map[string]json.RawMessage
+			var err error
+			for j := range rows {
+				if rows[j], err = sides[j].get(key); err != nil {
+					return err
+				}
+			}
+			if rows[i] != nil && (i == 1 || rows[1] == nil) { // each key once
+				c.note(key, rows[0], rows[1])
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note counts a key's rows.
+func (c *comparison) note(key string, before, now map[string]json.RawMessage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.result.Rows++
+	for i, row := range []map[string]json.RawMessage{before, now} {
+		for column := range row {
+			in := c.common[column]
+			in[i] = true
+			c.common[column] = in
+		}
+	}
+	switch {
+	case before == nil:
+		c.result.OnlyNow++
+		c.differ(Difference{Key: key, Before: "no row", Now: text(now)})
+		return
+	case now == nil:
+		c.result.OnlyBefore++
+		c.differ(Difference{Key: key, Before: text(before), Now: "no row"})
+		return
+	}
+	same := true
+	for _, column := range slices.Sorted(maps.Keys(before)) {
+		if have, both := now[column]; both && string(have) != string(before[column]) {
+			same = false
+			c.differ(Difference{Key: key, Column: column, Before: clip(string(before[column])), Now: clip(string(have))})
+		}
+	}
+	if same {
+		c.result.Same++
+	} else {
+		c.result.Differing++
+	}
+}
+
+func (c *comparison) differ(d Difference) {
+	if len(c.result.Differences) < c.most {
+		c.result.Differences = append(c.result.Differences, d)
+	}
+}
+
+func text(row map[string]json.RawMessage) string {
+	raw, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Sprint(row)
+	}
+	return clip(string(raw))
+}

@@ -1,0 +1,254 @@
+package replay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/foldlog/foldlog/processors"
+	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/views"
+)
+
+const (
+	// closeEnough is how many offsets a version may lack to count as filled; what comes meanwhile is for the processors, at their own pace.
+	closeEnough = 10_000
+	// lookEvery is how often it is looked how far a version is.
+	lookEvery = 100 * time.Millisecond
+)
+
+// fill runs the version's groups until it has nearly all events, and returns how many offsets there were to read.
+func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64, error) {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	p, err := processors.New(processors.Config{
+		Topology: v.config.Topology, Settings: v.config.Settings, Codecs: v.config.Codecs, Cluster: v.config.Cluster, DataDir: v.config.DataDir,
+		Instance: "rebuild-" + hex.EncodeToString(random), Only: now, Rate: v.config.Rate, Logger: v.config.Logger, Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		return 0, err
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(running) }()
+	total, err := v.awaitFilled(ctx, now)
+	stop()
+	return total, errors.Join(err, <-ended)
+}
+
+func (v *change) awaitFilled(ctx context.Context, now *topology.ProjectionSpec) (total int64, err error) {
+	events := v.names.Events(now.Source)
+	first := v.names.Group(now.ID())
+	if now.Rekeyed() {
+		first = v.names.RekeyGroup(now.ID())
+	}
+	log, err := views.OpenLog(v.config.Cluster)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	for round := 0; ; round++ {
+		goal, err := v.goal(ctx, log, events)
+		if err != nil {
+			return total, err
+		}
+		if round == 0 {
+			total = sum(goal)
+			v.stage("filling", total)
+		}
+		if err := v.awaitGoal(ctx, first, events, goal); err != nil {
+			return total, err
+		}
+		if now.Rekeyed() {
+			rekeyed := v.names.RekeyedTopic(now.ID())
+			goal, err := v.goal(ctx, log, rekeyed)
+			if err != nil {
+				return total, err
+			}
+			v.total = 0 // what is re-keyed was counted
+			if err := v.awaitGoal(ctx, v.names.Group(now.ID()), rekeyed, goal); err != nil {
+				return total, err
+			}
+		}
+		ends, err := v.offsets(ctx, v.admin.ListCommittedOffsets, []string{events})
+		if err != nil {
+			return total, err
+		}
+		missing := sum(ends[events]) - sum(goal)
+		if missing <= closeEnough {
+			return total, nil
+		}
+		v.config.Logger.Info("events came while the version was filled; going on with them", "projection", now.ID(), "events", missing)
+	}
+}
+
+func sum(offsets []int64) (total int64) {
+	for _, o := range offsets {
+		total += o
+	}
+	return total
+}
+
+// awaitGoal waits until a group has handled everything before the goal, which may be beyond what it commits by markers of transactions only.
+func (v *change) awaitGoal(ctx context.Context, group, topic string, goal []int64) error {
+	told := int64(0)
+	for {
+		have, err := v.handled(ctx, group, topic)
+		if err != nil {
+			return err
+		}
+		reached := int64(0)
+		for p, at := range have {
+			reached += min(at, goal[p])
+		}
+		v.read(reached - told)
+		if told = reached; reached == sum(goal) {
+			return nil
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// handled returns a group's offsets as they are committed now; 0 where there are none.
+func (v *change) handled(ctx context.Context, group, topic string) (all []int64, err error) {
+	err = v.patiently(ctx, func() error {
+		all = make([]int64, v.config.Settings.Partitions)
+		fetched, err := v.admin.FetchOffsetsForTopics(ctx, group, topic)
+		if err == nil {
+			err = fetched.Error()
+		}
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return fmt.Errorf("read the offsets of group %s: %w", group, err)
+		}
+		for p := range all {
+			if o, ok := fetched.Lookup(topic, int32(p)); ok {
+				all[p] = max(o.At, 0)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+// goal returns, for each partition, the offset behind its last committed record. The end of a partition is no goal: behind the last record there
+// are markers of transactions, which no group need have passed.
+func (v *change) goal(ctx context.Context, log *views.Log, topic string) ([]int64, error) {
+	ends, err := v.offsets(ctx, v.admin.ListCommittedOffsets, []string{topic})
+	if err != nil {
+		return nil, err
+	}
+	goal := make([]int64, len(ends[topic]))
+	for p, end := range ends[topic] {
+		for width := int64(16); end > 0 && goal[p] == 0; width *= 16 {
+			s := span{topic: topic, partition: int32(p), from: max(end-width, 0), to: end}
+			v.total = 0 // a look-up
+			records := v.open(ctx, log, s)
+			for r := records.peek(); r != nil; r = records.peek() {
+				goal[p] = r.Offset + 1
+				records.pop()
+			}
+			records.close()
+			if records.err != nil {
+				return nil, records.err
+			}
+			if s.from == 0 {
+				break
+			}
+		}
+	}
+	return goal, nil
+}
+
+// awaitProcessors waits until the processors have taken over a version: its groups have members, and have handled what there was. Where nobody
+// runs the version before either, there is nobody to wait for.
+func (v *change) awaitProcessors(ctx context.Context, next, before *topology.ProjectionSpec) error {
+	members, err := v.members(ctx, before)
+	if err != nil || members == 0 {
+		return err
+	}
+	log, err := views.OpenLog(v.config.Cluster)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	bounded, cancel := context.WithTimeout(ctx, v.config.Patience)
+	defer cancel()
+	err = func() error {
+		for members = 0; members == 0; {
+			if members, err = v.members(bounded, next); err != nil {
+				return err
+			}
+			if err := pause(bounded, lookEvery); err != nil {
+				return err
+			}
+		}
+		input := v.names.Events(next.Source)
+		if next.Rekeyed() {
+			goal, err := v.goal(bounded, log, input)
+			if err != nil {
+				return err
+			}
+			if err := v.awaitGoal(bounded, v.names.RekeyGroup(next.ID()), input, goal); err != nil {
+				return err
+			}
+			input = v.names.RekeyedTopic(next.ID())
+		}
+		goal, err := v.goal(bounded, log, input)
+		if err != nil {
+			return err
+		}
+		return v.awaitGoal(bounded, v.names.Group(next.ID()), input, goal)
+	}()
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return refuse("after %s the processors have not taken over version %d of %s: deploy the release that declares it everywhere, see that they are ready, and run this again; "+
+			"it need not be filled again", v.config.Patience, next.Version, next.Name)
+	}
+	return err
+}
+
+// members returns how many members the version's groups have; 0 where one of them has none.
+func (v *change) members(ctx context.Context, p *topology.ProjectionSpec) (int, error) {
+	least := -1
+	for _, group := range v.versionGroups(p.ID()) {
+		if group == v.names.RekeyGroup(p.ID()) && !p.Rekeyed() {
+			continue
+		}
+		described, err := v.describeGroup(ctx, group)
+		if err != nil {
+			return 0, err
+		}
+		if n := len(described.Members); least < 0 || n < least {
+			least = n
+		}
+	}
+	return max(least, 0), nil
+}
+
+// versionGroups returns the consumer groups that a version may have.
+func (v *change) versionGroups(id string) []string {
+	return []string{v.names.Group(id), v.names.RekeyGroup(id)}
+}
+
+func (v *change) describeGroup(ctx context.Context, group string) (g kadm.DescribedGroup, err error) {
+	err = v.patiently(ctx, func() error {
+		described, err := v.admin.DescribeGroups(ctx, group)
+		if err == nil {
+			g = described[group]
+			err = g.Err
+		}
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return fmt.Errorf("describe group %s: %w", group, err)
+		}
+		return nil
+	})
+	return g, err
+}

@@ -1,0 +1,107 @@
+package replay_test
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/bank"
+	"github.com/foldlog/foldlog/bank/account"
+	"github.com/foldlog/foldlog/internal/versions"
+	"github.com/foldlog/foldlog/replay"
+	bankschemas "github.com/foldlog/foldlog/schemas/bank"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// withSecondBalances declares version 2 of the balances, in which one account's holder is shouted.
+func (s *system) withSecondBalances() {
+	s.t.Helper()
+	before := bank.Balances()
+	second := topology.Projection("balances", "account", foldlog.Projection[bank.BalancesRow, account.Event]{
+		Project: func(row bank.BalancesRow, e foldlog.Event[account.Event]) bank.BalancesRow {
+			if row = before.Project(row, e); e.AggregateID == "b-3" {
+				row.HolderName = strings.ToUpper(row.HolderName)
+			}
+			return row
+		},
+	}).AtVersion(2)
+	top := *s.topology
+	top.Projections = nil
+	for _, p := range s.topology.Projections {
+		top.Projections = append(top.Projections, p)
+		if p.Name == "balances" {
+			top.Projections = append(top.Projections, second.Beside(p))
+		}
+	}
+	text, err := fs.ReadFile(bankschemas.Files, "balances-table/v2.avsc")
+	if err == nil {
+		s.codecs, err = codecsOf(s.t.Context(), &top, withFile{bankschemas.Files, fstest.MapFS{"balances.v2-table/v1.avsc": {Data: text}}})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.topology = &top
+}
+
+// withFile has the files of two file systems, which share no directory but the root.
+type withFile struct {
+	fs.FS
+	more fstest.MapFS
+}
+
+func (f withFile) Open(name string) (fs.File, error) {
+	if file, err := f.more.Open(name); err == nil && name != "." {
+		return file, nil
+	}
+	return f.FS.Open(name)
+}
+
+func (s *system) versions() replay.VersionConfig {
+	return replay.VersionConfig{Config: s.config(), Projection: "balances", By: "test", DataDir: s.t.TempDir()}
+}
+
+// A row that is not what the events lead to keeps queries where they are; what differs between versions is listed.
+func TestWrongRowsAreNotServed(t *testing.T) {
+	s := newSystem(t, base(t).prefix)
+	s.withSecondBalances()
+	config := s.versions()
+	config.NoSwitch = true
+	filled, err := replay.Rebuild(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []replay.Difference{{Key: "b-3", Column: "holder_name", Before: `"b holder 1"`, Now: `"B HOLDER 1"`}}
+	if c := filled.Comparison; filled.Total != 0 || filled.State.Stage != versions.Kept || c.Differing != 1 || c.Same != c.Rows-1 || c.Rows < 8 ||
+		!slices.Equal(c.Differences, want) {
+		t.Errorf("filled: %+v, %+v", filled, c)
+	}
+
+	var wrong *kgo.Record
+	for p, records := range s.read(s.names.Table("balances.v2")) {
+		for _, r := range records {
+			if string(r.Key) == "b-2" {
+				wrong = &kgo.Record{Topic: r.Topic, Partition: int32(p), Key: r.Key}
+			}
+		}
+	}
+	wrong.Value = nil // as if the row had never been
+	s.produce(wrong)
+	config.NoSwitch = false
+	spoiled, err := replay.Rebuild(t.Context(), config)
+	if !errors.Is(err, replay.ErrRefused) || spoiled.Total != 1 || spoiled.Findings[0].Key != "b-2" || spoiled.State.Serving != 1 || spoiled.Switched {
+		t.Errorf("with a spoiled row: %v, %+v", err, spoiled)
+	}
+	if all, err := replay.Versions(t.Context(), config); err != nil || len(all) != 2 || all[0].Status != "serving" || all[1].Status != "kept" || all[1].Behind != 0 {
+		t.Errorf("status: %+v, %v", all, err)
+	}
+	dropped, err := replay.Drop(t.Context(), config)
+	if err != nil || !slices.Equal(dropped.Topics, []string{"base.balances.v2-table", "base.balances.v2.dead-letters"}) || !slices.Equal(dropped.Groups, []string{"base.balances.v2"}) {
+		t.Errorf("dropped: %+v, %v", dropped, err)
+	}
+}
