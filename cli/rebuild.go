@@ -76,7 +76,13 @@ Exit codes: 0 done, 1 refused, and why (rows differ from the events, the process
 		if count(*noSwitch, *back, *drop, *status) > 1 {
 			return Usage("give one of --no-switch, --back, --drop and --status")
 		}
-		reading, err := c.readingConfig(cmd, flags)
+		reading := replay.Config{Topology: c.App.Topology, Logger: c.Logger}
+		var err error
+		if *status || *back || *drop { // they decode nothing: an outage of the schema registry must not keep anybody from going back
+			reading.Cluster, reading.Settings, err = c.clusterAndSettings(cmd)
+		} else {
+			reading, err = c.readingConfig(cmd, flags)
+		}
 		if err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func (c *Context) served(sample int, states versions.States) (*replay.Served, er
 		Row: func(ctx context.Context, view, key string, after foldlog.Token) (replay.Answer, bool, error) {
 			row, err := cl.ViewRow(ctx, view, key, after)
 			found, err := missing(err)
-			return replay.Answer{Value: row.Data, Version: int64(row.Version), Position: row.Position}, found, err
+			return replay.Answer{Value: row.Data, Projection: row.Version, Position: row.Position}, found, err
 		},
 	}, nil
 }

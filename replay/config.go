@@ -17,7 +17,7 @@ const DefaultMemory = 512 << 20
 // DefaultMaxFindings is the default of [Config.MaxFindings].
 const DefaultMaxFindings = 100
 
-// Config says which log to read and with how much of the machine. Topology, Codecs and Cluster are required; the zero value of any other
+// Config says which log to read and with how much of the machine. Topology, Codecs (but where nothing is decoded) and Cluster are required; the zero value of any other
 // field means its default.
 type Config struct {
 	Topology *topology.Topology

@@ -37,6 +37,11 @@ func begin(c Config) (*reading, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	return connect(c)
+}
+
+// connect is begin for a configuration that is complete.
+func connect(c Config) (*reading, error) {
 	opts, err := c.Cluster.Franz()
 	if err != nil {
 		return nil, err

@@ -31,8 +31,10 @@ type Served struct {
 type Answer struct {
 	// Value is the state or row in JSON.
 	Value json.RawMessage
-	// Version is the state's, or that of the projection whose row it is; 0 where that is not known.
+	// Version is the state's.
 	Version int64
+	// Projection is the version of the projection that a row is of; 0 where that is not known.
+	Projection int
 	// Position is what the answer contains.
 	Position foldlog.Token
 }
@@ -101,7 +103,7 @@ func (v *verification) ask(ctx context.Context, s *sampler, q asked) error {
 		v.find(f)
 		return nil
 	}
-	if q.version != nil && answer.Version != 0 && answer.Version != int64(q.version.Version) { // queries were switched meanwhile
+	if q.version != nil && answer.Projection != 0 && answer.Projection != q.version.Version { // queries were switched meanwhile
 		s.newer++
 		return nil
 	}

@@ -48,7 +48,11 @@ func beginChange(ctx context.Context, c VersionConfig) (*change, error) {
 	if c.Stage == nil {
 		c.Stage = func(string) func(n, total int64) { return func(int64, int64) {} }
 	}
-	r, err := begin(c.Config)
+	c.EnsureDefaults()
+	if err := errors.Join(c.Settings.Validate(), c.Cluster.Validate()); err != nil {
+		return nil, err
+	}
+	r, err := connect(c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +116,10 @@ type Rebuilt struct {
 // queries. It goes on where it was interrupted; several that run at once share the work. The error wraps [ErrRefused] where that cannot be, or
 // where what was filled is not what the events lead to; then what was found is returned, too.
 func Rebuild(ctx context.Context, c VersionConfig) (done *Rebuilt, err error) {
+	c.EnsureDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	v, err := beginChange(ctx, c)
 	if err != nil {
 		return nil, err
