@@ -68,8 +68,8 @@ func TestProgressInLines(t *testing.T) {
 	}
 	p.Close()
 	want := ""
-	for _, done := range []int{26, 51, 76} {
-		want += fmt.Sprintf("importing: %d of 100 commands\n", done)
+	for i, done := range []int{26, 51, 76} {
+		want += fmt.Sprintf("importing: %d of 100 commands, 5/s, %ds left\n", done, 15-5*i)
 	}
 	if out.String() != want {
 		t.Errorf("have\n%swant\n%s", out.String(), want)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -117,7 +118,12 @@ func BenchmarkReplay(b *testing.B) {
 		if err != nil || !rebuilt.Switched {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(rebuilt.Filled)/rebuilt.Took.Seconds(), "rebuild-events/s")
+		b.ReportMetric(rate(rebuilt.Took), "rebuild-events/s")
+		_, back := replay.Back(b.Context(), second.versions())
+		_, dropped := replay.Drop(b.Context(), second.versions())
+		if err := errors.Join(back, dropped); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 	lookEvery = 100 * time.Millisecond
 )
 
-// fill runs the version's groups until it has nearly all events, and returns how many offsets there were to read.
+// fill runs the version's groups until it has nearly all events, and returns how many offsets of these it lacked.
 func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64, error) {
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // never fails
@@ -60,7 +60,11 @@ func (v *change) awaitFilled(ctx context.Context, now *topology.ProjectionSpec) 
 			return total, err
 		}
 		if round == 0 {
-			total = sum(goal)
+			have, err := v.handled(ctx, first, events)
+			if err != nil {
+				return 0, err
+			}
+			total = sum(goal) - reached(have, goal)
 			v.stage("filling", total)
 		}
 		if err := v.awaitGoal(ctx, first, events, goal); err != nil {
@@ -96,20 +100,27 @@ func sum(offsets []int64) (total int64) {
 	return total
 }
 
+// reached returns how much of a goal there is.
+func reached(have, goal []int64) (n int64) {
+	for p, at := range have {
+		n += min(at, goal[p])
+	}
+	return n
+}
+
 // awaitGoal waits until a group has handled everything before the goal, which may be beyond what it commits by markers of transactions only.
 func (v *change) awaitGoal(ctx context.Context, group, topic string, goal []int64) error {
-	told := int64(0)
+	told := int64(-1)
 	for {
 		have, err := v.handled(ctx, group, topic)
 		if err != nil {
 			return err
 		}
-		reached := int64(0)
-		for p, at := range have {
-			reached += min(at, goal[p])
+		now := reached(have, goal)
+		if told >= 0 { // what was there at first was handled before
+			v.read(now - told)
 		}
-		v.read(reached - told)
-		if told = reached; reached == sum(goal) {
+		if told = now; now == sum(goal) {
 			return nil
 		}
 		if err := pause(ctx, lookEvery); err != nil {

@@ -100,7 +100,7 @@ func (v *change) write(ctx context.Context, s versions.State) error {
 type Rebuilt struct {
 	// State is what is recorded now.
 	State versions.State `json:"state"`
-	// Filled is how many events there were to fill from, and Took how long it took, in nanoseconds in JSON; both 0 where the version was filled before.
+	// Filled is how many offsets of the events were filled, and Took how long it took, in nanoseconds in JSON; both 0 where the version was filled before.
 	Filled int64         `json:"filled"`
 	Took   time.Duration `json:"took"`
 	// Findings are where the new version's rows are not what the events lead to; Total counts all. There are none in a version that serves.
