@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -74,15 +75,25 @@ func (c *Context) OpenCommandLog(ctx context.Context, aggregate string) (*Comman
 	return l, nil
 }
 
-// codecs waits a moment for the registry, not for ever: a person is waiting.
+// registryPatience bounds how long a registry that answers may take for all schemas.
+const registryPatience = time.Minute
+
+// codecs waits a moment for the registry to answer at all, not for ever: a person is waiting.
 func (c *Context) codecs(ctx context.Context, config schemas.Config) (*codecs.Codecs, error) {
 	set, err := schemas.Load(c.App.Schemas, c.App.Topology)
 	if err != nil {
 		return nil, Finding("%w", err)
 	}
-	bounded, cancel := context.WithTimeout(ctx, pingTimeout)
+	registry := schemas.New(config, c.Logger)
+	answers, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	codec, err := codecs.New(bounded, c.App.Topology, c.Names(), set, schemas.New(config, c.Logger), c.Logger)
+	_, err = registry.Registered(answers, set.Subjects(c.Names())[0].Name, math.MaxInt)
+	var codec *codecs.Codecs
+	if err == nil {
+		bounded, cancel := context.WithTimeout(ctx, registryPatience)
+		defer cancel()
+		codec, err = codecs.New(bounded, c.App.Topology, c.Names(), set, registry, c.Logger)
+	}
 	if errors.Is(err, schemas.ErrUnavailable) && ctx.Err() == nil {
 		return nil, Infrastructure("no answer from the schema registry at %s: is it running, and does --registry name it? (%w)", config.URL, err)
 	}
