@@ -101,6 +101,7 @@ func (c *Context) settings() (topology.Settings, error) {
 		Prefix:              c.text("topic-prefix"),
 		Partitions:          c.number("partitions"),
 		Horizon:             c.period("horizon"),
+		OutcomeRetention:    c.period("outcome-retention"),
 		CommandRetention:    c.period("command-retention"),
 		DeadLetterRetention: c.period("dead-letter-retention"),
 	}

@@ -83,6 +83,7 @@ var options = []option{
 	{"replication-factor", TopicFlags, kindNumber, "3", "replicas of every topic"},
 	{"min-isr", TopicFlags, kindNumber, "0", "replicas that must have a record before it counts as written; default 2, or 1 where there is one replica"},
 	{"horizon", TopicFlags, kindPeriod, "7d", "how long a repeated command id is recognised"},
+	{"outcome-retention", TopicFlags, kindPeriod, "0s", "how long outcomes are kept, at least for the horizon; 0s is a day longer than the horizon"},
 	{"command-retention", TopicFlags, kindPeriod, "30d", "how long commands are kept"},
 	{"dead-letter-retention", TopicFlags, kindPeriod, "90d", "how long dead letters are kept"},
 

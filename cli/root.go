@@ -51,6 +51,8 @@ file that --config names, in this order of precedence.`,
 		c.verifyCommand(),
 		c.recoverCommand(),
 		c.rebuildCommand(),
+		c.exportCommand(),
+		c.importCommand(),
 		c.versionCommand(),
 	)
 	for _, extra := range c.App.Commands {

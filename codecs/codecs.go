@@ -67,7 +67,7 @@ func (b *builder) topic(base string) *topic {
 		b.problem("%s has no schema; load the schemas with the same topology", base)
 		return nil
 	}
-	t := &topic{base: base, latest: latest, registry: b.registry}
+	t := &topic{base: base, subject: topology.Subject(b.names.Prefix + base), latest: latest, registry: b.registry}
 	slots := 1
 	if data := latest.Type.Field("data"); data != nil && data.Type.Kind == schemas.Union {
 		slots = len(data.Type.Branches)

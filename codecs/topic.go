@@ -15,8 +15,9 @@ import (
 
 // topic reads the values of one topic, whatever schema each was written with, as the latest schema has them.
 type topic struct {
-	base   string // without prefix
-	latest schemas.Schema
+	base    string // without prefix
+	subject string
+	latest  schemas.Schema
 	// readings has one for each published version.
 	readings []*reading
 	// id is the latest schema's id in the registry.

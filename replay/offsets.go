@@ -62,24 +62,11 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 		if err != nil {
 			return nil, err
 		}
-		answered, known := int64(0), false
-		for _, topic := range []string{outcomes, events} {
-			last, err := v.tail(ctx, log, span{topic, p, starts[topic][p], ends[topic][p]})
-			if err != nil {
-				log.Close()
-				return nil, err
-			}
-			if last == nil {
-				continue
-			}
-			at, err := position(last.Header(codecs.HeaderCause))
-			if err != nil || at.Aggregate != spec.Name || at.Partition != p {
-				log.Close()
-				return nil, fmt.Errorf("%w: %s/%d/%d does not name its command", ErrDamaged, topic, p, last.Offset)
-			}
-			answered, known = max(answered, at.Offset+1), known || topic == outcomes
-		}
+		answered, known, err := v.answeredUpTo(ctx, log, spec, p, starts, ends)
 		log.Close()
+		if err != nil {
+			return nil, err
+		}
 		have, first, end := committed[p], starts[commands][p], ends[commands][p]
 		v.handled[spec.Name] = append(v.handled[spec.Name], span{commands, p, first, max(have, answered, first)})
 		place := fmt.Sprintf("%s/%d", commands, p)
@@ -106,14 +93,33 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 	return offsets, nil
 }
 
+// answeredUpTo returns the offset after the last command of a partition that has an outcome or an event, and whether it has outcomes at all.
+func (r *reading) answeredUpTo(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, p int32, starts, ends places) (at int64, outcomes bool, err error) {
+	for _, topic := range []string{r.names.Outcomes(spec.Name), r.names.Events(spec.Name)} {
+		last, err := r.tail(ctx, log, span{topic, p, starts[topic][p], ends[topic][p]})
+		if err != nil {
+			return 0, false, err
+		}
+		if last == nil {
+			continue
+		}
+		cause, err := position(last.Header(codecs.HeaderCause))
+		if err != nil || cause.Aggregate != spec.Name || cause.Partition != p {
+			return 0, false, fmt.Errorf("%w: %s/%d/%d does not name its command", ErrDamaged, topic, p, last.Offset)
+		}
+		at, outcomes = max(at, cause.Offset+1), outcomes || topic == r.names.Outcomes(spec.Name)
+	}
+	return at, outcomes, nil
+}
+
 // tail returns the last committed record of a span, or nil.
-func (v *recovery) tail(ctx context.Context, log *views.Log, s span) (*record.Record, error) {
+func (r *reading) tail(ctx context.Context, log *views.Log, s span) (*record.Record, error) {
 	for window := int64(256); ; window *= 8 {
 		from := max(s.from, s.to-window)
-		st := v.open(ctx, log, span{s.topic, s.partition, from, s.to})
+		st := r.open(ctx, log, span{s.topic, s.partition, from, s.to})
 		var last *record.Record
-		for r := st.peek(); r != nil; r = st.peek() {
-			found := *r
+		for next := st.peek(); next != nil; next = st.peek() {
+			found := *next
 			last = &found
 			st.pop()
 		}

@@ -239,6 +239,3 @@ func (r *reading) checkTopics(ctx context.Context, topics []string) error {
 	}
 	return cluster.MismatchError(all)
 }
-
-// ErrActive is wrapped by errors about consumer groups that have members where there must be none.
-var ErrActive = errors.New("processors are running")

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/topology"
@@ -65,12 +63,16 @@ func Recover(ctx context.Context, c Config) (done *Recovery, err error) {
 		}
 	}()
 	began := time.Now()
-	v := &recovery{reading: r, progress: map[string][]int64{}, handled: map[string][]span{}, ends: places{}}
+	v := newRecovery(r)
 	if err := v.run(ctx); err != nil {
 		return nil, err
 	}
 	v.done.Took = time.Since(began)
 	return &v.done, nil
+}
+
+func newRecovery(r *reading) *recovery {
+	return &recovery{reading: r, progress: map[string][]int64{}, handled: map[string][]span{}, ends: places{}}
 }
 
 func (v *recovery) run(ctx context.Context) error {
@@ -81,6 +83,9 @@ func (v *recovery) run(ctx context.Context) error {
 		v.progress[a.Name] = make([]int64, v.config.Settings.Partitions)
 	}
 	if err := v.checkTopics(ctx, append(kept, events...)); err != nil {
+		return err
+	}
+	if err := cluster.RefuseHalfImport(ctx, v.config.Cluster, v.config.Topology, v.config.Settings); err != nil {
 		return err
 	}
 	if err := v.refuseActive(ctx); err != nil {
@@ -163,6 +168,9 @@ func (v *recovery) takeEnds(ctx context.Context, list lister, topics []string) e
 // countTotal says how much there is to read: each event twice, and once more for each re-keyed projection, and commands that were handled. How
 // many re-keyed events follow is not known yet.
 func (v *recovery) countTotal() {
+	if v.total > 0 { // it is the last part of an import, which counts for itself
+		return
+	}
 	for _, a := range v.config.Topology.Aggregates {
 		times := int64(2 + len(sources(v.config.Topology, a.Name, true)))
 		for _, end := range v.ends[v.names.Events(a.Name)] {
@@ -172,47 +180,6 @@ func (v *recovery) countTotal() {
 			v.total += s.size()
 		}
 	}
-}
-
-// groups returns every consumer group of the system.
-func (v *recovery) groups() []string {
-	var all []string
-	for _, a := range v.config.Topology.Aggregates {
-		all = append(all, v.names.Group(a.Name))
-	}
-	for _, p := range v.config.Topology.Policies {
-		all = append(all, v.names.Group(p.Name))
-	}
-	for _, p := range v.config.Topology.Projections {
-		all = append(all, v.names.Group(p.ID()))
-		if p.Rekeyed() {
-			all = append(all, v.names.RekeyGroup(p.ID()))
-		}
-	}
-	return all
-}
-
-// refuseActive fails where a consumer group has members.
-func (v *recovery) refuseActive(ctx context.Context) error {
-	described, err := v.admin.DescribeGroups(ctx, v.groups()...)
-	if err != nil {
-		return fmt.Errorf("describe the consumer groups: %w", err)
-	}
-	var active []string
-	for _, g := range described.Sorted() {
-		switch {
-		case errors.Is(g.Err, kerr.GroupIDNotFound):
-		case g.Err != nil:
-			return fmt.Errorf("describe group %s: %w", g.Group, g.Err)
-		case len(g.Members) > 0:
-			active = append(active, fmt.Sprintf("%s (%d)", g.Group, len(g.Members)))
-		}
-	}
-	if len(active) > 0 {
-		return fmt.Errorf("%w: consumer groups with members: %s; stop all processors first (one that was killed counts until its session ends, 10 s)",
-			ErrActive, strings.Join(active, ", "))
-	}
-	return nil
 }
 
 // commit gives the groups their offsets.

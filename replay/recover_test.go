@@ -103,10 +103,15 @@ func (s *system) policyCommands() int {
 // outcomes returns the outcomes of an account's command.
 func (s *system) outcomesOf(id, commandID string) []foldlog.Outcome {
 	s.t.Helper()
+	return s.outcomes("account", id, commandID)
+}
+
+func (s *system) outcomes(aggregate, id, commandID string) []foldlog.Outcome {
+	s.t.Helper()
 	var all []foldlog.Outcome
-	for _, records := range s.read(s.names.Outcomes("account")) {
+	for _, records := range s.read(s.names.Outcomes(aggregate)) {
 		for _, r := range records {
-			o, err := s.codecs.Aggregate("account").DecodeOutcome(s.t.Context(), r.Value)
+			o, err := s.codecs.Aggregate(aggregate).DecodeOutcome(s.t.Context(), r.Value)
 			if err != nil {
 				s.t.Fatal(err)
 			}

@@ -132,9 +132,13 @@ func testBank() *topology.Topology {
 
 func newSystem(t testing.TB, prefix string) *system {
 	t.Helper()
-	top := testBank()
-	share(t, top)
-	s := &system{t: t, topology: top, codecs: shared.codecs, cluster: cluster.Config{Brokers: shared.brokers}, dataDir: t.TempDir(),
+	share(t, testBank())
+	return newSystemOn(t, shared.brokers, shared.codecs, prefix)
+}
+
+func newSystemOn(t testing.TB, brokers []string, codec *codecs.Codecs, prefix string) *system {
+	t.Helper()
+	s := &system{t: t, topology: testBank(), codecs: codec, cluster: cluster.Config{Brokers: brokers}, dataDir: t.TempDir(),
 		settings: topology.Settings{Prefix: prefix, Partitions: partitions, ReplicationFactor: 1, MinISR: 1}}
 	s.settings.EnsureDefaults()
 	s.names = s.settings.Names()

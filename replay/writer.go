@@ -42,6 +42,11 @@ func (w *writer) flush(ctx context.Context) error {
 	if err := w.client.Flush(ctx); err != nil {
 		return err
 	}
+	return w.failure()
+}
+
+// failure returns the first failure so far. Whoever goes on after it leaves a gap.
+func (w *writer) failure() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err

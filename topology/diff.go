@@ -38,6 +38,10 @@ func (m Mismatch) Error() string {
 		return fmt.Sprintf("topic %s has cleanup.policy=%s, the topology asks for compact: a recovery that did not end leaves it so, then run 'foldlog recover' again; "+
 			"else alter the topic", m.Topic, m.Have)
 	}
+	if m.Setting == "message.timestamp.type" && m.Want == "LogAppendTime" {
+		return fmt.Sprintf("topic %s has message.timestamp.type=%s, the topology asks for LogAppendTime: an import that did not end leaves it so, then run 'foldlog import' again; "+
+			"else alter the topic", m.Topic, m.Have)
+	}
 	if m.Setting == SettingStart {
 		return fmt.Sprintf("topic %s: a policy needs %s, there is %s: run 'foldlog topics create' to start it at the end of the events; "+
 			"where the policy ran before, restore its offsets instead, or it misses the events in between", m.Topic, m.Want, m.Have)

@@ -17,8 +17,11 @@ type Settings struct {
 	ReplicationFactor int
 	// MinISR is min.insync.replicas of every topic; default 2, or 1 where the replication factor is 1.
 	MinISR int
-	// Horizon is how long a command id is remembered, by recorded time; default 7 days. Outcomes are kept a day longer.
+	// Horizon is how long a command id is remembered, by recorded time; default 7 days.
 	Horizon time.Duration
+	// OutcomeRetention is how long outcomes are kept; default a day longer than Horizon, and never less than it: processors read the command ids that they
+	// know back from the outcomes.
+	OutcomeRetention time.Duration
 	// CommandRetention is how long commands are kept; default 30 days.
 	CommandRetention time.Duration
 	// DeadLetterRetention is how long dead letters are kept; default 90 days.
@@ -36,6 +39,7 @@ func (s *Settings) EnsureDefaults() {
 	}
 	def(&s.MinISR, 2)
 	def(&s.Horizon, 7*day)
+	def(&s.OutcomeRetention, s.Horizon+day)
 	def(&s.CommandRetention, 30*day)
 	def(&s.DeadLetterRetention, 90*day)
 }
@@ -57,6 +61,9 @@ func (s Settings) Validate() error {
 	}
 	if s.Horizon < time.Hour {
 		all = append(all, fmt.Errorf("horizon %s: use at least an hour; command ids repeated after it are executed again", s.Horizon))
+	}
+	if s.OutcomeRetention < s.Horizon {
+		all = append(all, fmt.Errorf("outcome retention %s: use at least the horizon, %s; the outcomes are what repeated command ids are recognised by", s.OutcomeRetention, s.Horizon))
 	}
 	if s.CommandRetention < day || s.DeadLetterRetention < day {
 		all = append(all, errors.New("retention of commands and dead letters: use at least a day"))

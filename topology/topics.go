@@ -52,7 +52,7 @@ func (t *Topology) Topics(s Settings) []Topic {
 		commands["message.timestamp.type"] = "LogAppendTime"
 		add(n.Commands(a.Name), commands)
 		add(n.Events(a.Name), keepForever())
-		add(n.Outcomes(a.Name), keep(s.Horizon+day))
+		add(n.Outcomes(a.Name), keep(s.OutcomeRetention))
 		add(n.Table(a.Name), compact())
 		deadLetters(n.Group(a.Name))
 	}

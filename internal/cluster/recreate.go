@@ -130,7 +130,7 @@ func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topolo
 			}
 		}
 	}
-	_, err = awaitMetadata(ctx, admin, t, s)
+	_, err = awaitMetadata(ctx, admin, t, s, t.Topics(s))
 	return err
 }
 
@@ -141,20 +141,27 @@ func FinishTopics(ctx context.Context, c Config, topics []topology.Topic) error 
 		return err
 	}
 	defer admin.Close()
-	policy := compacted
 	var tables []string
 	for _, t := range topics {
 		if t.Config[cleanupPolicy] == compacted {
 			tables = append(tables, t.Name)
 		}
 	}
-	altered, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: cleanupPolicy, Value: &policy}}, tables...)
+	return alter(ctx, admin, cleanupPolicy, compacted, tables)
+}
+
+// alter sets one setting of topics.
+func alter(ctx context.Context, admin *kadm.Client, setting, value string, topics []string) error {
+	if len(topics) == 0 { // which would stand for all
+		return nil
+	}
+	altered, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: setting, Value: &value}}, topics...)
 	if err != nil {
-		return fmt.Errorf("set the cleanup policy of the tables: %w", err)
+		return fmt.Errorf("set %s=%s: %w", setting, value, err)
 	}
 	for _, a := range altered {
 		if a.Err != nil {
-			return fmt.Errorf("set the cleanup policy of %s: %w", a.Name, a.Err)
+			return fmt.Errorf("set %s=%s of %s: %w", setting, value, a.Name, a.Err)
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 		}
 		created = append(created, "topic "+topic.Name)
 	}
-	if have, err = awaitMetadata(ctx, admin, t, s); err != nil {
+	if have, err = awaitMetadata(ctx, admin, t, s, t.Topics(s)); err != nil {
 		return created, err
 	}
 	// Starting points need the events topics to have the declared partitions, so look for mismatches first. Asked again, another broker might
@@ -218,15 +218,15 @@ func create(ctx context.Context, admin *kadm.Client, topic topology.Topic) error
 	return nil
 }
 
-// awaitMetadata waits until a broker's metadata know every partition of every topic, and returns them: creation is acknowledged before that.
-func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
+// awaitMetadata waits until a broker's metadata know every partition of the wanted topics, and returns all topics: creation is acknowledged before that.
+func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	for {
 		have, err := describe(ctx, admin, t, s)
 		missing := ""
 		if err == nil {
-			for _, want := range t.Topics(s) {
+			for _, want := range wanted {
 				if have[want.Name].Partitions == 0 {
 					missing = want.Name
 				}

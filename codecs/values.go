@@ -1,0 +1,62 @@
+package codecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/foldlog/foldlog/schemas"
+)
+
+// Values are the values of one topic as they were written: which schema, which bytes. They are for whoever takes records to another registry, whose
+// ids are others, and must not change a byte of what the chain is over.
+type Values struct{ topic *topic }
+
+// EventValues, OutcomeValues and CommandValues return the values of the aggregate type's topics.
+func (a *Aggregate) EventValues() Values   { return Values{a.events} }
+func (a *Aggregate) OutcomeValues() Values { return Values{a.outcomes} }
+func (a *Aggregate) CommandValues() Values { return Values{a.commands} }
+
+// Split returns the text of the schema that a value in Avro was written with, and the value without what names it. The error is an *Undecodable
+// or wraps schemas.ErrUnavailable.
+func (v Values) Split(ctx context.Context, value []byte) (schema string, body []byte, err error) {
+	id, body, err := splitWire(value)
+	if err != nil {
+		return "", nil, &Undecodable{Raw: value, Cause: err}
+	}
+	if schema, err = v.topic.registry.Schema(ctx, id); err != nil {
+		return "", nil, v.topic.unreadable(value, err)
+	}
+	return schema, body, nil
+}
+
+// Prefix returns what a value begins with here that was written with the schema. Where no program has registered it, it is registered: under the
+// topic's subject, and what does not fit there, as a producer's own schema of commands may not, under a subject of its own.
+func (v Values) Prefix(ctx context.Context, schema string) ([]byte, error) {
+	s, err := schemas.Parse(schema)
+	if err != nil {
+		return nil, fmt.Errorf("schema of values of %s: %w", v.topic.base, err)
+	}
+	if known := v.topic.writers.known.Load(); known != nil {
+		least := 0
+		for id, w := range *known {
+			if w.fingerprint == s.Fingerprint && (least == 0 || id < least) {
+				least = id
+			}
+		}
+		if least > 0 {
+			return appendPrefix(nil, least), nil
+		}
+	}
+	id, err := v.topic.registry.Register(ctx, v.topic.subject, s.Compact())
+	if errors.Is(err, schemas.ErrIncompatible) {
+		id, err = v.topic.registry.Register(ctx, fmt.Sprintf("%s-%x", v.topic.subject, s.Fingerprint[:8]), s.Compact())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return appendPrefix(nil, id), nil
+}
+
+// IsAvro reports whether a command is in Avro, sound or not.
+func IsAvro(rec Record) bool { return len(rec.Value) > 0 && !isJSON(&rec) }

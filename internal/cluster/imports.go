@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+const (
+	timestampType = "message.timestamp.type"
+	// importedTime is the timestamp type of commands while a log is imported.
+	importedTime = "CreateTime"
+	declaredTime = "LogAppendTime"
+)
+
+// ErrNotEmpty is wrapped by the error about topics that an import finds something in.
+var ErrNotEmpty = errors.New("there is a log already")
+
+// CreateForImport creates those of the topics of commands, events and outcomes that do not exist. It refuses ([ErrNotEmpty]) where something is in
+// one of them, unless it may be what an import that did not end has left: then begun is true.
+func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (begun bool, err error) {
+	s.EnsureDefaults()
+	admin, err := c.admin()
+	if err != nil {
+		return false, err
+	}
+	defer admin.Close()
+	have, err := describe(ctx, admin, t, s)
+	if err != nil {
+		return false, err
+	}
+	full, err := withRecords(ctx, admin, t, s, have)
+	if err != nil {
+		return false, err
+	}
+	if len(full) > 0 && !importing(t, s, have) {
+		return false, fmt.Errorf("%w: %s; an archive is imported into an empty cluster, or under a topic prefix of its own", ErrNotEmpty, strings.Join(full[:min(len(full), 3)], ", "))
+	}
+	commands, others := logTopics(t, s)
+	for _, topic := range slices.Concat(commands, others) { // those of commands first: on their timestamp type no process starts
+		if _, exists := have[topic.Name]; exists {
+			continue
+		}
+		if topic.Config[timestampType] == declaredTime {
+			topic.Config[timestampType] = importedTime
+		}
+		if err := create(ctx, admin, topic); err != nil {
+			return false, err
+		}
+	}
+	have, err = awaitMetadata(ctx, admin, t, s, slices.Concat(commands, others))
+	if err != nil {
+		return false, err
+	}
+	mismatches := topology.Diff(slices.Concat(commands, others), have)
+	return len(full) > 0, MismatchError(slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting == timestampType }))
+}
+
+// BeginImport gives the topics of commands another timestamp type than the declared one until [FinishImport], so that commands keep the times that they
+// had, and no process starts on half a log.
+func BeginImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
+	return setCommandTimes(ctx, c, t, s, importedTime)
+}
+
+// FinishImport gives the topics of commands their declared timestamp type.
+func FinishImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
+	return setCommandTimes(ctx, c, t, s, declaredTime)
+}
+
+func setCommandTimes(ctx context.Context, c Config, t *topology.Topology, s topology.Settings, value string) error {
+	s.EnsureDefaults()
+	admin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	commands, _ := logTopics(t, s)
+	names := make([]string, len(commands))
+	for i, topic := range commands {
+		names[i] = topic.Name
+	}
+	return alter(ctx, admin, timestampType, value, names)
+}
+
+// RefuseHalfImport returns an error that wraps [ErrMismatch] where an import has not ended: what there is of the log is not all of it.
+func RefuseHalfImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
+	mismatches, err := VerifyTopics(ctx, c, t, s)
+	if err != nil {
+		return err
+	}
+	return MismatchError(slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting != timestampType || m.Want != declaredTime }))
+}
+
+// importing reports whether an import has begun and not ended: commands are given their own times, or tables do not exist yet or not in full.
+func importing(t *topology.Topology, s topology.Settings, have map[string]topology.Topic) bool {
+	commands, _ := logTopics(t, s)
+	for _, topic := range commands {
+		if h, exists := have[topic.Name]; exists && h.Config[timestampType] == importedTime {
+			return true
+		}
+	}
+	for _, a := range t.Aggregates {
+		if table, exists := have[s.Names().Table(a.Name)]; !exists || table.Config[cleanupPolicy] == unfinished {
+			return true
+		}
+	}
+	return false
+}
+
+// logTopics returns the topics of commands, and those of events and outcomes.
+func logTopics(t *topology.Topology, s topology.Settings) (commands, others []topology.Topic) {
+	n := s.Names()
+	for _, topic := range t.Topics(s) {
+		for _, a := range t.Aggregates {
+			switch topic.Name {
+			case n.Commands(a.Name):
+				commands = append(commands, topic)
+			case n.Events(a.Name), n.Outcomes(a.Name):
+				others = append(others, topic)
+			}
+		}
+	}
+	return commands, others
+}
+
+// withRecords says which partitions of the log have had records.
+func withRecords(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) (full []string, err error) {
+	commands, others := logTopics(t, s)
+	var names []string
+	for _, topic := range slices.Concat(commands, others) {
+		if _, exists := have[topic.Name]; exists {
+			names = append(names, topic.Name)
+		}
+	}
+	if len(names) == 0 { // which would stand for all
+		return nil, nil
+	}
+	ends, err := admin.ListEndOffsets(ctx, names...)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find whether the topics are empty: %w", err)
+	}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			full = append(full, fmt.Sprintf("%s/%d ends at offset %d", o.Topic, o.Partition, o.Offset))
+		}
+	})
+	slices.Sort(full)
+	return full, nil
+}

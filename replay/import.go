@@ -1,0 +1,291 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/foldlog/foldlog/archive"
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/views"
+)
+
+// ErrNotImportable is wrapped by errors about an archive that does not fit the system that it is to be imported into.
+var ErrNotImportable = errors.New("the archive does not fit this system")
+
+// Imported is what an import wrote.
+type Imported struct {
+	// TakenAt is when the archive's last export began.
+	TakenAt time.Time `json:"taken_at"`
+	// Events, Outcomes and Pending count what the log has from the archive; Pending are commands that were not handled.
+	Events   int64 `json:"events"`
+	Outcomes int64 `json:"outcomes"`
+	Pending  int64 `json:"pending"`
+	// Found is how many of these records an import that was interrupted had written already.
+	Found int64 `json:"found"`
+	// Recovery is what was made of the events.
+	Recovery *Recovery `json:"recovery"`
+	// Took is how long all of it took, in nanoseconds in JSON.
+	Took time.Duration `json:"took"`
+}
+
+// importing is one run of [Import].
+type importing struct {
+	*reading
+	archive *archive.Archive
+	cut     *archive.Cut
+	writer  *writer // nil while what is there is only compared
+	// files are those of the cut, by kind, aggregate type and partition.
+	files map[archive.Kind]map[string][][]archive.File
+	start places // of the topics, when the import began
+	there places // their ends
+	mu    sync.Mutex
+	done  Imported
+	// answered has, by policy and partition, where its group goes on.
+	answered map[string][]int64
+}
+
+// Import fills the topics of commands, events and outcomes from the archive in a directory, and makes everything that follows from them, as [Recover]
+// does. There must be nothing in these topics, but for what an import of the same archive has left that did not end: then it goes on. No processor
+// may run meanwhile ([ErrActive]), and none starts before it is done.
+func Import(ctx context.Context, c Config, dir string) (done *Imported, err error) {
+	a, err := archive.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := begin(c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if failure := r.end(); err == nil {
+			err = failure
+		}
+	}()
+	began := time.Now()
+	v := &importing{reading: r, archive: a, cut: a.Manifest().Cut}
+	if err := v.run(ctx); err != nil {
+		return nil, err
+	}
+	v.done.TakenAt, v.done.Took = v.cut.TakenAt, time.Since(began)
+	return &v.done, nil
+}
+
+func (v *importing) run(ctx context.Context) error {
+	if err := v.checkFits(); err != nil {
+		return err
+	}
+	if err := v.plan(); err != nil {
+		return err
+	}
+	if err := v.checkFiles(ctx); err != nil {
+		return err
+	}
+	if err := v.refuseActive(ctx); err != nil {
+		return err
+	}
+	begun, err := cluster.CreateForImport(ctx, v.config.Cluster, v.config.Topology, v.config.Settings)
+	if err != nil {
+		return err
+	}
+	if err := v.findEnds(ctx); err != nil {
+		return err
+	}
+	if begun { // before anything is written, all that is there must be this archive's
+		v.total *= 2
+		if err := v.restoreAll(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if err := cluster.BeginImport(ctx, v.config.Cluster, v.config.Topology, v.config.Settings); err != nil {
+		return err
+	}
+	if err := v.restoreAll(ctx, newWriter(v.client)); err != nil {
+		return err
+	}
+	if err := v.commit(ctx); err != nil {
+		return err
+	}
+	if err := v.removeFillers(ctx); err != nil {
+		return err
+	}
+	if err := cluster.FinishImport(ctx, v.config.Cluster, v.config.Topology, v.config.Settings); err != nil {
+		return err
+	}
+	recovered := newRecovery(v.reading)
+	if err := recovered.run(ctx); err != nil {
+		return err
+	}
+	v.done.Recovery = &recovered.done
+	return nil
+}
+
+// findEnds notes where the topics begin and end.
+func (v *importing) findEnds(ctx context.Context) error {
+	var topics []string
+	for _, a := range v.config.Topology.Aggregates {
+		topics = append(topics, v.names.Commands(a.Name), v.names.Events(a.Name), v.names.Outcomes(a.Name))
+	}
+	err := v.checkTopics(ctx, topics)
+	if err == nil {
+		v.start, err = v.offsets(ctx, v.admin.ListStartOffsets, topics)
+	}
+	if err == nil {
+		v.there, err = v.offsets(ctx, v.admin.ListEndOffsets, topics)
+	}
+	return err
+}
+
+// restoreAll writes what is not there yet, or without a writer compares what is there.
+func (v *importing) restoreAll(ctx context.Context, w *writer) error {
+	v.writer, v.done, v.answered = w, Imported{}, map[string][]int64{}
+	var all []work
+	for p := range int32(v.config.Settings.Partitions) {
+		for _, a := range v.config.Topology.Aggregates {
+			if v.cut.Aggregates[a.Name] != nil { // else it is new since
+				all = append(all, func(ctx context.Context, log *views.Log) error { return v.restore(ctx, log, a, p) })
+			}
+		}
+	}
+	return v.each(ctx, all)
+}
+
+// checkFits compares the archive with the topology and the settings.
+func (v *importing) checkFits() error {
+	m, all := v.archive.Manifest(), []string{}
+	if m.System != v.config.Topology.Name {
+		all = append(all, fmt.Sprintf("it is of system %s, this is %s", m.System, v.config.Topology.Name))
+	}
+	if have := v.config.Settings.Partitions; m.Partitions != have {
+		all = append(all, fmt.Sprintf("it has %d partitions, and keys would move away from their state with %d: set --partitions %d", m.Partitions, have, m.Partitions))
+	}
+	for aggregate := range v.cut.Aggregates {
+		if v.config.Topology.Aggregate(aggregate) == nil {
+			all = append(all, fmt.Sprintf("it has aggregates of type %s, which the topology does not declare", aggregate))
+		}
+	}
+	if len(all) > 0 {
+		return fmt.Errorf("%w: %s", ErrNotImportable, strings.Join(all, "; "))
+	}
+	return nil
+}
+
+// plan finds the files of the cut, and says how much there is to do: each record is checked and written, and of the events tables are made.
+func (v *importing) plan() error {
+	m := v.archive.Manifest()
+	v.files = map[archive.Kind]map[string][][]archive.File{archive.Events: {}, archive.Outcomes: {}, archive.Pending: {}}
+	for aggregate, all := range v.cut.Aggregates {
+		for p, ends := range all {
+			events, err := m.Within(archive.Events, aggregate, int32(p), ends.Events)
+			if err != nil {
+				return err
+			}
+			outcomes, err := m.Within(archive.Outcomes, aggregate, int32(p), ends.Outcomes)
+			if err != nil {
+				return err
+			}
+			pending, err := m.PendingOf(aggregate, int32(p))
+			if err != nil {
+				return err
+			}
+			for kind, files := range map[archive.Kind][]archive.File{archive.Events: events, archive.Outcomes: v.kept(outcomes), archive.Pending: pending} {
+				v.files[kind][aggregate] = append(v.files[kind][aggregate], files)
+			}
+			times := int64(2 + len(sources(v.config.Topology, aggregate, true)))
+			v.total += times*ends.Events.Count + ends.Commands
+			for _, list := range [][]archive.File{events, outcomes, pending} {
+				for _, f := range list {
+					v.total += 2 * f.Count
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// kept leaves out the outcomes that retention would remove at once. What is looked at is the
+// time of the cut, so that an import that goes on decides as it did before.
+func (v *importing) kept(files []archive.File) []archive.File {
+	oldest := v.cut.TakenAt.Add(-v.config.Settings.OutcomeRetention)
+	for len(files) > 0 && files[0].LastTime.Before(oldest) {
+		files = files[1:]
+	}
+	return files
+}
+
+// checkFiles compares every file with what the manifest says of it, those that are there for auditing, too.
+func (v *importing) checkFiles(ctx context.Context) error {
+	var all []work
+	for _, f := range v.archive.Manifest().Files {
+		all = append(all, func(ctx context.Context, _ *views.Log) error {
+			err := v.archive.Check(ctx, f)
+			v.read(f.Count)
+			return err
+		})
+	}
+	return v.each(ctx, all)
+}
+
+// commit gives the groups of aggregates and policies their offsets.
+func (v *importing) commit(ctx context.Context) error {
+	offsets := map[string]kadm.Offsets{}
+	for aggregate, all := range v.cut.Aggregates {
+		handled := make([]int64, len(all))
+		for p, ends := range all {
+			handled[p] = ends.Commands
+		}
+		offsets[v.names.Group(aggregate)] = offsetsAt(v.names.Commands(aggregate), handled)
+	}
+	for _, spec := range v.config.Topology.Policies {
+		if answered := v.answered[spec.Name]; answered != nil {
+			offsets[v.names.Group(spec.Name)] = offsetsAt(v.names.Events(spec.Source), answered)
+		}
+	}
+	for group, at := range offsets {
+		if err := v.admin.CommitAllOffsets(ctx, group, at); err != nil {
+			return fmt.Errorf("commit the offsets of group %s: %w", group, err)
+		}
+	}
+	return nil
+}
+
+// removeFillers removes what stands before the first record of a log whose beginning was not restored.
+func (v *importing) removeFillers(ctx context.Context) error {
+	var before kadm.Offsets
+	for aggregate, all := range v.cut.Aggregates {
+		for p, ends := range all {
+			if ends.Commands > 0 {
+				before.AddOffset(v.names.Commands(aggregate), int32(p), ends.Commands, -1)
+			}
+			if base := v.outcomesBase(aggregate, int32(p)); base > 0 {
+				before.AddOffset(v.names.Outcomes(aggregate), int32(p), base, -1)
+			}
+		}
+	}
+	deleted, err := v.admin.DeleteRecords(ctx, before)
+	if err == nil {
+		err = deleted.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("remove what stands before the restored commands and outcomes: %w", err)
+	}
+	return nil
+}
+
+// outcomesBase returns the offset of the first restored outcome: 1 where earlier ones were left out, which the log then says by beginning there.
+func (v *importing) outcomesBase(aggregate string, partition int32) int64 {
+	r := v.cut.Aggregates[aggregate][partition].Outcomes
+	files, count := v.files[archive.Outcomes][aggregate][partition], int64(0)
+	for _, f := range files {
+		count += f.Count
+	}
+	if r.From == 0 && count == r.Count {
+		return 0
+	}
+	return 1
+}
