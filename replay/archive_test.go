@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/codecs"
@@ -64,7 +65,7 @@ func (s *system) export(dir string) *replay.Exported {
 }
 
 // rowsOf returns the events that an archive has as of its cut, by aggregate type and partition.
-func rowsOf(t *testing.T, dir string) map[string][]archive.Written {
+func rowsOf(t testing.TB, dir string) map[string][]archive.Written {
 	t.Helper()
 	a, err := archive.Open(dir)
 	if err != nil {
@@ -88,31 +89,19 @@ func rowsOf(t *testing.T, dir string) map[string][]archive.Written {
 	return all
 }
 
-// traffic sends transfers and deposits until it is stopped, and returns how much was deposited by then.
-func (s *system) traffic(name string, accounts int) (stop func() (deposited int64)) {
-	var n atomic.Int64
-	done := make(chan struct{})
+// traffic sends so many transfers and deposits, and returns a function that waits until they are sent.
+func (s *system) traffic(name string, from, n int) (sent func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			i := int(n.Add(1))
+		for i := from; i < from+n; i++ {
 			s.produce(
-				s.command("account", fmt.Sprintf("%s-%d", name, i%accounts), fmt.Sprintf("traffic-%d", i), "deposit", `{"amount": 3, "currency": "EUR", "reference": "t"}`),
+				s.command("account", fmt.Sprintf("%s-%d", name, i%6), fmt.Sprintf("traffic-%d", i), "deposit", `{"amount": 3, "currency": "EUR", "reference": "t"}`),
 				s.command("transfer", fmt.Sprintf("%s-traffic-%d", name, i), "request", "request",
-					fmt.Sprintf(`{"from": "%s-%d", "to": "%s-%d", "amount": 1, "currency": "EUR", "reference": ""}`, name, i%accounts, name, (i+1)%accounts)),
+					fmt.Sprintf(`{"from": "%s-%d", "to": "%s-%d", "amount": 1, "currency": "EUR", "reference": ""}`, name, i%6, name, (i+1)%6)),
 			)
 		}
 	})
-	return func() int64 {
-		close(done)
-		running.Wait()
-		return n.Load()
-	}
+	return running.Wait
 }
 
 // An archive that is made while commands come and go is one state of the system: restored elsewhere, every transfer ends, nothing is done
@@ -128,13 +117,14 @@ func TestArchiveAndRestore(t *testing.T) {
 	if again := s.export(dir); again.Events != 0 || again.Outcomes != 0 || again.Files != 0 || again.TotalEvents != first.TotalEvents {
 		t.Errorf("an export after which nothing happened adds %+v", again)
 	}
-	stopTraffic := s.traffic("a", 6)
-	for range 4 {
+	for n := range 3 {
+		sent := s.traffic("a", 150*n, 150)
 		if added := s.export(dir); added.Events == 0 {
 			t.Errorf("nothing happened meanwhile: %+v", added)
 		}
+		sent()
+		s.hasCauses(dir)
 	}
-	stopTraffic()
 	stop()
 	for name, content := range files {
 		if now := filesOf(t, dir)[name]; !bytes.Equal(now, content) && name != archive.ManifestFile && !strings.Contains(name, ".pending/") {
@@ -149,7 +139,6 @@ func TestArchiveAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v", done)
 	if done.Found == 0 || done.Found > done.Events+done.Outcomes+done.Pending {
 		t.Errorf("%d records were found of the import that was interrupted", done.Found)
 	}
@@ -181,8 +170,59 @@ func TestArchiveAndRestore(t *testing.T) {
 	}
 }
 
+// hasCauses checks that every event in an archive that follows from a command of a policy has the event in it that the policy answered.
+func (s *system) hasCauses(dir string) {
+	s.t.Helper()
+	sent, policies := map[string]bool{}, 0
+	each := func(visit func(aggregate string, e foldlog.Event[any])) {
+		for place, rows := range rowsOf(s.t, dir) {
+			aggregate, _, _ := strings.Cut(place, "/")
+			codec := s.codecs.Aggregate(aggregate)
+			for _, row := range rows {
+				prefix, err := codec.EventValues().Prefix(s.t.Context(), row.Schema)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				e, err := codec.DecodeEvent(s.t.Context(), append(prefix, row.Value...))
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				visit(aggregate, e)
+			}
+		}
+	}
+	each(func(aggregate string, e foldlog.Event[any]) {
+		for _, p := range s.topology.Policies {
+			if p.Source == aggregate {
+				sent[foldlog.PolicyCommandID(p.Name, e.EventID, 0)] = true
+			}
+		}
+	})
+	each(func(_ string, e foldlog.Event[any]) {
+		if strings.HasPrefix(e.Actor, codecs.PolicyActorPrefix) {
+			if policies++; !sent[e.CommandID] {
+				s.t.Errorf("%s of %s, version %d, is in the archive, and what %s answered with it is not", e.Type, e.AggregateID, e.Version, e.Actor)
+			}
+		}
+	})
+	if policies == 0 {
+		s.t.Error("no policy has done anything")
+	}
+}
+
 func sameRows(t *testing.T, want, got map[string][]archive.Written) {
 	t.Helper()
+	fingerprints := map[string][32]byte{}
+	fingerprint := func(text string) [32]byte {
+		if _, known := fingerprints[text]; !known {
+			s, err := schemas.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fingerprints[text] = s.Fingerprint
+		}
+		return fingerprints[text]
+	}
 	for place, rows := range want {
 		if len(got[place]) != len(rows) {
 			t.Errorf("%s: %d events, want %d", place, len(got[place]), len(rows))
@@ -191,20 +231,12 @@ func sameRows(t *testing.T, want, got map[string][]archive.Written) {
 		for i, w := range rows {
 			g := got[place][i]
 			if !bytes.Equal(g.Value, w.Value) || !bytes.Equal(g.Chain, w.Chain) || g.Cause != w.Cause || g.Complete != w.Complete || !g.Time.Equal(w.Time) ||
-				fmt.Sprint(g.Headers) != fmt.Sprint(w.Headers) || fingerprint(t, g.Schema) != fingerprint(t, w.Schema) {
+				fmt.Sprint(g.Headers) != fmt.Sprint(w.Headers) || fingerprint(g.Schema) != fingerprint(w.Schema) {
 				t.Errorf("%s: event %d is another one\n%+v\n%+v", place, i, g.Row, w.Row)
 				break
 			}
 		}
 	}
-}
-
-func fingerprint(t *testing.T, text string) [32]byte {
-	s, err := schemas.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Fingerprint
 }
 
 // everythingOnce checks, at rest, that transfers have ended, that no command of a policy was given twice or refused, and that no money came or went.
@@ -225,16 +257,27 @@ func (s *system) everythingOnce(name string) {
 		s.t.Errorf("%d transfers were requested and %d have ended", begun, ended)
 	}
 	for _, a := range s.topology.Aggregates {
+		codec, answers := s.codecs.Aggregate(a.Name), map[string][]foldlog.Outcome{}
+		for _, records := range s.read(s.names.Outcomes(a.Name)) {
+			for _, r := range records {
+				o, err := codec.DecodeOutcome(s.t.Context(), r.Value)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				answers[o.CommandID] = append(answers[o.CommandID], o)
+			}
+		}
 		for _, records := range s.read(s.names.Commands(a.Name)) {
 			for _, r := range records {
-				if strings.HasPrefix(string(r.Header(codecs.HeaderActor)), codecs.PolicyActorPrefix) {
-					c, err := s.codecs.Aggregate(a.Name).DecodeCommand(s.t.Context(), r)
-					if err != nil {
-						s.t.Fatal(err)
-					}
-					if all := s.outcomes(a.Name, c.AggregateID, c.CommandID); len(all) != 1 || !all[0].Accepted {
-						s.t.Errorf("command %s of %s to %s: %+v", c.CommandID, c.Actor, c.AggregateID, all)
-					}
+				if !strings.HasPrefix(string(r.Header(codecs.HeaderActor)), codecs.PolicyActorPrefix) {
+					continue
+				}
+				c, err := codec.DecodeCommand(s.t.Context(), r)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				if all := answers[c.CommandID]; len(all) != 1 || !all[0].Accepted {
+					s.t.Errorf("command %s of %s to %s: %+v", c.CommandID, c.Actor, c.AggregateID, all)
 				}
 			}
 		}

@@ -138,16 +138,22 @@ func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error
 	if err := x.each(ctx, reads); err != nil {
 		return err
 	}
+	withCauses(x.cut.handled, all, caused)
+	return nil
+}
+
+// withCauses lowers what was handled, by aggregate type and partition, until no command that was has a cause that follows from one that was not. Of
+// events that are in any case there the cause is not among those given.
+func withCauses(handled map[string][]int64, commands []sent, caused map[string]foldlog.Position) {
 	for again := true; again; {
 		again = false
-		for _, c := range all {
-			handled := &x.cut.handled[c.Aggregate][c.Partition]
-			if cause, found := caused[c.event]; found && c.Offset < *handled && cause.Offset >= x.cut.handled[cause.Aggregate][cause.Partition] {
-				*handled, again = c.Offset, true
+		for _, c := range commands {
+			at := &handled[c.Aggregate][c.Partition]
+			if cause, found := caused[c.event]; found && c.Offset < *at && cause.Offset >= handled[cause.Aggregate][cause.Partition] {
+				*at, again = c.Offset, true
 			}
 		}
 	}
-	return nil
 }
 
 // eventsSince returns the events that follow from the commands of a partition from an offset on: by id, the command's place. They are at the end.

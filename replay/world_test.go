@@ -213,6 +213,13 @@ func (s *system) read(topic string) [][]record.Record {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	starts, err := s.admin.ListStartOffsets(s.t.Context(), topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	log, err := views.OpenLog(s.cluster)
 	if err != nil {
 		s.t.Fatal(err)
@@ -220,8 +227,9 @@ func (s *system) read(topic string) [][]record.Record {
 	defer log.Close()
 	all := make([][]record.Record, partitions)
 	for p := range all {
+		start, _ := starts.Lookup(topic, int32(p))
 		end, _ := ends.Lookup(topic, int32(p))
-		err := log.Read(s.t.Context(), topic, int32(p), 0, end.Offset, func(part views.LogPart) error {
+		err := log.Read(s.t.Context(), topic, int32(p), start.Offset, end.Offset, func(part views.LogPart) error {
 			for _, r := range part.Records {
 				out := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
 				for _, h := range r.Headers {
