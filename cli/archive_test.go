@@ -8,7 +8,6 @@ import (
 
 	"github.com/foldlog/foldlog/cli"
 	"github.com/foldlog/foldlog/cli/clitest"
-	"github.com/foldlog/foldlog/devcluster"
 )
 
 // The page on archives is what an operator types, in this order: the system that is exported, an empty cluster, and the system that is started on it.
@@ -42,23 +41,17 @@ func TestArchivePage(t *testing.T) {
 			t.Fatal(wrong)
 		}
 	}
-	system := func(steps []pageStep, s *clitest.System) {
-		t.Helper()
-		for _, step := range steps {
-			if step.args[0] == "export" {
-				do(step, "--brokers", s.Brokers[0], "--registry", s.Registry)
-			} else {
-				do(step, "--url", s.HTTP)
-			}
+	s := clitest.Start(t, app, "old")
+	for _, step := range steps[:restored] {
+		if step.args[0] == "export" {
+			do(step, "--brokers", s.Brokers[0], "--registry", s.Registry)
+		} else {
+			do(step, "--url", s.HTTP)
 		}
-		stop(t, s)
 	}
-	system(steps[:restored], clitest.Start(t, app, "old"))
+	stop(t, s)
 
-	dev, err := devcluster.Start(t.Context(), devcluster.Config{Dir: "new/cluster", KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	dev := kafka(t, "new", "", "")
 	where := []string{"--brokers", dev.Brokers()[0], "--registry", dev.RegistryURL()}
 	for args, c := range map[string]struct {
 		code int
@@ -68,7 +61,7 @@ func TestArchivePage(t *testing.T) {
 		"import nowhere --partitions 4":     {cli.ExitFinding, "manifest.json"},
 		"import backup --partitions 12":     {cli.ExitFinding, "set --partitions 4"},
 		"export":                            {cli.ExitUsage, "--out DIR"},
-		"export --out backup":               {cli.ExitFinding, "does not exist"},
+		"export --out elsewhere":            {cli.ExitFinding, "does not exist"},
 		"export --out old --partitions 4":   {cli.ExitFinding, "neither empty nor an archive"},
 		"verify --outcome-retention 24h":    {cli.ExitUsage, "use at least the horizon"},
 		"export --out backup/manifest.json": {cli.ExitInfrastructure, "manifest.json"},
@@ -80,8 +73,12 @@ func TestArchivePage(t *testing.T) {
 	for _, step := range steps[restored:started] {
 		do(step, where...)
 	}
-	if err := dev.Close(); err != nil {
-		t.Fatal(err)
+	p := startRun(t, append(where, "--partitions", "4", "--data-dir", "data")...)
+	eventually(t, "the restored system is ready", p.isReady)
+	for _, step := range steps[started:] {
+		do(step, "--url", "http://"+p.http)
 	}
-	system(steps[started:], clitest.Start(t, app, "new"))
+	if code := p.stop(); code != cli.ExitOK {
+		t.Errorf("exit code %d\n%s", code, p.log)
+	}
 }

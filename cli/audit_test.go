@@ -27,7 +27,14 @@ func pageSteps(t *testing.T, file string) []pageStep {
 		t.Fatal(err)
 	}
 	var steps []pageStep
+	fenced := false
 	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		}
+		if fenced { // is not for a shell
+			continue
+		}
 		code, indented := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
 		command, is := strings.CutPrefix(code, "$ foldlog ")
 		switch {

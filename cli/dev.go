@@ -34,7 +34,7 @@ directory over restarts; --reset begins with an empty one. It is meant for devel
 		Args: cobra.NoArgs,
 	}
 	c.AddFlags(cmd, ServerFlags|devFlags)
-	for _, name := range []string{"topic-prefix", "partitions", "horizon", "command-retention", "dead-letter-retention"} {
+	for _, name := range []string{"topic-prefix", "partitions", "horizon", "outcome-retention", "command-retention", "dead-letter-retention"} {
 		o, _ := optionNamed(name)
 		o.addTo(cmd.Flags(), o.def)
 	}

@@ -39,5 +39,6 @@ func testEverybody(t *testing.T, s *system) {
 			compare(t, parse[ledger](t, s.run(t, l.open(t), nil, l.consumer)), want)
 		})
 	}
+	t.Run("archive in python", func(t *testing.T) { s.testArchive(t, want) })
 	t.Run("Parquet and DuckDB", func(t *testing.T) { s.testDuckDB(t, want) })
 }
