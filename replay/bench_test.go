@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"testing"
 	"time"
@@ -91,7 +94,8 @@ func (s *system) deposits(events int) log {
 	return l
 }
 
-// BenchmarkReplay says how many events a second are recovered from, verified, and filled into a new version of a projection, and how fast the events alone are read.
+// BenchmarkReplay says how many events a second are recovered from, verified, filled into a new version of a projection, exported and imported, with how
+// much memory, and how fast the events alone are read. The memory is the most that was in use, the embedded broker's with it.
 func BenchmarkReplay(b *testing.B) {
 	events := benchEvents(b)
 	s := created(b, fmt.Sprintf("bench-%d.", b.N))
@@ -101,7 +105,7 @@ func BenchmarkReplay(b *testing.B) {
 	second := *s
 	second.withSecondBalances()
 	rate := func(took time.Duration) float64 { return float64(events) / took.Seconds() }
-	for b.Loop() {
+	for n := 0; b.Loop(); n++ {
 		done, err := replay.Recover(b.Context(), s.config())
 		if err != nil {
 			b.Fatal(err)
@@ -124,7 +128,46 @@ func BenchmarkReplay(b *testing.B) {
 		if err := errors.Join(back, dropped); err != nil {
 			b.Fatal(err)
 		}
+		dir := filepath.Join(b.TempDir(), strconv.Itoa(n))
+		var exported *replay.Exported
+		most := mostMemory(func() { exported, err = replay.Export(b.Context(), s.config(), dir, false) })
+		if err != nil || exported.Events != int64(events) {
+			b.Fatalf("%+v, %v", exported, err)
+		}
+		b.ReportMetric(rate(exported.Took), "export-events/s")
+		b.ReportMetric(float64(exported.Bytes)/float64(events), "export-bytes/event")
+		b.ReportMetric(most, "export-MiB")
+		var imported *replay.Imported
+		other := newSystem(b, fmt.Sprintf("bench-%d-%d.", b.N, n))
+		most = mostMemory(func() { imported, err = replay.Import(b.Context(), other.config(), dir) })
+		if err != nil || imported.Events != int64(events) {
+			b.Fatalf("%+v, %v", imported, err)
+		}
+		b.ReportMetric(rate(imported.Took), "import-events/s")
+		b.ReportMetric(most, "import-MiB")
 	}
+}
+
+// mostMemory returns the most memory that objects took while something was done, in MiB.
+func mostMemory(do func()) float64 {
+	runtime.GC()
+	most, done := make(chan uint64), make(chan struct{})
+	go func() {
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		for largest := uint64(0); ; {
+			metrics.Read(sample)
+			largest = max(largest, sample[0].Value.Uint64())
+			select {
+			case <-done:
+				most <- largest
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	do()
+	close(done)
+	return float64(<-most) / (1 << 20)
 }
 
 // stamp says whose time the accounts' commands have.

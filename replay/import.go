@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/internal/cluster"
@@ -193,6 +194,9 @@ func (v *importing) plan() error {
 			if err != nil {
 				return err
 			}
+			if err := v.checkAge(pending); err != nil {
+				return err
+			}
 			for kind, files := range map[archive.Kind][]archive.File{archive.Events: events, archive.Outcomes: v.kept(outcomes), archive.Pending: pending} {
 				v.files[kind][aggregate] = append(v.files[kind][aggregate], files)
 			}
@@ -218,17 +222,29 @@ func (v *importing) kept(files []archive.File) []archive.File {
 	return files
 }
 
+// checkAge refuses commands that were not handled and that retention would remove before they are.
+func (v *importing) checkAge(pending []archive.File) error {
+	for _, f := range pending {
+		if age := time.Since(f.FirstTime); age > v.config.Settings.CommandRetention-24*time.Hour {
+			return fmt.Errorf("%w: %s has commands from %s that are yet to be handled, and the topic would drop them before: set --command-retention to %dd, "+
+				"and it and the topics back when they are handled", ErrNotImportable, f.Path, f.FirstTime.Format(time.RFC3339), int(age.Hours()/24)+7)
+		}
+	}
+	return nil
+}
+
 // checkFiles compares every file with what the manifest says of it, those that are there for auditing, too.
 func (v *importing) checkFiles(ctx context.Context) error {
-	var all []work
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(v.config.Workers)
 	for _, f := range v.archive.Manifest().Files {
-		all = append(all, func(ctx context.Context, _ *views.Log) error {
+		group.Go(func() error {
 			err := v.archive.Check(ctx, f)
 			v.read(f.Count)
 			return err
 		})
 	}
-	return v.each(ctx, all)
+	return group.Wait()
 }
 
 // commit gives the groups of aggregates and policies their offsets.
@@ -242,11 +258,18 @@ func (v *importing) commit(ctx context.Context) error {
 		offsets[v.names.Group(aggregate)] = offsetsAt(v.names.Commands(aggregate), handled)
 	}
 	for _, spec := range v.config.Topology.Policies {
-		if answered := v.answered[spec.Name]; answered != nil {
-			offsets[v.names.Group(spec.Name)] = offsetsAt(v.names.Events(spec.Source), answered)
+		var at kadm.Offsets
+		for p, answered := range v.answered[spec.Name] {
+			if answered >= 0 {
+				at.AddOffset(v.names.Events(spec.Source), int32(p), answered, -1)
+			}
 		}
+		offsets[v.names.Group(spec.Name)] = at
 	}
 	for group, at := range offsets {
+		if len(at) == 0 {
+			continue
+		}
 		if err := v.admin.CommitAllOffsets(ctx, group, at); err != nil {
 			return fmt.Errorf("commit the offsets of group %s: %w", group, err)
 		}
@@ -256,16 +279,23 @@ func (v *importing) commit(ctx context.Context) error {
 
 // removeFillers removes what stands before the first record of a log whose beginning was not restored.
 func (v *importing) removeFillers(ctx context.Context) error {
+	if err := v.findEnds(ctx); err != nil {
+		return err
+	}
 	var before kadm.Offsets
+	remove := func(topic string, partition int, to int64) {
+		if to > v.start[topic][partition] {
+			before.AddOffset(topic, int32(partition), to, -1)
+		}
+	}
 	for aggregate, all := range v.cut.Aggregates {
 		for p, ends := range all {
-			if ends.Commands > 0 {
-				before.AddOffset(v.names.Commands(aggregate), int32(p), ends.Commands, -1)
-			}
-			if base := v.outcomesBase(aggregate, int32(p)); base > 0 {
-				before.AddOffset(v.names.Outcomes(aggregate), int32(p), base, -1)
-			}
+			remove(v.names.Commands(aggregate), p, ends.Commands)
+			remove(v.names.Outcomes(aggregate), p, v.outcomesBase(aggregate, int32(p)))
 		}
+	}
+	if len(before) == 0 {
+		return nil
 	}
 	deleted, err := v.admin.DeleteRecords(ctx, before)
 	if err == nil {

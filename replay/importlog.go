@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/codecs"
@@ -204,7 +205,7 @@ func (v *importing) goOn(source string, partition int32, answered map[string]int
 			continue // it is new since, or never ran: it begins where a new one does
 		}
 		if v.answered[p.Name] == nil {
-			v.answered[p.Name] = make([]int64, v.config.Settings.Partitions)
+			v.answered[p.Name] = slices.Repeat([]int64{-1}, v.config.Settings.Partitions)
 		}
 		v.answered[p.Name][partition] = answered[p.Name]
 	}

@@ -124,7 +124,7 @@ func sameMismatches(a, b []Mismatch) bool {
 func TestSettings(t *testing.T) {
 	var s Settings
 	s.EnsureDefaults()
-	want := Settings{Partitions: 12, ReplicationFactor: 3, MinISR: 2, Horizon: 7 * day, CommandRetention: 30 * day, DeadLetterRetention: 90 * day}
+	want := Settings{Partitions: 12, ReplicationFactor: 3, MinISR: 2, Horizon: 7 * day, OutcomeRetention: 8 * day, CommandRetention: 30 * day, DeadLetterRetention: 90 * day}
 	if s != want {
 		t.Errorf("defaults are %+v, want %+v", s, want)
 	}
@@ -135,6 +135,18 @@ func TestSettings(t *testing.T) {
 	single.EnsureDefaults()
 	if single.MinISR != 1 {
 		t.Errorf("min ISR is %d with one replica, want 1", single.MinISR)
+	}
+	audited := Settings{OutcomeRetention: 365 * day}
+	audited.EnsureDefaults()
+	for _, topic := range shop().Topics(audited) {
+		if strings.HasSuffix(topic.Name, ".outcomes") && topic.Config["retention.ms"] != "31536000000" {
+			t.Errorf("%s keeps %s ms", topic.Name, topic.Config["retention.ms"])
+		}
+	}
+	forgetful := Settings{OutcomeRetention: 6 * day}
+	forgetful.EnsureDefaults()
+	if err := forgetful.Validate(); err == nil || !strings.Contains(err.Error(), "at least the horizon") {
+		t.Errorf("outcomes that are kept for less than the horizon: %v", err)
 	}
 	wrong := Settings{Prefix: "my shop", Partitions: 1025, ReplicationFactor: -1, MinISR: 5, Horizon: time.Minute,
 		CommandRetention: time.Hour, DeadLetterRetention: 90 * day}
