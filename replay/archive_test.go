@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/bank/account"
@@ -104,6 +106,17 @@ func (s *system) traffic(name string, from, n int) (sent func()) {
 	return running.Wait
 }
 
+// written returns how far the events of an aggregate type go, over all partitions.
+func (s *system) written(aggregate string) (n int64) {
+	s.t.Helper()
+	ends, err := s.admin.ListEndOffsets(s.t.Context(), s.names.Events(aggregate))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+	return n
+}
+
 // An archive that is made while commands come and go is one state of the system: restored elsewhere, every transfer ends, nothing is done
 // twice and nothing is lost.
 func TestArchiveAndRestore(t *testing.T) {
@@ -117,8 +130,15 @@ func TestArchiveAndRestore(t *testing.T) {
 	if again := s.export(dir); again.Events != 0 || again.Outcomes != 0 || again.Files != 0 || again.TotalEvents != first.TotalEvents {
 		t.Errorf("an export after which nothing happened adds %+v", again)
 	}
-	for n := range 3 {
-		sent := s.traffic("a", 150*n, 150)
+	for n := range 2 {
+		before := s.written("transfer")
+		sent := s.traffic("a", 80*n, 80)
+		s.eventually("transfers are under way", func() error {
+			if s.written("transfer") == before {
+				return errors.New("none yet")
+			}
+			return nil
+		})
 		if added := s.export(dir); added.Events == 0 {
 			t.Errorf("nothing happened meanwhile: %+v", added)
 		}

@@ -170,11 +170,12 @@ func mostMemory(do func()) float64 {
 	return float64(<-most) / (1 << 20)
 }
 
-// stamp says whose time the accounts' commands have.
+// stamp says whose time commands have.
 func (s *system) stamp(by string) {
-	altered, err := s.admin.AlterTopicConfigs(s.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: &by}}, s.names.Commands("account"))
+	altered, err := s.admin.AlterTopicConfigs(s.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "message.timestamp.type", Value: &by}},
+		s.names.Commands("account"), s.names.Commands("transfer"))
 	if err == nil {
-		err = altered[0].Err
+		err = errors.Join(altered[0].Err, altered[1].Err)
 	}
 	if err != nil {
 		s.t.Fatal(err)
