@@ -132,13 +132,11 @@ func (v *importing) findEnds(ctx context.Context) error {
 	for _, a := range v.config.Topology.Aggregates {
 		topics = append(topics, v.names.Commands(a.Name), v.names.Events(a.Name), v.names.Outcomes(a.Name))
 	}
-	err := v.checkTopics(ctx, topics)
-	if err == nil {
-		v.start, err = v.offsets(ctx, v.admin.ListStartOffsets, topics)
+	var err error
+	if v.start, err = v.offsets(ctx, v.admin.ListStartOffsets, topics); err != nil {
+		return err
 	}
-	if err == nil {
-		v.there, err = v.offsets(ctx, v.admin.ListEndOffsets, topics)
-	}
+	v.there, err = v.offsets(ctx, v.admin.ListEndOffsets, topics)
 	return err
 }
 
