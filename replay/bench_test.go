@@ -106,23 +106,29 @@ func BenchmarkReplay(b *testing.B) {
 	second.withSecondBalances()
 	rate := func(took time.Duration) float64 { return float64(events) / took.Seconds() }
 	for n := 0; b.Loop(); n++ {
-		done, err := replay.Recover(b.Context(), s.config())
+		var done *replay.Recovery
+		var err error
+		most := mostMemory(func() { done, err = replay.Recover(b.Context(), s.config()) })
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(rate(done.Took), "recover-events/s")
-		verified := s.verify()
+		b.ReportMetric(most, "recover-MiB")
+		var verified *replay.Report
+		b.ReportMetric(mostMemory(func() { verified = s.verify() }), "verify-MiB")
 		if verified.Total != 0 || verified.Events != int64(events) {
 			b.Fatalf("%d findings, the first: %v", verified.Total, verified.Findings[:min(1, len(verified.Findings))])
 		}
 		b.ReportMetric(rate(verified.Took), "verify-events/s")
 		b.ReportMetric(float64(verified.Records())/verified.Took.Seconds(), "verify-records/s")
 		b.ReportMetric(rate(s.drain(accountEvents)), "drain-events/s")
-		rebuilt, err := replay.Rebuild(b.Context(), second.versions())
+		var rebuilt *replay.Rebuilt
+		most = mostMemory(func() { rebuilt, err = replay.Rebuild(b.Context(), second.versions()) })
 		if err != nil || !rebuilt.Switched {
 			b.Fatal(err)
 		}
 		b.ReportMetric(rate(rebuilt.Took), "rebuild-events/s")
+		b.ReportMetric(most, "rebuild-MiB")
 		_, back := replay.Back(b.Context(), second.versions())
 		_, dropped := replay.Drop(b.Context(), second.versions())
 		if err := errors.Join(back, dropped); err != nil {
@@ -130,7 +136,7 @@ func BenchmarkReplay(b *testing.B) {
 		}
 		dir := filepath.Join(b.TempDir(), strconv.Itoa(n))
 		var exported *replay.Exported
-		most := mostMemory(func() { exported, err = replay.Export(b.Context(), s.config(), dir, false) })
+		most = mostMemory(func() { exported, err = replay.Export(b.Context(), s.config(), dir, false) })
 		if err != nil || exported.Events != int64(events) {
 			b.Fatalf("%+v, %v", exported, err)
 		}
