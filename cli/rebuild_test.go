@@ -3,149 +3,28 @@ package cli_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/bank"
-	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/cli"
 	"github.com/foldlog/foldlog/cli/clitest"
 	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/devcluster"
-	bankschemas "github.com/foldlog/foldlog/schemas/bank"
-	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/internal/banknext"
 )
 
-// docs/read-models.md shows what follows, up to the line of dashes.
-
-// BalancesRowV2 is an account with its balance, and what was ever paid in.
-type BalancesRowV2 struct {
-	AccountID      string         `json:"account_id"`
-	HolderID       string         `json:"holder_id"`
-	HolderName     string         `json:"holder_name"`
-	Currency       string         `json:"currency"`
-	Balance        int64          `json:"balance"`
-	OverdraftLimit int64          `json:"overdraft_limit"`
-	Status         account.Status `json:"status"`
-	Version        int64          `json:"version"`
-	DepositedTotal int64          `json:"deposited_total"`
-}
-
-// BalancesV2 projects accounts to their balances and deposits.
-func BalancesV2() foldlog.Projection[BalancesRowV2, account.Event] {
-	before := bank.Balances()
-	return foldlog.Projection[BalancesRowV2, account.Event]{
-		Project: func(row BalancesRowV2, event foldlog.Event[account.Event]) BalancesRowV2 {
-			b := before.Project(bank.BalancesRow{
-				AccountID: row.AccountID, HolderID: row.HolderID, HolderName: row.HolderName, Currency: row.Currency, Balance: row.Balance,
-				OverdraftLimit: row.OverdraftLimit, Status: row.Status, Version: row.Version,
-			}, event)
-			total := row.DepositedTotal
-			if deposited, ok := event.Data.(account.Deposited); ok {
-				total += deposited.Amount
-			}
-			return BalancesRowV2{
-				AccountID: b.AccountID, HolderID: b.HolderID, HolderName: b.HolderName, Currency: b.Currency, Balance: b.Balance,
-				OverdraftLimit: b.OverdraftLimit, Status: b.Status, Version: b.Version, DepositedTotal: total,
-			}
-		},
-	}
-}
-
-// ------
-
-// balancesV2Schema is in docs/read-models.md, too.
-const balancesV2Schema = `{
-  "type": "record",
-  "name": "BalancesRow",
-  "namespace": "foldlog.bank",
-  "doc": "One account with its balance and what was ever paid in. Key of the record: the account's id.",
-  "fields": [
-    {"name": "account_id", "type": "string", "doc": "Id of the account."},
-    {"name": "holder_id", "type": "string", "doc": "Id of who holds the account; empty for an account that was never opened."},
-    {"name": "holder_name", "type": "string", "doc": "Name of who holds the account; empty where holder_id is."},
-    {"name": "currency", "type": "string", "doc": "ISO 4217 code; empty for an account that was never opened."},
-    {"name": "balance", "type": "long", "doc": "Minor units; negative where the holder owes money."},
-    {"name": "overdraft_limit", "type": "long", "doc": "How far the balance may fall below zero, in minor units; -1 is without limit."},
-    {"name": "status", "type": "string", "doc": "none (never opened, only declined), open, frozen or closed."},
-    {"name": "version", "type": "long", "doc": "Version of the account's last event in the row."},
-    {"name": "deposited_total", "type": "long", "doc": "All deposits ever, in minor units."}
-  ]
-}
-`
-
-// holderCountV2 is a re-keyed projection at version 2, with other rows: its key has another form, too.
-type holderCountV2 struct {
-	Holder string `json:"holder"`
-	Count  int64  `json:"count"`
-}
-
-const holderCountV2Schema = `{"type": "record", "name": "HolderCount", "namespace": "foldlog.bank", "doc": "Accounts of a holder.", "fields": [
-  {"name": "holder", "type": "string", "doc": "Id of the holder."}, {"name": "count", "type": "long", "doc": "How many were opened."}]}`
-
-func holderCounts() foldlog.Projection[holderCountV2, account.Event] {
-	return foldlog.Projection[holderCountV2, account.Event]{
-		Key: func(event foldlog.Event[account.Event]) string {
-			if opened, ok := event.Data.(account.Opened); ok {
-				return opened.HolderID
-			}
-			return ""
-		},
-		Project: func(row holderCountV2, event foldlog.Event[account.Event]) holderCountV2 {
-			return holderCountV2{event.Data.(account.Opened).HolderID, row.Count + 1}
-		},
-	}
-}
-
-// secondVersions is the bank's next release: both projections at version 2, beside the ones before or alone.
-func secondVersions(t *testing.T, beside bool) cli.App {
-	app := testApp()
-	next := map[string]*topology.ProjectionSpec{
-		"balances":           topology.Projection("balances", "account", BalancesV2()).AtVersion(2),
-		"accounts-by-holder": topology.Projection("accounts-by-holder", "account", holderCounts()).AtVersion(2),
-	}
-	files := fstest.MapFS{
-		"balances.v2-table/v1.avsc":           {Data: []byte(balancesV2Schema)},
-		"accounts-by-holder.v2-table/v1.avsc": {Data: []byte(holderCountV2Schema)},
-	}
-	var parts []topology.Part
-	for _, a := range app.Topology.Aggregates {
-		parts = append(parts, a)
-	}
-	for _, p := range app.Topology.Policies {
-		parts = append(parts, p)
-	}
-	for _, p := range app.Topology.Projections {
-		if n := next[p.Name]; n != nil && beside {
-			p = n.Beside(p)
-		} else if n != nil {
-			p = n
-		}
-		parts = append(parts, p)
-	}
-	err := fs.WalkDir(bankschemas.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := bankschemas.Files.ReadFile(name)
-		files[name] = &fstest.MapFile{Data: text}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app.Topology, app.Schemas = topology.New("bank", parts...), files
+// secondVersions is the bank's next release.
+func secondVersions(beside bool) cli.App {
+	app := banknext.App(beside)
+	app.Version = testApp().Version
 	return app
 }
 
@@ -208,7 +87,7 @@ func (w *traffic) once(id string, amount int64) {
 		w.stopped.Store(true)
 		return
 	}
-	row := decode[BalancesRowV2](w.t, string(answer.Data))
+	row := decode[banknext.BalancesRowV2](w.t, string(answer.Data))
 	if row.Version != outcome.Version || row.Balance != paid || answer.Version == 2 && row.DepositedTotal != paid || answer.Version < 1 {
 		w.t.Errorf("account %s after version %d, %d paid in: version %d of the projection answers %s", id, outcome.Version, paid, answer.Version, answer.Data)
 	}
@@ -293,7 +172,7 @@ func TestRebuildUnderTraffic(t *testing.T) {
 	eventually(t, "the transfer to end", func() bool { return strings.Contains(s.Run("state", "transfer", "t-1").Out, "returned") })
 	stop(t, s)
 
-	app := secondVersions(t, true)
+	app := secondVersions(true)
 	s = clitest.Start(t, app, "data")
 	admin := ledger(t, s)
 	on := []string{"--brokers", strings.Join(s.Brokers, ","), "--registry", s.Registry, "--partitions", "4", "--replication-factor", "1"}
@@ -373,7 +252,7 @@ func TestRebuildUnderTraffic(t *testing.T) {
 	}
 	for id, want := range paid {
 		answer, err := patient(s).ViewRow(t.Context(), "balances", id, nil)
-		if row := decode[BalancesRowV2](t, string(answer.Data)); err != nil || answer.Version != 2 || row.DepositedTotal != want || row.Balance != want {
+		if row := decode[banknext.BalancesRowV2](t, string(answer.Data)); err != nil || answer.Version != 2 || row.DepositedTotal != want || row.Balance != want {
 			t.Errorf("%s: %+v, %v, want %d", id, row, err, want)
 		}
 	}
@@ -385,7 +264,7 @@ func TestRebuildUnderTraffic(t *testing.T) {
 	}
 
 	// The versions before go, and so does their declaration.
-	refused(secondVersions(t, false), "not declared any more", "rebuild", "balances", "--back")
+	refused(secondVersions(false), "not declared any more", "rebuild", "balances", "--back")
 	for _, name := range []string{"balances", "accounts-by-holder"} {
 		if got := kafka("rebuild", name, "--drop"); got.Code != cli.ExitOK || !contains(got.Out, "deleted topic "+name+"-table\n", "deleted consumer group "+name+"\n", name+" version 2 serves\n") {
 			t.Errorf("drop: %+v", got)
@@ -398,7 +277,7 @@ func TestRebuildUnderTraffic(t *testing.T) {
 	if got := clitest.Run(t, testApp(), topics...); got.Code != cli.ExitFinding || !strings.Contains(got.Err, "version 2 serves, and version 1 is declared") {
 		t.Errorf("the release before: %+v", got)
 	}
-	if got := clitest.Run(t, secondVersions(t, false), topics...); got.Code != cli.ExitOK {
+	if got := clitest.Run(t, secondVersions(false), topics...); got.Code != cli.ExitOK {
 		t.Errorf("the release without version 1: %+v", got)
 	}
 	if ready := patient(s).Ready(t.Context()); ready != nil {
@@ -439,7 +318,7 @@ func TestNewestVersionOnEmptyCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	app := secondVersions(t, true)
+	app := secondVersions(true)
 	on := []string{"--brokers", dev.Brokers()[0], "--partitions", "4", "--replication-factor", "1"}
 	created := clitest.Run(t, app, append([]string{"topics", "create"}, on...)...)
 	if created.Code != cli.ExitOK || !contains(created.Out, "topic balances.v2-table\n", "topic foldlog.versions\n") || strings.Contains(created.Out, "balances-table") {
@@ -454,20 +333,22 @@ func TestNewestVersionOnEmptyCluster(t *testing.T) {
 
 // The page shows the code and the schema that the test above runs.
 func TestRebuildPageShowsWhatRuns(t *testing.T) {
-	source, err := os.ReadFile("rebuild_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	shown := map[string]string{"```go\n": "../internal/banknext/balances.go", "```json\n": "../internal/banknext/schemas/balances.v2-table/v1.avsc"}
 	page, err := os.ReadFile("../docs/read-models.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, code, _ := strings.Cut(string(source), "up to the line of dashes.\n\n")
-	code, _, found := strings.Cut(code, "\n// ------\n")
-	if !found || !strings.Contains(string(page), "```go\n"+code+"```\n") {
-		t.Error("docs/read-models.md shows other code than the test runs")
-	}
-	if !strings.Contains(string(page), "```json\n"+balancesV2Schema+"```\n") {
-		t.Error("docs/read-models.md shows another schema than the test uses")
+	for fence, name := range shown {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, code, found := strings.Cut(string(source), "shows what follows.\n\n")
+		if !found {
+			code = string(source)
+		}
+		if !strings.Contains(string(page), fence+code+"```\n") {
+			t.Errorf("docs/read-models.md shows another %s", name)
+		}
 	}
 }

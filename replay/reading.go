@@ -136,27 +136,50 @@ func (r *reading) offsets(ctx context.Context, list lister, topics []string) (pl
 	return all, err
 }
 
-// committed returns a group's offsets in a topic, -1 where there is none. Pending ones are waited for.
+// committed returns a group's offsets in a topic, -1 where there is none. Pending ones are waited for, each partition's for itself: under traffic there
+// is hardly a moment without a transaction somewhere in the group.
 func (r *reading) committed(ctx context.Context, group, topic string) ([]int64, error) {
 	all := make([]int64, r.config.Settings.Partitions)
-	err := r.patiently(ctx, func() error {
-		fetched, err := r.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), group, topic)
-		if err == nil {
-			err = fetched.Error()
-		}
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-			return fmt.Errorf("read the offsets of group %s: %w", group, err)
-		}
-		for p := range all {
-			all[p] = -1
-			if o, ok := fetched.Lookup(topic, int32(p)); ok {
-				all[p] = o.At
+	known := make([]bool, len(all))
+	for deadline := time.Now().Add(r.config.Patience); ; {
+		pending := -1
+		err := r.patiently(ctx, func() error {
+			fetched, err := r.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), group, topic)
+			if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+				return fmt.Errorf("read the offsets of group %s: %w", group, err)
 			}
+			pending = -1
+			for p := range all {
+				o, ok := fetched.Lookup(topic, int32(p))
+				switch {
+				case known[p]:
+				case ok && errors.Is(o.Err, kerr.UnstableOffsetCommit):
+					pending = p
+				case ok && o.Err != nil:
+					return fmt.Errorf("read the offset of group %s in %s/%d: %w", group, topic, p, o.Err)
+				case ok:
+					all[p], known[p] = o.At, true
+				default:
+					all[p], known[p] = -1, true
+				}
+			}
+			return nil
+		})
+		if err != nil || pending < 0 {
+			return all, err
 		}
-		return nil
-	})
-	return all, err
+		if time.Now().After(deadline) {
+			return all, fmt.Errorf("a transaction has held the offset of group %s in %s/%d for %s; find it with kafka-transactions.sh find-hanging and abort it",
+				group, topic, pending, r.config.Patience)
+		}
+		if err := pause(ctx, pendingPause); err != nil {
+			return all, err
+		}
+	}
 }
+
+// pendingPause is between two looks at what an open transaction holds: most are over in some milliseconds.
+const pendingPause = 10 * time.Millisecond
 
 // awaitDecided returns when no transaction is open below the ends.
 func (r *reading) awaitDecided(ctx context.Context, ends places) error {
@@ -183,7 +206,7 @@ func (r *reading) awaitDecided(ctx context.Context, ends places) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("a transaction on %s has been open for %s; find it with kafka-transactions.sh find-hanging and abort it", open, r.config.Patience)
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, pendingPause); err != nil {
 			return err
 		}
 	}

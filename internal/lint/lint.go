@@ -66,6 +66,7 @@ var rooms = map[string]room{
 	"cmd/foldlog-check":   {imports: []string{"internal/check"}, libraries: none},
 	"internal/lint":       {libraries: none},
 	"internal/bankv1":     {imports: []string{".", "topology", "bank", "schemas", "schemas/bank", "cli"}, libraries: none},
+	"internal/banknext":   {imports: []string{".", "topology", "bank", "bank/bankapp", "cli"}, libraries: none},
 	"deploy/healthcheck":  {libraries: none},
 	"interop":             {libraries: none},
 	"bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",
