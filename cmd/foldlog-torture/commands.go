@@ -59,6 +59,7 @@ func (f *flags) add(cmd *cobra.Command) {
 	set.StringVar(&f.broker, "broker", "kafka", "kafka, or embedded: `foldlog dev` is broker and registry")
 	set.StringVar(&f.Binaries.Product, "binary", "", "foldlog `program`; default built here")
 	set.StringVar(&f.Binaries.Planted, "planted-binary", "", "foldlog `program` built with -tags planted; default built here")
+	set.StringVar(&f.Binaries.Next, "next-binary", "", "`program` of the next release, which --beside rebuild runs, built with -tags planted; default built here")
 	set.StringVar(&f.Checker, "checker", "", "`program` that judges; default foldlog-check beside this one, then on the path")
 	set.StringVar(&f.results, "results", "", "`file` that each run appends a line of JSON to")
 	set.BoolVar(&f.json, "json", false, "print summaries as JSON lines on standard output, progress on standard error")

@@ -1,7 +1,9 @@
 package torture
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,17 +24,19 @@ const (
 	besidePause = 10 * time.Second
 )
 
-// Exit codes of foldlog: what a command found, and that something was in its way.
-const (
-	exitFinding        = 1
-	exitInfrastructure = 3
-)
-
 // besides are the commands that can run beside the load, over and over, as an operator would run them. What reads or fills while everything else
 // goes on must neither imagine anything nor be in the way. A round is a list of commands.
 var besides = map[string][][]string{
 	"verify": {{"verify", "--json"}},
+	besideRebuild: {
+		{"rebuild", "balances", "--json", "--rate", "500"}, // filled, compared, switched to
+		{"rebuild", "balances", "--back"},
+		{"rebuild", "balances", "--drop"},
+	},
 }
+
+// besideRebuild needs a release that declares what is rebuilt.
+const besideRebuild = "rebuild"
 
 // Besides returns the names of what can run beside the load.
 func Besides() []string {
@@ -76,13 +80,20 @@ func (r *run) startBeside(ctx context.Context) {
 	}
 }
 
-// endBeside waits for the rounds under way and has one more of each, now that nothing is broken any more.
-func (r *run) endBeside(ctx context.Context) {
+// pauseBeside waits for the rounds under way; no other follows by itself.
+func (r *run) pauseBeside() {
 	for _, b := range r.beside {
 		close(b.enough)
 		b.ended.Wait()
+	}
+}
+
+// lastBeside has one more round of each, now that nothing is broken any more, and reports whether there was any.
+func (r *run) lastBeside(ctx context.Context) bool {
+	for _, b := range r.beside {
 		b.round(ctx, true)
 	}
+	return len(r.beside) > 0
 }
 
 // stopBeside cuts off what still runs, and returns what came of everything.
@@ -96,7 +107,8 @@ func (r *run) stopBeside() map[string]results.Beside {
 	return counts
 }
 
-// round runs the commands once. While something is broken, a command may say that it could not reach it; a healthy system leaves no excuse.
+// round runs the commands once. While something is broken, a command may say that it is in its way; a healthy system leaves no excuse, and what is
+// found in the data is never one.
 func (b *beside) round(ctx context.Context, healthy bool) {
 	b.count.Rounds++
 	for _, args := range besides[b.name] {
@@ -109,13 +121,12 @@ func (b *beside) round(ctx context.Context, healthy bool) {
 		}
 		file := filepath.Join(b.run.dir, fmt.Sprintf("%s-%d.txt", b.name, b.count.Rounds))
 		err = errors.Join(err, os.WriteFile(file, printed, 0o600))
-		if err == nil && code == exitInfrastructure && !healthy {
+		found := findings(printed)
+		if err == nil && found == 0 && (code == exitInfrastructure || code == exitRefused) && !healthy {
 			b.count.Interrupted++
 			return
 		}
-		if code == exitFinding {
-			b.count.Findings++
-		}
+		b.count.Findings += found
 		b.run.problem("foldlog %s ended with code %d: %s", strings.Join(args, " "), code, file)
 		if err != nil {
 			b.run.problem("foldlog %s: %s", args[0], err)
@@ -137,4 +148,21 @@ func (b *beside) command(ctx context.Context, args []string) (code int, printed 
 		return exit.ExitCode(), printed, nil
 	}
 	return 0, printed, err
+}
+
+// Exit codes of foldlog: that it refuses or has found something, and that something was in its way.
+const (
+	exitRefused        = 1
+	exitInfrastructure = 3
+)
+
+// findings returns how many a command's JSON counts, 0 where it prints none.
+func findings(printed []byte) int {
+	at := bytes.IndexByte(printed, '{')
+	if at < 0 {
+		return 0
+	}
+	var report struct{ Total int }
+	_ = json.NewDecoder(bytes.NewReader(printed[at:])).Decode(&report) // something else was printed
+	return report.Total
 }

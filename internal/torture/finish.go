@@ -40,10 +40,15 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
+	r.pauseBeside()
 	if err := r.settle(ctx, client); err != nil {
 		return err
 	}
-	r.endBeside(ctx)
+	if r.lastBeside(ctx) {
+		if err := r.awaitRest(ctx, client); err != nil {
+			return err
+		}
+	}
 	if err := r.startFresh(ctx); err != nil {
 		return err
 	}
@@ -98,8 +103,22 @@ func (r *run) heal(ctx context.Context) error {
 	return r.stopLoad()
 }
 
-// settle waits until every instance is ready, nothing lags, and nothing is written any more.
+// settle waits until the system rests, and says how long that took.
 func (r *run) settle(ctx context.Context, client *kgo.Client) error {
+	if err := r.awaitRest(ctx, client); err != nil {
+		return err
+	}
+	r.about.Settled = history.Now()
+	took := time.Duration(r.about.Settled - r.about.Healed)
+	r.say("settled after %.1fs", took.Seconds())
+	if took > settleMust {
+		r.problem("it took %.1fs to settle, more than %s", took.Seconds(), settleMust)
+	}
+	return nil
+}
+
+// awaitRest waits until every instance is ready, nothing lags, and nothing is written any more.
+func (r *run) awaitRest(ctx context.Context, client *kgo.Client) error {
 	limited, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	var last error
@@ -107,7 +126,7 @@ func (r *run) settle(ctx context.Context, client *kgo.Client) error {
 	for before := ""; ; {
 		ends, reason := r.unsettled(limited, client)
 		if reason == nil && ends == before {
-			break
+			return nil
 		}
 		if limited.Err() == nil {
 			if last == nil || reason != nil && time.Since(said) > sayEvery {
@@ -123,13 +142,6 @@ func (r *run) settle(ctx context.Context, client *kgo.Client) error {
 		case <-time.After(time.Second):
 		}
 	}
-	r.about.Settled = history.Now()
-	took := time.Duration(r.about.Settled - r.about.Healed)
-	r.say("settled after %.1fs", took.Seconds())
-	if took > settleMust {
-		r.problem("it took %.1fs to settle, more than %s", took.Seconds(), settleMust)
-	}
-	return nil
 }
 
 // unsettled returns where the topics end, or as an error what is not ready or not handled.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,3 +93,6 @@ func newRunDir(out, scenario string, seed uint64) (string, error) {
 		return filepath.Abs(dir)
 	}
 }
+
+// rebuilds reports whether a projection is rebuilt beside the load.
+func rebuilds(o Options) bool { return slices.Contains(o.Beside, besideRebuild) }

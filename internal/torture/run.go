@@ -72,6 +72,9 @@ func Run(ctx context.Context, scenario Scenario, options Options) (results.Summa
 	if len(options.Beside) > 0 && scenario.remakes {
 		return results.Summary{}, fmt.Errorf("%s deletes the log that --beside commands read: leave --beside out", scenario.Name)
 	}
+	if rebuilds(options) && (options.Embedded || scenario.brokers == 0) {
+		return results.Summary{}, errors.New("--beside rebuild needs Apache Kafka: foldlog dev begins with the newest version of everything")
+	}
 	if options.Embedded && scenario.apache {
 		return results.Summary{}, fmt.Errorf("%s needs Apache Kafka: leave --broker embedded out", scenario.Name)
 	}
@@ -146,7 +149,7 @@ func (r *run) all(ctx context.Context) error {
 // start starts everything but the load.
 func (r *run) start(ctx context.Context) (err error) {
 	needPlanted := r.scenario.planted || r.options.Planted != ""
-	if r.options.Binaries, err = r.options.Binaries.Build(ctx, filepath.Join(r.options.Out, "bin"), needPlanted); err != nil {
+	if r.options.Binaries, err = r.options.Binaries.Build(ctx, filepath.Join(r.options.Out, "bin"), needPlanted, rebuilds(r.options)); err != nil {
 		return err
 	}
 	r.about = history.Run{Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Partitions: partitions,

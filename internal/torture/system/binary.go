@@ -14,24 +14,32 @@ import (
 type Binaries struct {
 	// Product is foldlog as it is shipped, Planted the same with crash points and planted bugs compiled in.
 	Product, Planted string
+	// Next, where there is one, is a later release, with crash points. Then it is what runs, and Product made the topics before.
+	Next string
 }
 
-// Build builds what is not given into dir, from the module that the working directory is in.
-func (b Binaries) Build(ctx context.Context, dir string, planted bool) (Binaries, error) {
+// Build builds what is needed and not given into dir, from the module that the working directory is in.
+func (b Binaries) Build(ctx context.Context, dir string, planted, next bool) (Binaries, error) {
 	if b.Product == "" {
 		b.Product = filepath.Join(dir, "foldlog")
-		if err := build(ctx, b.Product); err != nil {
+		if err := build(ctx, b.Product, shipped); err != nil {
 			return b, err
 		}
 	}
 	if planted && b.Planted == "" {
 		b.Planted = filepath.Join(dir, "foldlog-planted")
-		if err := build(ctx, b.Planted, "-tags", "planted"); err != nil {
+		if err := build(ctx, b.Planted, shipped, "-tags", "planted"); err != nil {
+			return b, err
+		}
+	}
+	if next && b.Next == "" {
+		b.Next = filepath.Join(dir, "foldlog-next")
+		if err := build(ctx, b.Next, "github.com/foldlog/foldlog/internal/banknext/foldlog", "-tags", "planted"); err != nil {
 			return b, err
 		}
 	}
 	var all []error
-	for _, path := range []*string{&b.Product, &b.Planted} {
+	for _, path := range []*string{&b.Product, &b.Planted, &b.Next} {
 		if *path == "" {
 			continue
 		}
@@ -45,11 +53,14 @@ func (b Binaries) Build(ctx context.Context, dir string, planted bool) (Binaries
 	return b, errors.Join(all...)
 }
 
-func build(ctx context.Context, target string, flags ...string) error {
+// shipped is the program as it is shipped.
+const shipped = "github.com/foldlog/foldlog/cmd/foldlog"
+
+func build(ctx context.Context, target, program string, flags ...string) error {
 	args := append([]string{"build", "-o", target}, flags...)
-	printed, err := exec.CommandContext(ctx, "go", append(args, "github.com/foldlog/foldlog/cmd/foldlog")...).CombinedOutput()
+	printed, err := exec.CommandContext(ctx, "go", append(args, program)...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("build foldlog (run this within the module, or give --binary and --planted-binary): %w\n%s", err, strings.TrimSpace(string(printed)))
+		return fmt.Errorf("build foldlog (run this within the module, or give --binary, --planted-binary and --next-binary): %w\n%s", err, strings.TrimSpace(string(printed)))
 	}
 	return nil
 }

@@ -68,8 +68,8 @@ func (i *Instance) Arm(failpoint string) {
 func (i *Instance) command() *exec.Cmd {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	binary := i.system.config.Binaries.Product
-	if i.planted {
+	binary := i.system.running()
+	if i.planted && i.system.config.Binaries.Next == "" {
 		binary = i.system.config.Binaries.Planted
 	}
 	cmd := exec.Command(binary, i.args...)

@@ -144,21 +144,31 @@ func (s *System) topicFlags() []string {
 
 // Command returns a command of foldlog on this system's brokers and registry.
 func (s *System) Command(ctx context.Context, args ...string) *exec.Cmd {
-	return s.command(ctx, append(slices.Clone(args), "--registry", s.RegistryURL())...)
+	return s.command(ctx, s.running(), append(slices.Clone(args), "--registry", s.RegistryURL())...)
 }
 
-func (s *System) command(ctx context.Context, args ...string) *exec.Cmd {
+// running is the release that runs.
+func (s *System) running() string {
+	if s.config.Binaries.Next != "" {
+		return s.config.Binaries.Next
+	}
+	return s.config.Binaries.Product
+}
+
+func (s *System) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	args = append(append(args, "--brokers", strings.Join(s.Brokers(), ",")), s.topicFlags()...)
-	cmd := exec.CommandContext(ctx, s.config.Binaries.Product, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = s.config.Dir // no configuration file from elsewhere
 	return cmd
 }
 
-// CreateTopics runs `foldlog topics create`.
+// CreateTopics runs `foldlog topics create`, of the later release after the shipped one.
 func (s *System) CreateTopics(ctx context.Context) error {
-	cmd := s.command(ctx, "topics", "create")
-	if printed, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("foldlog topics create: %w\n%s", err, printed)
+	for _, program := range slices.Compact([]string{s.config.Binaries.Product, s.running()}) {
+		cmd := s.command(ctx, program, "topics", "create")
+		if printed, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("foldlog topics create: %w\n%s", err, printed)
+		}
 	}
 	return nil
 }
