@@ -49,11 +49,11 @@ type comparison struct {
 
 	mu     sync.Mutex
 	result Comparison
-	common map[string][2]bool // columns, and which version has them
+	has    map[string][2]bool // by column, which version has it
 }
 
 func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionSpec) (*Comparison, error) {
-	c := &comparison{reading: r, before: before, now: now, most: r.config.MaxFindings, common: map[string][2]bool{},
+	c := &comparison{reading: r, before: before, now: now, most: r.config.MaxFindings, has: map[string][2]bool{},
 		result: Comparison{Before: before.Version, Now: now.Version, New: []string{}, Gone: []string{}, Differences: []Difference{}}}
 	events := r.names.Events(now.Source)
 	ends, err := r.offsets(ctx, r.admin.ListCommittedOffsets, []string{events})
@@ -75,7 +75,7 @@ func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionS
 	if err := r.each(ctx, all); err != nil {
 		return nil, err
 	}
-	for column, in := range c.common {
+	for column, in := range c.has {
 		switch {
 		case !in[0]:
 			c.result.New = append(c.result.New, column)
@@ -173,9 +173,9 @@ func (c *comparison) note(key string, before, now map[string]json.RawMessage) {
 	c.result.Rows++
 	for i, row := range []map[string]json.RawMessage{before, now} {
 		for column := range row {
-			in := c.common[column]
+			in := c.has[column]
 			in[i] = true
-			c.common[column] = in
+			c.has[column] = in
 		}
 	}
 	switch {
