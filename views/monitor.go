@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -78,6 +79,9 @@ func (m *monitor) look(ctx context.Context) error {
 	for _, s := range m.seen {
 		if _, follows := s.r.status.followed(); !follows {
 			s.positions = nil
+			if s.r.version != nil { // of a projection: it was dropped, or has not begun. What does not follow does not lag
+				s.r.metrics.lag.DeletePartialMatch(prometheus.Labels{"topic": s.r.topic})
+			}
 			continue
 		}
 		topics = append(topics, s.r.topic)

@@ -153,16 +153,39 @@ func TestServersSwitchVersions(t *testing.T) {
 		t.Errorf("version 2 with its progress: %d, %v", have, err)
 	}
 
-	// Dropped, nobody replicates it, and nobody is unready for it. Asked for again, it serves once it is recovered.
+	// Dropped, nobody replicates it, nobody is unready for it, and it does not lag. Asked for again, it serves once it is recovered.
+	for _, set := range sets {
+		eventually(t, func() error { return lagging(set, "balances-table", true) })
+	}
 	s.say(versions.State{Serving: 2})
 	for _, set := range sets {
 		eventually(t, func() error {
 			if other(set, 1).replica.check() == nil {
 				return errStill
 			}
-			return set.Ready()
+			return errors.Join(set.Ready(), lagging(set, "balances-table", false))
 		})
 	}
 	s.say(versions.State{Serving: 1, Other: 2, Stage: versions.Kept})
 	serves(1)
+}
+
+// lagging returns an error unless the lag of a topic is told, or is not.
+func lagging(set *running, topic string, want bool) error {
+	families, err := set.metrics.Gather()
+	if err != nil {
+		return err
+	}
+	told := false
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			for _, label := range m.GetLabel() {
+				told = told || family.GetName() == "foldlog_view_lag_records" && label.GetName() == "topic" && label.GetValue() == topic
+			}
+		}
+	}
+	if told != want {
+		return fmt.Errorf("the lag of %s is told: %t, want %t", topic, told, want)
+	}
+	return nil
 }
