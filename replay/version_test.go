@@ -13,6 +13,7 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/bank/account"
+	"github.com/foldlog/foldlog/internal/banknext"
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/replay"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
@@ -41,25 +42,12 @@ func (s *system) withSecondBalances() {
 	}
 	text, err := fs.ReadFile(bankschemas.Files, "balances-table/v2.avsc")
 	if err == nil {
-		s.codecs, err = codecsOf(s.t.Context(), &top, withFile{bankschemas.Files, fstest.MapFS{"balances.v2-table/v1.avsc": {Data: text}}})
+		s.codecs, err = codecsOf(s.t.Context(), &top, banknext.Joined(bankschemas.Files, fstest.MapFS{"balances.v2-table/v1.avsc": {Data: text}}))
 	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.topology = &top
-}
-
-// withFile has the files of two file systems, which share no directory but the root.
-type withFile struct {
-	fs.FS
-	more fstest.MapFS
-}
-
-func (f withFile) Open(name string) (fs.File, error) {
-	if file, err := f.more.Open(name); err == nil && name != "." {
-		return file, nil
-	}
-	return f.FS.Open(name)
 }
 
 func (s *system) versions() replay.VersionConfig {

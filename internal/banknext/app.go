@@ -3,7 +3,6 @@ package banknext
 import (
 	"embed"
 	"io/fs"
-	"strings"
 	"testing/fstest"
 
 	"github.com/foldlog/foldlog/bank/bankapp"
@@ -36,12 +35,16 @@ func App(beside bool) cli.App {
 		}
 		parts = append(parts, p)
 	}
-	app.Topology, app.Schemas = topology.New("bank", parts...), joined(app.Schemas, ours)
+	added, err := fs.Sub(ours, "schemas")
+	if err != nil {
+		panic(err) // it is in the program
+	}
+	app.Topology, app.Schemas = topology.New("bank", parts...), Joined(app.Schemas, added)
 	return app
 }
 
-// joined returns the schema files of both.
-func joined(all ...fs.FS) fs.FS {
+// Joined returns the files of all. It panics where one cannot be read.
+func Joined(all ...fs.FS) fs.FS {
 	files := fstest.MapFS{}
 	for _, from := range all {
 		err := fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -49,11 +52,11 @@ func joined(all ...fs.FS) fs.FS {
 				return err
 			}
 			text, err := fs.ReadFile(from, name)
-			files[strings.TrimPrefix(name, "schemas/")] = &fstest.MapFile{Data: text}
+			files[name] = &fstest.MapFile{Data: text}
 			return err
 		})
 		if err != nil {
-			panic(err) // they are in the program
+			panic(err)
 		}
 	}
 	return files
