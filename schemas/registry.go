@@ -107,6 +107,12 @@ func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
 }
 
 func (r *Registry) fetch(id int) (string, error) {
+	r.mu.RLock()
+	text, known := r.texts[id]
+	r.mu.RUnlock()
+	if known { // somebody else's request ended just after we had looked
+		return text, nil
+	}
 	s, err := r.client.GetSchema(id)
 	if err != nil {
 		if err = classify(err); !errors.Is(err, ErrUnknownID) && !errors.Is(err, ErrUnavailable) {
