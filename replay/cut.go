@@ -2,6 +2,12 @@ package replay
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/topology"
 )
@@ -21,6 +27,8 @@ type cut struct {
 	// before and after are the offsets of the other groups in their inputs, before and after the tables were looked at. They are taken with
 	// pending commits waited for, and are offsets of the input that the table's rows follow from.
 	before, after map[string][]int64
+	// ids are those of the topics before anything was looked at.
+	ids map[string]kadm.TopicID
 }
 
 func (c *cut) span(topic string, partition int32) span {
@@ -52,6 +60,9 @@ func (v *verification) takeCut(ctx context.Context) error {
 	}
 	var err error
 	c := &cut{end: places{}, handled: map[string][]int64{}}
+	if c.ids, err = v.topicIDs(ctx, all); err != nil {
+		return err
+	}
 	if c.start, err = v.offsets(ctx, v.admin.ListStartOffsets, all); err != nil {
 		return err
 	}
@@ -108,6 +119,46 @@ func (v *verification) committedBy(ctx context.Context, inputs map[string]string
 		all[group] = offsets
 	}
 	return all, nil
+}
+
+// stillThere fails where a topic is not the one any more that the cut was taken of: a version of a projection was dropped or begun anew meanwhile, or somebody
+// recovers. What was found says nothing then.
+func (v *verification) stillThere(ctx context.Context) error {
+	names := slices.Sorted(maps.Keys(v.cut.ids))
+	now, err := v.topicIDs(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if now[name] != v.cut.ids[name] {
+			return fmt.Errorf("topic %s was deleted or created anew while it was read: verify again", name)
+		}
+	}
+	return nil
+}
+
+// topicIDs asks the brokers, and not what the client remembers of them.
+func (v *verification) topicIDs(ctx context.Context, topics []string) (map[string]kadm.TopicID, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, topic := range topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(topic)
+		req.Topics = append(req.Topics, t)
+	}
+	ids := map[string]kadm.TopicID{}
+	err := v.patiently(ctx, func() error {
+		resp, err := req.RequestWith(ctx, v.client)
+		if err != nil {
+			return fmt.Errorf("ask for the topics: %w", err)
+		}
+		for _, t := range resp.Topics {
+			if t.Topic != nil {
+				ids[*t.Topic] = t.TopicID
+			}
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // follow says between which places of a group's input its table stands.

@@ -75,7 +75,10 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	v.forwards.report(v.collector)
-	return v.compareRoutes(ctx)
+	if err := v.compareRoutes(ctx); err != nil {
+		return err
+	}
+	return v.stillThere(ctx)
 }
 
 // placeOf reads a place from two headers.

@@ -93,6 +93,29 @@ func TestNothingIsImagined(t *testing.T) {
 	}
 }
 
+// A table that is dropped and filled anew while it is verified is no table with rows missing.
+func TestATopicThatIsCreatedAnewIsNoFinding(t *testing.T) {
+	s := created(t, "anew.")
+	s.produce(s.command("account", "a", "open", "open", `{"holder_id": "h", "holder_name": "Ann", "currency": "EUR", "overdraft_limit": 0}`))
+	table, config := s.names.Table("balances"), s.config()
+	var once sync.Once
+	config.Progress = func(int64, int64) {
+		once.Do(func() {
+			_, err := s.admin.DeleteTopic(t.Context(), table)
+			if err == nil {
+				_, err = s.admin.CreateTopic(t.Context(), int32(config.Settings.Partitions), 1, nil, table)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if r, err := replay.Verify(t.Context(), config); err == nil || !strings.Contains(err.Error(), "topic "+table+" was deleted or created anew") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	intact(t, s.verify())
+}
+
 // What is served is compared with the events, and what shows more than was read is not.
 func TestWhatIsServedIsCompared(t *testing.T) {
 	s := newSystem(t, base(t).prefix)
