@@ -347,11 +347,10 @@ func filesOf(t *testing.T, dir string) map[string][]byte {
 	return all
 }
 
-// exportInterrupted runs an export that is cancelled halfway.
-func (s *system) exportInterrupted(dir string) {
-	s.t.Helper()
+// halfway returns a context that is cancelled when half of the work is done.
+func (s *system) halfway() (context.Context, replay.Config) {
 	ctx, cancel := context.WithCancel(s.t.Context())
-	defer cancel()
+	s.t.Cleanup(cancel)
 	config := s.config()
 	config.Workers = 1
 	var read atomic.Int64
@@ -360,6 +359,13 @@ func (s *system) exportInterrupted(dir string) {
 			cancel()
 		}
 	}
+	return ctx, config
+}
+
+// exportInterrupted runs an export that is cancelled halfway.
+func (s *system) exportInterrupted(dir string) {
+	s.t.Helper()
+	ctx, config := s.halfway()
 	if _, err := replay.Export(ctx, config, dir, true); !errors.Is(err, context.Canceled) {
 		s.t.Fatalf("an export that is cancelled: %v", err)
 	}
@@ -371,16 +377,7 @@ func (s *system) exportInterrupted(dir string) {
 // importInterrupted runs an import that is cancelled when it has written a part, and sees that neither processes nor a recovery go on with that.
 func (s *system) importInterrupted(dir string) {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
-	defer cancel()
-	config := s.config()
-	config.Workers = 1
-	var read atomic.Int64
-	config.Progress = func(n, total int64) {
-		if read.Add(n) > total/2 {
-			cancel()
-		}
-	}
+	ctx, config := s.halfway()
 	if _, err := replay.Import(ctx, config, dir); !errors.Is(err, context.Canceled) {
 		s.t.Fatalf("an import that is cancelled: %v", err)
 	}

@@ -138,15 +138,12 @@ func Versions(ctx context.Context, c VersionConfig) (all []VersionStatus, err er
 		}
 		if v.state.Live(p.Version) {
 			s.Since, s.By = v.state.At, v.state.By
-			events, group := v.names.Events(p.Source), v.names.Group(p.ID())
-			if p.Rekeyed() {
-				group = v.names.RekeyGroup(p.ID())
-			}
+			events := v.names.Events(p.Source)
 			goal, err := v.goal(ctx, log, events)
 			if err != nil {
 				return nil, err
 			}
-			have, err := v.handled(ctx, group, events)
+			have, err := v.handled(ctx, v.firstGroup(p), events)
 			if err != nil {
 				return nil, err
 			}

@@ -44,11 +44,7 @@ func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64,
 }
 
 func (v *change) awaitFilled(ctx context.Context, now *topology.ProjectionSpec) (total int64, err error) {
-	events := v.names.Events(now.Source)
-	first := v.names.Group(now.ID())
-	if now.Rekeyed() {
-		first = v.names.RekeyGroup(now.ID())
-	}
+	events, first := v.names.Events(now.Source), v.firstGroup(now)
 	log, err := views.OpenLog(v.config.Cluster)
 	if err != nil {
 		return 0, err
@@ -159,21 +155,16 @@ func (v *change) goal(ctx context.Context, log *views.Log, topic string) ([]int6
 	}
 	goal := make([]int64, len(ends[topic]))
 	for p, end := range ends[topic] {
-		for width := int64(16); end > 0 && goal[p] == 0; width *= 16 {
-			s := span{topic: topic, partition: int32(p), from: max(end-width, 0), to: end}
-			v.total = 0 // a look-up
-			records := v.open(ctx, log, s)
-			for r := records.peek(); r != nil; r = records.peek() {
-				goal[p] = r.Offset + 1
-				records.pop()
-			}
-			records.close()
-			if records.err != nil {
-				return nil, records.err
-			}
-			if s.from == 0 {
-				break
-			}
+		if end == 0 {
+			continue
+		}
+		v.total = 0 // a look-up
+		last, err := v.tail(ctx, log, span{topic: topic, partition: int32(p), to: end})
+		if err != nil {
+			return nil, err
+		}
+		if last != nil {
+			goal[p] = last.Offset + 1
 		}
 	}
 	return goal, nil
@@ -242,6 +233,14 @@ func (v *change) members(ctx context.Context, p *topology.ProjectionSpec) (int, 
 		}
 	}
 	return max(least, 0), nil
+}
+
+// firstGroup returns the group of a version that reads the events.
+func (v *change) firstGroup(p *topology.ProjectionSpec) string {
+	if p.Rekeyed() {
+		return v.names.RekeyGroup(p.ID())
+	}
+	return v.names.Group(p.ID())
 }
 
 // versionGroups returns the consumer groups that a version may have.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/foldlog/foldlog/archive"
@@ -23,6 +24,20 @@ func (v *importing) restore(ctx context.Context, log *views.Log, spec *topology.
 		return err
 	}
 	return v.restoreCommands(ctx, log, spec, partition)
+}
+
+// rows goes through what the archive has of a partition, until ctx ends.
+func (v *importing) rows(ctx context.Context, kind archive.Kind, aggregate string, partition int32) iter.Seq2[archive.Written, error] {
+	return func(yield func(archive.Written, error) bool) {
+		for row, err := range v.archive.Rows(v.files[kind][aggregate][partition]) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
 }
 
 // refill writes records to one partition, in their order. Nobody else writes, and there are no transactions, so how many records the partition has
@@ -147,10 +162,7 @@ func (v *importing) restoreEvents(ctx context.Context, log *views.Log, spec *top
 	}
 	answered := map[string]int64{}
 	values := &prefixes{codec.EventValues(), map[string][]byte{}}
-	for row, err := range v.archive.Rows(v.files[archive.Events][spec.Name][partition]) {
-		if err == nil {
-			err = ctx.Err()
-		}
+	for row, err := range v.rows(ctx, archive.Events, spec.Name, partition) {
 		if err != nil {
 			return err
 		}
@@ -228,10 +240,7 @@ func (v *importing) restoreOutcomes(ctx context.Context, log *views.Log, spec *t
 		return err
 	}
 	values := &prefixes{codec.OutcomeValues(), map[string][]byte{}}
-	for row, err := range v.archive.Rows(v.files[archive.Outcomes][spec.Name][partition]) {
-		if err == nil {
-			err = ctx.Err()
-		}
+	for row, err := range v.rows(ctx, archive.Outcomes, spec.Name, partition) {
 		if err != nil {
 			return err
 		}
@@ -260,10 +269,7 @@ func (v *importing) restoreCommands(ctx context.Context, log *views.Log, spec *t
 		return err
 	}
 	values := &prefixes{v.config.Codecs.Aggregate(spec.Name).CommandValues(), map[string][]byte{}}
-	for row, err := range v.archive.Rows(v.files[archive.Pending][spec.Name][partition]) {
-		if err == nil {
-			err = ctx.Err()
-		}
+	for row, err := range v.rows(ctx, archive.Pending, spec.Name, partition) {
 		if err != nil {
 			return err
 		}
