@@ -22,6 +22,9 @@ type Options struct {
 	Faults   int
 	// Rate is what the clients do in a second, without the probes; default 150.
 	Rate int
+	// ProbeEvery is the pace of each partition's probes; default 100 ms. Where the processors are few, a slower one keeps the probes from being
+	// the load that they should measure.
+	ProbeEvery time.Duration
 	// Out takes a directory for each run; default "torture-runs".
 	Out string
 	// Keep keeps the data of brokers and instances of a run that passed, too.
@@ -45,6 +48,9 @@ func (o *Options) EnsureDefaults() {
 	if o.Rate == 0 {
 		o.Rate = 150
 	}
+	if o.ProbeEvery == 0 {
+		o.ProbeEvery = 100 * time.Millisecond
+	}
 	if o.Out == "" {
 		o.Out = "torture-runs"
 	}
@@ -56,8 +62,11 @@ func (o *Options) EnsureDefaults() {
 // Validate returns all that is wrong with the options, after EnsureDefaults.
 func (o Options) Validate() error {
 	var all []error
-	if o.Rate < 10 || o.Rate > 5000 {
-		all = append(all, fmt.Errorf("--rate %d: use 10 to 5000 in a second", o.Rate))
+	if o.Rate < 5 || o.Rate > 5000 {
+		all = append(all, fmt.Errorf("--rate %d: use 5 to 5000 in a second", o.Rate))
+	}
+	if o.ProbeEvery < 10*time.Millisecond || o.ProbeEvery > 5*time.Second {
+		all = append(all, fmt.Errorf("--probe-every %s: use 10ms to 5s", o.ProbeEvery))
 	}
 	if o.Duration < 0 || o.Faults < 0 {
 		all = append(all, errors.New("--duration and --faults must not be negative"))

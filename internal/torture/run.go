@@ -153,7 +153,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		return err
 	}
 	r.about = history.Run{Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Partitions: partitions,
-		Settings: map[string]string{"rate": fmt.Sprint(r.options.Rate)}, Began: history.Now()}
+		Settings: map[string]string{"rate": fmt.Sprint(r.options.Rate), "probe_every": r.options.ProbeEvery.String()}, Began: history.Now()}
 	if r.faultLog, err = history.Create(r.dir, "faults.jsonl"); err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (r *run) startLoad(ctx context.Context, world string) (err error) {
 	if world != "" {
 		first = 10000
 	}
-	r.load, err = load.Start(ctx, load.Config{World: world, First: first, Seed: r.options.Seed, Rate: r.options.Rate, Partitions: partitions,
+	r.load, err = load.Start(ctx, load.Config{World: world, First: first, Seed: r.options.Seed, Rate: r.options.Rate, ProbeEvery: r.options.ProbeEvery, Partitions: partitions,
 		Caller: r.caller, Kafka: r.system.Client})
 	if err != nil {
 		return err

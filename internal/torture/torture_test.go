@@ -54,6 +54,7 @@ func TestScenariosAndSets(t *testing.T) {
 func TestOptionsSayWhatIsWrong(t *testing.T) {
 	for want, o := range map[string]Options{
 		"--rate":           {Rate: 1},
+		"--probe-every":    {ProbeEvery: time.Millisecond},
 		"--faults":         {Faults: -1},
 		"--planted-binary": {Planted: "no-generation"},
 		"--beside":         {Beside: []string{"prove"}},

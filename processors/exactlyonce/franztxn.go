@@ -16,7 +16,8 @@ import (
 
 // producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has brokers of its own.
 type producer interface {
-	kmsg.Requestor // AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
+	kmsg.Requestor // AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
+	DiscoveredBrokers() []*kgo.Broker
 	ProducerID(ctx context.Context) (id int64, epoch int16, err error)
 	BeginTransaction() error
 	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
@@ -27,10 +28,11 @@ type producer interface {
 
 // franzTxn is a Txn on franz-go.
 type franzTxn struct {
-	client producer
-	id     string
-	open   func(id string) (producer, error) // makes a client
-	try    time.Duration                     // how long one request may go without an answer
+	client     producer
+	id         string
+	partitions int                               // of each topic that it writes to
+	open       func(id string) (producer, error) // makes a client
+	try        time.Duration                     // how long one request may go without an answer
 
 	spent bool // the client does not know how its last transaction ended
 
@@ -99,7 +101,10 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 		if err := t.client.BeginTransaction(); err != nil {
 			return failf(CauseTransaction, "begin a transaction as %s: %w", t.id, err)
 		}
-		err := t.produce(ctx, w)
+		err := t.addAll(ctx, w)
+		if err == nil {
+			err = t.produce(ctx, w)
+		}
 		for planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
 			err = t.produce(ctx, w)
 		}

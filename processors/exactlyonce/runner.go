@@ -194,7 +194,7 @@ func (e *engine) run(parent context.Context) error {
 		return stoppedOr(parent, err)
 	}
 	e.state("taking over what an earlier run left open")
-	if e.txns, err = newPair(e.ctx, e.config, e.group.Name, e.point, newFranzProducer); err != nil {
+	if e.txns, err = newPair(e.ctx, e.config, &e.group, e.point, newFranzProducer); err != nil {
 		return stoppedOr(parent, err)
 	}
 	defer func() {

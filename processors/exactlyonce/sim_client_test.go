@@ -224,6 +224,11 @@ type simBuffered struct {
 
 func (c *simProducer) Close() {}
 
+// DiscoveredBrokers are one with every other seed, else several.
+func (c *simProducer) DiscoveredBrokers() []*kgo.Broker {
+	return make([]*kgo.Broker, 1+2*(c.p.sim.seed%2))
+}
+
 // ProducerID initialises the transactional id where that is not done, or no longer known to be good.
 func (c *simProducer) ProducerID(ctx context.Context) (int64, int16, error) {
 	if c.err != nil {
@@ -376,6 +381,23 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 		return (*id)[:1]
 	}
 	switch r := request.(type) {
+	case *kmsg.AddPartitionsToTxnRequest:
+		resp := r.ResponseKind().(*kmsg.AddPartitionsToTxnResponse)
+		err := s.call(ctx, "add all partitions", func() error {
+			for _, t := range r.Topics {
+				topic := kmsg.NewAddPartitionsToTxnResponseTopic()
+				topic.Topic = t.Topic
+				for _, number := range t.Partitions {
+					answer := kmsg.NewAddPartitionsToTxnResponseTopicPartition()
+					answer.Partition = number
+					answer.ErrorCode = simCode(s.brokers.add(r.TransactionalID, r.ProducerID, r.ProducerEpoch, s.brokers.partition(t.Topic, number)))
+					topic.Partitions = append(topic.Partitions, answer)
+				}
+				resp.Topics = append(resp.Topics, topic)
+			}
+			return nil
+		})
+		return resp, err
 	case *kmsg.AddOffsetsToTxnRequest:
 		resp := r.ResponseKind().(*kmsg.AddOffsetsToTxnResponse)
 		err := s.call(ctx, "add offsets", func() error {

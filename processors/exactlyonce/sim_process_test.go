@@ -101,7 +101,7 @@ func (p *simProcess) attempt() {
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	p.engine = e
 	var err error
-	e.txns, err = newPair(e.ctx, e.config, e.group.Name, e.point, func(_ Config, id string) (producer, error) { return &simProducer{p: p, id: id}, nil })
+	e.txns, err = newPair(e.ctx, e.config, &e.group, e.point, func(_ Config, id string) (producer, error) { return &simProducer{p: p, id: id}, nil })
 	if err != nil {
 		return
 	}

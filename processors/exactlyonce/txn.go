@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/processors/step"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
@@ -58,13 +59,14 @@ func (p *pair) close() {
 }
 
 // newPair returns both producers of an instance, initialised.
-func newPair(ctx context.Context, c Config, group string, point func(string), open func(c Config, id string) (producer, error)) (*pair, error) {
+func newPair(ctx context.Context, c Config, group *step.Group, point func(string), open func(c Config, id string) (producer, error)) (*pair, error) {
 	p := &pair{}
 	for i := range p.txns {
 		t := &franzTxn{
-			id:   transactionalID(c.TransactionalIDPrefix, group, c.Instance, i),
-			open: func(id string) (producer, error) { return open(c, id) },
-			try:  c.Patience / 6,
+			id:         transactionalID(c.TransactionalIDPrefix, group.Name, c.Instance, i),
+			partitions: group.Partitions,
+			open:       func(id string) (producer, error) { return open(c, id) },
+			try:        c.Patience / 6,
 		}
 		var err error
 		if t.client, err = t.open(t.id); err == nil {

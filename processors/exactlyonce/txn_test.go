@@ -39,10 +39,37 @@ func (u unlucky) EndTransaction(ctx context.Context, commit kgo.TransactionEndTr
 	return err
 }
 
+// among is a client of several brokers, to which the answer of the first request that adds partitions is lost.
+type among struct {
+	producer
+	done  *atomic.Int32
+	added *atomic.Int32 // the most topics that one request added
+}
+
+func (a among) DiscoveredBrokers() []*kgo.Broker { return make([]*kgo.Broker, 3) }
+
+func (a among) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	resp, err := a.producer.Request(ctx, req)
+	add, ok := req.(*kmsg.AddPartitionsToTxnRequest)
+	if err != nil || !ok {
+		return resp, err
+	}
+	a.added.Store(max(a.added.Load(), int32(len(add.Topics))))
+	if a.done.CompareAndSwap(0, 2) {
+		return nil, io.EOF
+	}
+	return resp, nil
+}
+
 // What brokers that move make fail costs neither a restart nor a record: not a record that could not be written beside others that were, and not
 // the answer to a commit.
 func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
-	for name, writes := range map[string]bool{"a record fails": true, "the answer to a commit is lost": false} {
+	var added atomic.Int32
+	for name, wrap := range map[string]func(producer, *atomic.Int32) producer{
+		"a record fails":                              func(p producer, done *atomic.Int32) producer { return unlucky{p, true, done} },
+		"the answer to a commit is lost":              func(p producer, done *atomic.Int32) producer { return unlucky{p, false, done} },
+		"the answer to adding all partitions is lost": func(p producer, done *atomic.Int32) producer { return among{p, done, &added} },
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 1)
 			setup := w.pause(PointSetup)
@@ -52,7 +79,7 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 			var done atomic.Int32
 			for _, txn := range r.engine().txns.txns {
 				f := txn.(*franzTxn)
-				f.client = unlucky{f.client, writes, &done}
+				f.client = wrap(f.client, &done)
 			}
 			setup.goOn()
 			w.send(50, 5)
@@ -67,6 +94,9 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 			mustNotFail(t, r.stop())
 			w.check()
 		})
+	}
+	if added.Load() < 3 {
+		t.Errorf("no request added more than %d topics: events, outcomes and table are in a transaction together", added.Load())
 	}
 }
 

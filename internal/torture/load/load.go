@@ -18,7 +18,9 @@ type Config struct {
 	First int
 	Seed  uint64
 	// Rate is how much is done in a second, altogether, without the probes.
-	Rate       int
+	Rate int
+	// ProbeEvery is the pace of each partition's probes. No stall that is shorter is seen.
+	ProbeEvery time.Duration
 	Partitions int
 	Caller     *Caller
 	// Kafka returns a client for the foreign producer.
@@ -49,7 +51,7 @@ func Start(ctx context.Context, c Config) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{done: make(chan struct{}), kafka: client, Probes: NewProbes(c.Caller, c.World, c.Partitions)}
+	l := &Load{done: make(chan struct{}), kafka: client, Probes: NewProbes(c.Caller, c.World, c.Partitions, c.ProbeEvery)}
 	ctx, l.giveUp = context.WithCancel(ctx)
 	begin, stop := context.WithCancel(ctx)
 	l.stop = stop

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/internal/history"
@@ -26,7 +27,7 @@ func TestPartitionsAreTheProducts(t *testing.T) {
 }
 
 func TestEveryPartitionHasAProbe(t *testing.T) {
-	p := NewProbes(&Caller{}, "x-", 7)
+	p := NewProbes(&Caller{}, "x-", 7, time.Second)
 	for partition, id := range p.ids {
 		if PartitionOf(id, 7) != partition {
 			t.Errorf("the probe %q of partition %d belongs to %d", id, partition, PartitionOf(id, 7))

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// probeEvery is the pace of each partition's probe.
-	probeEvery = 100 * time.Millisecond
 	// probesAtOnce bounds how many probes of a partition wait for an answer. The oldest are tried on.
 	probesAtOnce = 64
 	// probeClients is where the numbers of the probes' clients begin: 1000 for each partition.
@@ -24,7 +22,8 @@ const (
 type Probes struct {
 	caller *Caller
 	prefix string
-	ids    []string // an account for each partition
+	every  time.Duration // the pace of each partition's probes
+	ids    []string      // an account for each partition
 
 	mu       sync.Mutex
 	answered [][]Answered // by partition, in the order of their answers
@@ -34,9 +33,9 @@ type Probes struct {
 // Answered is a probe's success.
 type Answered struct{ Sent, Answered int64 }
 
-// NewProbes returns probes for a number of partitions, with accounts of a prefix.
-func NewProbes(caller *Caller, prefix string, partitions int) *Probes {
-	p := &Probes{caller: caller, prefix: prefix, ids: make([]string, partitions), answered: make([][]Answered, partitions), news: make(chan struct{})}
+// NewProbes returns probes for a number of partitions, with accounts of a prefix, each partition's at a pace.
+func NewProbes(caller *Caller, prefix string, partitions int, every time.Duration) *Probes {
+	p := &Probes{caller: caller, prefix: prefix, every: every, ids: make([]string, partitions), answered: make([][]Answered, partitions), news: make(chan struct{})}
 	for n, missing := 1, partitions; missing > 0; n++ {
 		id := fmt.Sprintf("%sprobe-%d", prefix, n)
 		if at := PartitionOf(id, partitions); p.ids[at] == "" {
@@ -69,7 +68,7 @@ func (p *Probes) partition(ctx, begin context.Context, partition int, id string)
 	}
 	var under sync.WaitGroup
 	defer under.Wait()
-	ticks := time.NewTicker(probeEvery)
+	ticks := time.NewTicker(p.every)
 	defer ticks.Stop()
 	for n := 1; ; n++ {
 		select {

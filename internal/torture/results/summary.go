@@ -32,6 +32,9 @@ type Summary struct {
 	Planted  string `json:"planted,omitempty"`
 	Dir      string `json:"dir,omitempty"`
 	Began    string `json:"began"`
+	// Rate is what the clients should do in a second, and ProbeEvery the pace of each partition's probes, in seconds; zero in old files.
+	Rate       int     `json:"rate,omitempty"`
+	ProbeEvery float64 `json:"probe_every_seconds,omitempty"`
 
 	LoadSeconds float64 `json:"load_seconds"`
 	// Commands over HTTP: Acknowledged were answered, accepted or rejected; Unknown never; Refused certainly did not happen. Produced were

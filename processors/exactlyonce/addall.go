@@ -1,0 +1,92 @@
+package exactlyonce
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/topology"
+)
+
+// addAll adds all partitions of a transaction by one request, where there are several brokers. franz-go adds those that a broker leads by a request
+// for each broker, all at the same time. While the coordinator has one of them written down, which takes as long as its followers do, it refuses
+// the others with CONCURRENT_TRANSACTIONS, and they come again and again: on three busy brokers 14 requests for a transaction were counted. What is in
+// the transaction already it answers at once (TransactionCoordinator.handleAddPartitionsToTransaction in Apache Kafka).
+//
+// The error is of the way to the brokers: then nobody knows whether the partitions were added, or will be, and the id must be initialised anew. Whatever
+// else the coordinator refuses, it refuses franz-go's own requests, too, and they report it.
+func (t *franzTxn) addAll(ctx context.Context, w *Work) error {
+	if len(t.client.DiscoveredBrokers()) < 2 {
+		return nil
+	}
+	topics := w.partitions(t.partitions)
+	if len(topics) == 0 {
+		return nil
+	}
+	id, epoch, err := t.client.ProducerID(ctx)
+	if err != nil {
+		return failf(CauseTransaction, "add the partitions of a transaction of %s: %w", t.id, err)
+	}
+	var broken error
+	err = t.inTime(ctx, func(ctx context.Context) error {
+		return patiently(ctx, func() error {
+			req := kmsg.NewPtrAddPartitionsToTxnRequest()
+			req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Topics = t.id, id, epoch, topics
+			var resp *kmsg.AddPartitionsToTxnResponse
+			if resp, broken = req.RequestWith(ctx, t.client); broken == nil && isConcurrent(resp) {
+				return kerr.ConcurrentTransactions
+			}
+			return nil
+		})
+	})
+	if err = errors.Join(err, broken); err != nil {
+		return failf(CauseTransaction, "add the partitions of a transaction of %s: %w", t.id, err)
+	}
+	return nil
+}
+
+// isConcurrent reports whether the id's last transaction is not quite over.
+func isConcurrent(resp *kmsg.AddPartitionsToTxnResponse) bool {
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			if p.ErrorCode == kerr.ConcurrentTransactions.Code {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// partitions returns where the outputs go to, by topic.
+func (w *Work) partitions(count int) []kmsg.AddPartitionsToTxnRequestTopic {
+	var topics []kmsg.AddPartitionsToTxnRequestTopic
+	at := map[string]int{}
+	seen := map[string][]bool{}
+	add := func(r *kgo.Record) {
+		number := r.Partition
+		if number < 0 {
+			number = topology.PartitionOf(r.Key, count)
+		}
+		have := seen[r.Topic]
+		if have == nil {
+			have = make([]bool, count)
+			seen[r.Topic], at[r.Topic] = have, len(topics)
+			topic := kmsg.NewAddPartitionsToTxnRequestTopic()
+			topic.Topic = r.Topic
+			topics = append(topics, topic)
+		}
+		if !have[number] {
+			have[number] = true
+			topics[at[r.Topic]].Partitions = append(topics[at[r.Topic]].Partitions, number)
+		}
+	}
+	for _, run := range w.Outputs {
+		for i := range run {
+			add(&run[i])
+		}
+	}
+	return topics
+}
