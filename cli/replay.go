@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -48,6 +50,7 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config repla
 	if *f.memory < 1 {
 		return config, Usage("--memory %d: use at least 1", *f.memory)
 	}
+	collectRarely(int64(*f.memory) << 20)
 	config = replay.Config{Topology: c.App.Topology, Memory: int64(*f.memory) << 20, TempDir: *f.tempDir, Logger: c.Logger}
 	if err := lintError(c.App); err != nil {
 		return config, err
@@ -61,6 +64,18 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config repla
 	}
 	config.Codecs, err = c.codecs(cmd.Context(), registry)
 	return config, err
+}
+
+// collectRarely lets garbage grow to a multiple of what is kept, before it is collected. Whoever reads a whole log throws nearly everything away at once: by Go's
+// default a third of the time went into looking at what is kept, over and over. Near twice the memory that is kept at most, and what fetches take on top,
+// it is collected as often as it needs to be. GOGC and GOMEMLIMIT in the environment decide otherwise.
+func collectRarely(memory int64) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(2*memory + 256<<20)
+	}
 }
 
 // openProgress is the progress of a work of which it shows only when it begins how much there is to do.

@@ -154,7 +154,7 @@ func decodeAnswered(b []byte) (answered, error) {
 // checkOnce checks that a command id has one outcome within the horizon, and that a repeat says what the first one said.
 func (h *history) checkOnce(m *moment, a *answer) error {
 	o := &a.outcome
-	id := o.AggregateID + "\x00" + o.CommandID
+	id := digestOf(o.AggregateID, o.CommandID)
 	before, known, err := h.ids.get(id)
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionS
 // side is the rows of one version in the making.
 type side struct {
 	spec *topology.ProjectionSpec
-	rows *shelf[*rekeyedRow]
+	rows *shelf[string, *rekeyedRow]
 }
 
 // get returns the row of a key in JSON, by column; nil where there is none.
@@ -146,7 +146,7 @@ func (c *comparison) fold(ctx context.Context, log *views.Log, spans []span) err
 		return err
 	}
 	for i, s := range sides {
-		err := s.rows.each(func(key string, _ *rekeyedRow) error {
+		err := each(s.rows, func(key string, _ *rekeyedRow) error {
 			var rows [2]map[string]json.RawMessage
 			var err error
 			for j := range rows {

@@ -32,7 +32,7 @@ type folder struct {
 	spec        *topology.AggregateSpec
 	codec       *codecs.Aggregate
 	projections []*codecs.Projection
-	all         *shelf[*folded]
+	all         *shelf[string, *folded]
 	count       int64 // of aggregates
 }
 
@@ -43,7 +43,7 @@ func newFolder(r *reading, spec *topology.AggregateSpec, b *budget) *folder {
 			f.projections = append(f.projections, r.config.Codecs.Projection(p.ID()))
 		}
 	}
-	f.all = newShelf(b, "aggregates", f.encode, f.decode)
+	f.all = newShelf[string](b, "aggregates", f.encode, f.decode)
 	return f
 }
 

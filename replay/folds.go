@@ -52,7 +52,7 @@ func (v *recovery) foldPartition(ctx context.Context, log *views.Log, spec *topo
 		tables = append(tables, v.names.Table(p.Spec().ID()))
 	}
 	rows := int64(0)
-	err := f.all.each(func(id string, a *folded) error {
+	err := each(f.all, func(id string, a *folded) error {
 		for i, topic := range tables {
 			raw, err := f.row(a, i)
 			if err != nil {
@@ -271,7 +271,7 @@ func (v *recovery) foldRekeyed(ctx context.Context, log *views.Log, spec *topolo
 		return s.err
 	}
 	topic, written := v.names.Table(spec.ID()), int64(0)
-	err := rows.each(func(key string, row *rekeyedRow) error {
+	err := each(rows, func(key string, row *rekeyedRow) error {
 		if row.row == nil {
 			return nil
 		}

@@ -25,7 +25,7 @@ type history struct {
 	folder *folder
 	tables []*table // that of the states, then those of folder.projections
 	routes []*route // to projections that are re-keyed
-	ids    *shelf[answered]
+	ids    *shelf[digest, answered]
 
 	commands, outcomes, events *stream
 
@@ -69,7 +69,8 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 	defer b.close()
 	h.codec = h.config.Codecs.Aggregate(h.spec.Name)
 	h.folder = newFolder(h.reading, h.spec, b)
-	h.ids = newShelf(b, "ids", encodeAnswered, decodeAnswered)
+	h.ids = newShelf[digest](b, "ids", encodeAnswered, decodeAnswered)
+	h.ids.most = b.limit / 4 // they are as many as commands, and hardly any is asked for again
 	h.tables = []*table{h.stateTable(h.spec, h.partition)}
 	events, commands := h.names.Events(h.spec.Name), h.names.Commands(h.spec.Name)
 	h.tables[0].low, h.tables[0].high = h.cut.settled[events][h.partition], h.cut.end[events][h.partition]
@@ -248,7 +249,7 @@ func (h *history) decodeEvent(ctx context.Context, r *record.Record) (e foldlog.
 // finish compares the tables with what the events led to.
 func (h *history) finish(ctx context.Context) error {
 	sample := h.sample(h.folder.count)
-	err := h.folder.all.each(func(id string, a *folded) error {
+	err := each(h.folder.all, func(id string, a *folded) error {
 		h.read.aggregates++
 		asks := sample.takes()
 		for i, t := range h.tables {

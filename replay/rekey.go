@@ -21,7 +21,7 @@ type rekeyed struct {
 	source    *codecs.Aggregate
 	partition int32
 	table     *table
-	rows      *shelf[*rekeyedRow]
+	rows      *shelf[string, *rekeyedRow]
 	marks     []mark  // by source partition
 	reached   []int64 // by source partition: the last command whose events are all here
 	rowCount  int64
@@ -44,8 +44,8 @@ func (v *verification) newRekeyed(spec *topology.ProjectionSpec, partition int32
 }
 
 // newRekeyedRows returns where the rows of a re-keyed projection are made.
-func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[*rekeyedRow] {
-	return newShelf(b, "rows", func(r *rekeyedRow) ([]byte, error) {
+func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[string, *rekeyedRow] {
+	return newShelf[string](b, "rows", func(r *rekeyedRow) ([]byte, error) {
 		b := []byte{0}
 		if r.matched {
 			b[0] = 1
@@ -76,7 +76,7 @@ func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[*rekeyedRow] {
 }
 
 // foldRow folds an event into its row.
-func foldRow(rows *shelf[*rekeyedRow], spec *topology.ProjectionSpec, codec *codecs.Projection, key string, row *rekeyedRow, e foldlog.Event[any]) error {
+func foldRow(rows *shelf[string, *rekeyedRow], spec *topology.ProjectionSpec, codec *codecs.Projection, key string, row *rekeyedRow, e foldlog.Event[any]) error {
 	row.row = project(spec, row.row, e)
 	row.folds++
 	size := 256
@@ -177,7 +177,7 @@ func (k *rekeyed) fold(ctx context.Context, r *record.Record, codec *codecs.Proj
 
 func (k *rekeyed) finish(ctx context.Context) error {
 	sample := k.sample(k.rowCount)
-	err := k.rows.each(func(key string, row *rekeyedRow) error {
+	err := each(k.rows, func(key string, row *rekeyedRow) error {
 		if !row.matched {
 			right, err := k.table.right(ctx, key, row.row)
 			if err == nil && !right {

@@ -43,7 +43,7 @@ type table struct {
 	// low and high are the input offsets between which the table was written when it was read: everything below low is in its rows, and
 	// nothing from high on. A row is right if it is what the events up to some place in between lead to.
 	low, high int64
-	rows      *shelf[stored]
+	rows      *shelf[string, stored]
 	encode    func(row any) ([]byte, error)
 	decode    func(ctx context.Context, value []byte) (any, error)
 }
@@ -67,7 +67,7 @@ func (v *verification) projectionTable(spec *topology.ProjectionSpec, partition 
 
 // read reads the last row of each key.
 func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *budget) error {
-	t.rows = newShelf(b, t.topic, encodeStored, decodeStored)
+	t.rows = newShelf[string](b, t.topic, encodeStored, decodeStored)
 	s := v.open(ctx, log, v.cut.span(t.topic, t.partition))
 	defer s.close()
 	for r := s.peek(); r != nil; r = s.peek() {
@@ -76,7 +76,7 @@ func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *bu
 			if want := topology.PartitionOf(r.Key, v.config.Settings.Partitions); want != t.partition {
 				v.find(Finding{Check: CheckPartition, Topic: t.topic, Partition: t.partition, Offset: r.Offset, Part: t.part, Key: key,
 					Want: fmt.Sprintf("partition %d", want), Have: fmt.Sprintf("a row in partition %d", t.partition)})
-			} else if err := t.rows.put(key, stored{r.Offset, r.Value}, len(r.Value)+32); err != nil {
+			} else if err := t.rows.put(key, stored{r.Offset, bytes.Clone(r.Value)}, len(key)+len(r.Value)+32); err != nil {
 				return err
 			}
 		}
@@ -146,7 +146,7 @@ func (t *table) report(ctx context.Context, key string, row any) (Finding, error
 
 // strangers reports the rows of keys that nothing leads to.
 func (t *table) strangers(ctx context.Context, v *verification, known func(key string) (bool, error)) error {
-	return t.rows.each(func(key string, s stored) error {
+	return each(t.rows, func(key string, s stored) error {
 		ok, err := known(key)
 		if err != nil || ok || s.value == nil {
 			return err

@@ -30,7 +30,8 @@ type stream struct {
 	pull func() (views.LogPart, error, bool)
 	stop func()
 	part []*kgo.Record
-	head record.Record // a copy of the next record; valid where has
+	free []record.Header // room for headers
+	head record.Record   // a copy of the next record; valid where has
 	has  bool
 	err  error
 
@@ -76,7 +77,7 @@ func (s *stream) advance() {
 			r := s.part[0]
 			s.part = s.part[1:]
 			if r.Offset < s.to {
-				s.head, s.has = plain(r), true
+				s.head, s.has = s.plain(r), true
 				return
 			}
 		}
@@ -88,13 +89,16 @@ func (s *stream) advance() {
 	}
 }
 
-func plain(r *kgo.Record) record.Record {
+// plain returns a record in the project's shape. Headers of many records are allocated together, since there are several of each.
+func (s *stream) plain(r *kgo.Record) record.Record {
 	out := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	if len(r.Headers) > 0 {
-		out.Headers = make([]record.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			out.Headers[i] = record.Header(h)
-		}
+	n := len(r.Headers)
+	if n > len(s.free) {
+		s.free = make([]record.Header, max(n, 512))
+	}
+	out.Headers, s.free = s.free[:n:n], s.free[n:]
+	for i, h := range r.Headers {
+		out.Headers[i] = record.Header(h)
 	}
 	return out
 }

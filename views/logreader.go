@@ -22,7 +22,7 @@ const (
 	fetchWait = 250 * time.Millisecond
 	// fetchBytes and fetchPartitionBytes bound an answer. A larger batch is still sent, alone.
 	fetchBytes          = 16 << 20
-	fetchPartitionBytes = 2 << 20
+	fetchPartitionBytes = 512 << 10
 	// maxDecompressed bounds what a compressed batch may grow to.
 	maxDecompressed = 64 << 20
 )
