@@ -71,7 +71,7 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config repla
 // it is collected as often as it needs to be. GOGC and GOMEMLIMIT in the environment decide otherwise.
 func collectRarely(memory int64) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*memory + 256<<20)

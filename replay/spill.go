@@ -177,7 +177,7 @@ func (s *shelf[K, V]) spill() error {
 			return fmt.Errorf("directory for what does not fit into memory: %w", err)
 		}
 		db, err := leveldb.OpenFile(filepath.Join(s.budget.dir, s.name), &opt.Options{
-			Filter: filter.NewBloomFilter(10), NoSync: true, WriteBuffer: 8 << 20, OpenFilesCacheCapacity: 64,
+			Filter: filter.NewBloomFilter(10), NoSync: true, WriteBuffer: 2 << 20, BlockCacheCapacity: 2 << 20, OpenFilesCacheCapacity: 64,
 		})
 		if err != nil {
 			return fmt.Errorf("spill %s: %w", s.name, err)

@@ -24,6 +24,7 @@ type state struct {
 	from, to, reference  string
 	reason               string
 	amount               int64
+	depositedTotal       int64 // what the second version of the balances shows
 }
 
 // fact is an event that a decision leads to.
@@ -250,7 +251,10 @@ func evolve(s state, kind string, p payload) state {
 	switch kind {
 	case "AccountOpened":
 		s.status, s.holderID, s.holderName, s.currency, s.overdraft = "open", p.holderID, p.holderName, p.currency, p.overdraft
-	case "Deposited", "Credited", "Refunded":
+	case "Deposited":
+		s.balance += p.amount
+		s.depositedTotal += p.amount
+	case "Credited", "Refunded":
 		s.balance += p.amount
 	case "Withdrawn", "Debited":
 		s.balance -= p.amount

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/foldlog/foldlog/internal/history"
@@ -40,14 +41,12 @@ func clientCorruptions() []corruption {
 			k.op(func(in, end history.Op) bool { return in.View == "daily-turnover" && in.After != "" }, func(end *history.Op) { end.Position = token(position{"account", 0, 0}) })
 		}},
 		{"a read shows what never was", "I8", "", func(k *kept, i *intact) {
-			k.op(isRead(history.ViewCall), func(end *history.Op) {
-				var row map[string]any
-				if err := json.Unmarshal(end.Body, &row); err != nil {
-					k.t.Fatal(err)
-				}
-				row["balance"] = 123456
-				end.Body, _ = json.Marshal(row)
-			})
+			k.op(isRead(history.ViewCall), func(end *history.Op) { k.show(end, "balance", 123456) })
+		}},
+		{"a read of the second version shows what never was", "I8", "", func(k *kept, i *intact) {
+			k.op(func(in, end history.Op) bool {
+				return isRead(history.ViewCall)(in, end) && bytes.Contains(end.Body, []byte(depositedTotal))
+			}, func(end *history.Op) { k.show(end, depositedTotal, 123456) })
 		}},
 		{"a read shows a version that does not exist", "I8", "", func(k *kept, i *intact) {
 			k.op(isRead(history.StateCall), func(end *history.Op) { end.Version = 5000 })
@@ -87,4 +86,14 @@ func readAgain() func(in, end history.Op) bool {
 		seen[key] = true
 		return again
 	}
+}
+
+// show changes a field of what was read.
+func (k *kept) show(end *history.Op, field string, value any) {
+	var row map[string]any
+	if err := json.Unmarshal(end.Body, &row); err != nil {
+		k.t.Fatal(err)
+	}
+	row[field] = value
+	end.Body, _ = json.Marshal(row)
 }

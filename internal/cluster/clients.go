@@ -43,8 +43,10 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.RetryTimeout(30 * time.Second),
 		kgo.RequestRetries(1000), // the time decides
 		kgo.RetryBackoffFn(retryPause),
-		kgo.DialTimeout(5 * time.Second),
-		kgo.RequestTimeoutOverhead(5 * time.Second), // a frozen broker is left after that, and after twice that with records
+		// A frozen broker takes connections and answers nothing. It is left after so long, and with records after the next line's time on top. It must be
+		// less than callers give one try (a sixth of the engine's patience), or all of a try is spent on the first broker that is asked.
+		kgo.DialTimeout(3 * time.Second),
+		kgo.RequestTimeoutOverhead(3 * time.Second),
 		kgo.ProduceRequestTimeout(5 * time.Second),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}

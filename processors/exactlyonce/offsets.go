@@ -43,8 +43,8 @@ func isForNow(err error) bool {
 	if err == nil {
 		return false
 	}
-	dial := (*net.OpError)(nil)
-	if errors.Is(err, errNoAnswer) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
+	dial, closed := (*net.OpError)(nil), (*kgo.ErrFirstReadEOF)(nil) // closed is a broker's that died between connection and answer
+	if errors.As(err, &closed) || errors.Is(err, errNoAnswer) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
 		return true
 	}
 	return errors.Is(err, kerr.ConcurrentTransactions) || errors.Is(err, kerr.CoordinatorLoadInProgress) ||
