@@ -66,9 +66,9 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config repla
 	return config, err
 }
 
-// collectRarely lets garbage grow to a multiple of what is kept, before it is collected. Whoever reads a whole log throws nearly everything away at once: by Go's
-// default a third of the time went into looking at what is kept, over and over. Near twice the memory that is kept at most, and what fetches take on top,
-// it is collected as often as it needs to be. GOGC and GOMEMLIMIT in the environment decide otherwise.
+// collectRarely lets garbage grow to twice what is kept before it is collected. Whoever reads a whole log throws nearly everything away at once: with Go's
+// default a third of the processors' time went into looking at what is kept, over and over. Where that is much, it is collected as often as it needs to
+// be. GOGC and GOMEMLIMIT in the environment decide otherwise.
 func collectRarely(memory int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)

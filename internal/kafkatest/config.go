@@ -47,12 +47,14 @@ type Node struct {
 	Addr, ControllerAddr string
 }
 
-// FastDetection are properties with which a cluster notices a dead or frozen broker after 3 s instead of 9 s. We recommend them to
-// operators too.
+// FastDetection are properties with which a cluster notices a dead or frozen broker after 3 s instead of 9 s, and with which brokers wait 5 s instead of
+// 30 s for each other's answers: a coordinator that had sent a transaction's markers to a broker when it froze refuses the transactional id for so
+// long. We recommend them to operators too.
 func FastDetection() map[string]string {
 	return map[string]string{
 		"broker.session.timeout.ms":    "3000",
 		"broker.heartbeat.interval.ms": "500",
+		"request.timeout.ms":           "5000",
 	}
 }
 
