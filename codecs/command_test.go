@@ -278,6 +278,18 @@ func TestUnknownTypeIsRepeatedWithinBounds(t *testing.T) {
 	}
 }
 
+func TestCommandsCanBeReadWithoutTheirHash(t *testing.T) {
+	w := newWorld(t)
+	for _, value := range []string{`{"type":"switch-off","data":{"reason":"a"}}`, `{"type":"switch-off","data":{"reason":1}}`, `{"type":"x","data":{}}`,
+		string(w.encode(t, foldlog.Command[any]{Meta: foldlog.Meta{CommandID: "y"}, Data: switchOff{Reason: "a"}}))} {
+		want := w.decode(t, commandRecord("l1", []byte(value)))
+		got, err := w.lamp.DecodeCommandUnhashed(t.Context(), commandRecord("l1", []byte(value)))
+		if want.PayloadHash = nil; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, %v; with a hash: %+v", value, got, err, want)
+		}
+	}
+}
+
 func TestPayloadHash(t *testing.T) {
 	w := newWorld(t)
 	hash := func(value string) []byte { return w.decode(t, commandRecord("l1", []byte(value))).PayloadHash }

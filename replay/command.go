@@ -123,13 +123,13 @@ func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 
 // answered is what is remembered of a command id's first outcome.
 type answered struct {
-	offset, at, first, version, micros int64
-	accepted                           bool
+	offset, first, version, micros int64
+	accepted                       bool
 }
 
 func encodeAnswered(a answered) ([]byte, error) {
 	var b []byte
-	for _, n := range []int64{a.offset, a.at, a.first, a.version, a.micros} {
+	for _, n := range []int64{a.offset, a.first, a.version, a.micros} {
 		b = binary.AppendVarint(b, n)
 	}
 	if a.accepted {
@@ -140,7 +140,7 @@ func encodeAnswered(a answered) ([]byte, error) {
 
 func decodeAnswered(b []byte) (answered, error) {
 	var a answered
-	for _, n := range []*int64{&a.offset, &a.at, &a.first, &a.version, &a.micros} {
+	for _, n := range []*int64{&a.offset, &a.first, &a.version, &a.micros} {
 		size := 0
 		if *n, size = binary.Varint(b); size <= 0 {
 			return a, errSpilled
@@ -179,7 +179,7 @@ func (h *history) checkOnce(m *moment, a *answer) error {
 	if known && recorded.Sub(time.UnixMicro(before.micros)) <= h.config.Settings.Horizon {
 		h.ofAnswer(a, CheckOutcome, fmt.Sprintf("one outcome of command %q within the horizon; the first is at offset %d", o.CommandID, before.offset), "a second one")
 	}
-	return h.ids.put(id, answered{a.place.Offset, m.at, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 64)
+	return h.ids.put(id, answered{a.place.Offset, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 56)
 }
 
 // checkEvents checks the events of a command one by one and returns those that are new ones of their aggregate.

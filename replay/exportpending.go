@@ -14,7 +14,7 @@ import (
 
 // sentBy returns what a policy's command follows from; known is false where it is not one that a policy wrote.
 func (x *exporting) sentBy(ctx context.Context, codec *codecs.Aggregate, r *record.Record) (c sent, known bool, err error) {
-	command, err := codec.DecodeCommand(ctx, *r)
+	command, err := codec.DecodeCommandUnhashed(ctx, *r)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
 		return c, false, nil
 	}

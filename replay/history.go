@@ -70,7 +70,7 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 	h.codec = h.config.Codecs.Aggregate(h.spec.Name)
 	h.folder = newFolder(h.reading, h.spec, b)
 	h.ids = newShelf[digest](b, "ids", encodeAnswered, decodeAnswered)
-	h.ids.most = b.limit / 16 // they are as many as commands, and hardly any is asked for again
+	h.ids.most = b.limit / 4 // they are as many as commands, and hardly any is asked for again
 	h.tables = []*table{h.stateTable(h.spec, h.partition)}
 	events, commands := h.names.Events(h.spec.Name), h.names.Commands(h.spec.Name)
 	h.tables[0].low, h.tables[0].high = h.cut.settled[events][h.partition], h.cut.end[events][h.partition]
@@ -196,7 +196,7 @@ func (h *history) gather(ctx context.Context, m *moment) error {
 	if r := h.commands.peek(); r != nil && r.Offset == m.at {
 		m.exists, m.record = true, *r
 		h.read.commands++
-		command, err := h.codec.DecodeCommand(ctx, *r)
+		command, err := h.codec.DecodeCommandUnhashed(ctx, *r)
 		switch undecodable := (*codecs.Undecodable)(nil); {
 		case err == nil:
 			m.command = &command

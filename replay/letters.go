@@ -89,7 +89,7 @@ func (v *recovery) restoreLettersOf(ctx context.Context, log *views.Log, aggrega
 	st := v.open(ctx, log, v.handled[aggregate][partition])
 	defer st.close()
 	for r := st.peek(); r != nil; r = st.peek() {
-		_, err := codec.DecodeCommand(ctx, *r)
+		_, err := codec.DecodeCommandUnhashed(ctx, *r)
 		switch undecodable := (*codecs.Undecodable)(nil); {
 		case errors.As(err, &undecodable):
 			if !there.has(aggregate, partition, r.Offset) {

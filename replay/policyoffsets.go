@@ -106,7 +106,7 @@ func (v *recovery) readFiredOf(ctx context.Context, log *views.Log, codec *codec
 			f.since = later(f.since, r.Timestamp)
 		}
 		if string(r.Header(codecs.HeaderActor)) == actor {
-			command, err := codec.DecodeCommand(ctx, *r)
+			command, err := codec.DecodeCommandUnhashed(ctx, *r)
 			switch undecodable := (*codecs.Undecodable)(nil); {
 			case errors.As(err, &undecodable): // not one that the policy wrote
 			case err != nil:
