@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func execute(args ...string) (string, int) {
@@ -76,5 +78,13 @@ func TestExitCodes(t *testing.T) {
 	}
 	if code := exitCode(errors.New("no broker"), true); code != exitInfrastructure {
 		t.Error(code)
+	}
+}
+
+func TestFlagsAreValidByDefault(t *testing.T) {
+	f, cmd := &flags{}, &cobra.Command{}
+	f.add(cmd)
+	if _, err := f.options(cmd); err != nil {
+		t.Error(err)
 	}
 }
