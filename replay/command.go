@@ -179,7 +179,7 @@ func (h *history) checkOnce(m *moment, a *answer) error {
 	if known && recorded.Sub(time.UnixMicro(before.micros)) <= h.config.Settings.Horizon {
 		h.ofAnswer(a, CheckOutcome, fmt.Sprintf("one outcome of command %q within the horizon; the first is at offset %d", o.CommandID, before.offset), "a second one")
 	}
-	return h.ids.put(id, answered{a.place.Offset, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 56)
+	return h.ids.put(id, answered{a.place.Offset, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 40)
 }
 
 // checkEvents checks the events of a command one by one and returns those that are new ones of their aggregate.

@@ -39,8 +39,7 @@ func (x *exporting) findAgain(ctx context.Context) error {
 			for p := range int32(x.config.Settings.Partitions) {
 				err := x.eachSent(ctx, log, a, x.pendingOf(a.Name, p), func(policy string, c sent) error {
 					some[policy] = true
-					key := policy + "\x00" + c.event
-					return waiting.put(key, nil, len(key))
+					return waiting.put(policy+"\x00"+c.event, nil, 0)
 				})
 				if err != nil {
 					return err

@@ -186,7 +186,7 @@ func (v *importing) restoreEvents(ctx context.Context, log *views.Log, spec *top
 			return fmt.Errorf("%w: %s: the event of offset %d, version %d of %s, does not follow from the one before it, version %d: its chain is %s, not %s",
 				archive.ErrDamaged, row.File.Path, row.Offset, e.Version, e.AggregateID, before.version, short(row.Chain), short(now.chain[:]))
 		}
-		if err := heads.put(e.AggregateID, now, len(e.AggregateID)+64); err != nil {
+		if err := heads.put(e.AggregateID, now, 64); err != nil {
 			return err
 		}
 		for _, p := range v.config.Topology.Policies {

@@ -112,7 +112,7 @@ func (v *recovery) readFiredOf(ctx context.Context, log *views.Log, codec *codec
 			case err != nil:
 				return err
 			default:
-				if err := f.events.put(command.CausationID, nil, len(command.CausationID)); err != nil {
+				if err := f.events.put(command.CausationID, nil, 0); err != nil {
 					return err
 				}
 			}

@@ -76,7 +76,7 @@ func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *bu
 			if want := topology.PartitionOf(r.Key, v.config.Settings.Partitions); want != t.partition {
 				v.find(Finding{Check: CheckPartition, Topic: t.topic, Partition: t.partition, Offset: r.Offset, Part: t.part, Key: key,
 					Want: fmt.Sprintf("partition %d", want), Have: fmt.Sprintf("a row in partition %d", t.partition)})
-			} else if err := t.rows.put(key, stored{r.Offset, bytes.Clone(r.Value)}, len(key)+len(r.Value)+32); err != nil {
+			} else if err := t.rows.put(key, stored{r.Offset, bytes.Clone(r.Value)}, len(r.Value)+32); err != nil {
 				return err
 			}
 		}

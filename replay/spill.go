@@ -103,17 +103,24 @@ func (s *shelf[K, V]) bytes(key K) []byte {
 	return nil
 }
 
+func weight[K shelfKey](key K) int {
+	if text, ok := any(key).(string); ok {
+		return len(text)
+	}
+	return len(digest{})
+}
+
 // overhead is about what an entry of a map costs beside its key and value.
 const overhead = 64
 
-// put keeps a value that takes, with its key, about so many bytes. A value that was got and changed must be put again: meanwhile it may have been spilled as it was.
+// put keeps a value of about so many bytes. A value that was got and changed must be put again: meanwhile it may have been spilled as it was.
 func (s *shelf[K, V]) put(key K, v V, bytes int) error {
 	_, had := s.memory[key]
 	s.memory[key] = v
 	if had {
 		return nil
 	}
-	return s.grow(bytes + overhead)
+	return s.grow(bytes + weight(key) + overhead)
 }
 
 // grow counts what a value that is there already has become larger by.

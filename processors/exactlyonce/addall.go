@@ -3,12 +3,10 @@ package exactlyonce
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/foldlog/foldlog/topology"
 )
 
 // addAll adds all partitions of a transaction by one request, where there are several brokers. franz-go adds those that a broker leads by a request
@@ -64,28 +62,20 @@ func isConcurrent(resp *kmsg.AddPartitionsToTxnResponse) bool {
 func (w *Work) partitions(count int) []kmsg.AddPartitionsToTxnRequestTopic {
 	var topics []kmsg.AddPartitionsToTxnRequestTopic
 	at := map[string]int{}
-	seen := map[string][]bool{}
-	add := func(r *kgo.Record) {
-		number := r.Partition
-		if number < 0 {
-			number = topology.PartitionOf(r.Key, count)
-		}
-		have := seen[r.Topic]
-		if have == nil {
-			have = make([]bool, count)
-			seen[r.Topic], at[r.Topic] = have, len(topics)
-			topic := kmsg.NewAddPartitionsToTxnRequestTopic()
-			topic.Topic = r.Topic
-			topics = append(topics, topic)
-		}
-		if !have[number] {
-			have[number] = true
-			topics[at[r.Topic]].Partitions = append(topics[at[r.Topic]].Partitions, number)
-		}
-	}
 	for _, run := range w.Outputs {
 		for i := range run {
-			add(&run[i])
+			r := &run[i]
+			n, known := at[r.Topic]
+			if !known {
+				n = len(topics)
+				at[r.Topic] = n
+				topic := kmsg.NewAddPartitionsToTxnRequestTopic()
+				topic.Topic = r.Topic
+				topics = append(topics, topic)
+			}
+			if number := int32(partitionOf(r, count)); !slices.Contains(topics[n].Partitions, number) {
+				topics[n].Partitions = append(topics[n].Partitions, number)
+			}
 		}
 	}
 	return topics
