@@ -23,7 +23,7 @@ type replayFlags struct {
 
 func (c *Context) addReplayFlags(cmd *cobra.Command) replayFlags {
 	f := replayFlags{
-		memory:  cmd.Flags().Int("memory", replay.DefaultMemory>>20, "`MiB` for states, rows and command ids; what is beyond it goes to the temporary directory"),
+		memory:  cmd.Flags().Int("memory", replay.DefaultMemory>>20, "`MiB` for states and rows; what is beyond it goes to the temporary directory"),
 		tempDir: cmd.Flags().String("temp-dir", "", "`directory` for what does not fit into memory; default the system's"),
 	}
 	c.AddFlags(cmd, KafkaFlags|RegistryFlags|TopicFlags)

@@ -2,11 +2,9 @@ package replay
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
@@ -118,68 +116,10 @@ func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 	} else if m.exists {
 		h.ofAnswer(a, CheckOutcome, "a dead letter, since the command cannot be read", "an outcome")
 	}
-	return true, h.checkOnce(m, a)
-}
-
-// answered is what is remembered of a command id's first outcome.
-type answered struct {
-	offset, first, version, micros int64
-	accepted                       bool
-}
-
-func encodeAnswered(a answered) ([]byte, error) {
-	var b []byte
-	for _, n := range []int64{a.offset, a.first, a.version, a.micros} {
-		b = binary.AppendVarint(b, n)
-	}
-	if a.accepted {
-		b = append(b, 1)
-	}
-	return b, nil
-}
-
-func decodeAnswered(b []byte) (answered, error) {
-	var a answered
-	for _, n := range []*int64{&a.offset, &a.first, &a.version, &a.micros} {
-		size := 0
-		if *n, size = binary.Varint(b); size <= 0 {
-			return a, errSpilled
-		}
-		b = b[size:]
-	}
-	a.accepted = len(b) > 0
-	return a, nil
-}
-
-// checkOnce checks that a command id has one outcome within the horizon, and that a repeat says what the first one said.
-func (h *history) checkOnce(m *moment, a *answer) error {
-	o := &a.outcome
-	id := digestOf(o.AggregateID, o.CommandID)
-	before, known, err := h.ids.get(id)
-	if err != nil {
-		return err
-	}
-	if o.Repeat {
-		switch {
-		case !known && h.outcomes.from == 0:
-			h.ofAnswer(a, CheckOutcome, fmt.Sprintf("a first outcome of command %q before its repeat", o.CommandID), "none")
-		case known && o.Accepted && (!before.accepted || o.FirstVersion != before.first || o.Version != before.version):
-			h.ofAnswer(a, CheckOutcome, fmt.Sprintf("a copy of the outcome at offset %d: versions %d to %d", before.offset, before.first, before.version),
-				fmt.Sprintf("versions %d to %d", o.FirstVersion, o.Version))
-		}
-		return nil
-	}
-	if want := (foldlog.Position{Aggregate: h.spec.Name, Partition: h.partition, Offset: m.at}); o.Position != want {
+	if want := (foldlog.Position{Aggregate: h.spec.Name, Partition: h.partition, Offset: m.at}); !o.Repeat && o.Position != want {
 		h.ofAnswer(a, CheckCause, want.String()+", as its header says", o.Position.String())
 	}
-	recorded := o.RecordedAt
-	if m.command != nil {
-		recorded = m.command.RecordedAt
-	}
-	if known && recorded.Sub(time.UnixMicro(before.micros)) <= h.config.Settings.Horizon {
-		h.ofAnswer(a, CheckOutcome, fmt.Sprintf("one outcome of command %q within the horizon; the first is at offset %d", o.CommandID, before.offset), "a second one")
-	}
-	return h.ids.put(id, answered{a.place.Offset, o.FirstVersion, o.Version, o.RecordedAt.UnixMicro(), o.Accepted}, 40)
+	return true, h.remember(m, a)
 }
 
 // checkEvents checks the events of a command one by one and returns those that are new ones of their aggregate.

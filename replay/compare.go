@@ -92,7 +92,7 @@ func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionS
 // side is the rows of one version in the making.
 type side struct {
 	spec *topology.ProjectionSpec
-	rows *shelf[string, *rekeyedRow]
+	rows *shelf[*rekeyedRow]
 }
 
 // get returns the row of a key in JSON, by column; nil where there is none.
@@ -129,14 +129,7 @@ func (c *comparison) fold(ctx context.Context, log *views.Log, spans []span) err
 					continue
 				}
 			}
-			row, known, err := s.rows.get(key)
-			if err != nil {
-				return err
-			}
-			if !known {
-				row = &rekeyedRow{}
-			}
-			if err := foldRow(s.rows, s.spec, c.config.Codecs.Projection(s.spec.ID()), key, row, e.event); err != nil {
+			if err := foldRow(s.rows, s.spec, key, e.event); err != nil {
 				return err
 			}
 		}

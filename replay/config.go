@@ -24,8 +24,8 @@ type Config struct {
 	Settings topology.Settings
 	Codecs   *codecs.Codecs
 	Cluster  cluster.Config
-	// Memory bounds, in bytes, what is kept of states, rows and command ids, over all partitions that are read at a time; default
-	// DefaultMemory. What is beyond it goes to LevelDB in TempDir. Fetched records come on top: some 4 MiB for each topic of each worker.
+	// Memory bounds, in bytes, what is kept of states, rows and outcomes, over all partitions that are read at a time; default
+	// DefaultMemory. What is beyond it goes to TempDir. Fetched records come on top: some 12 MiB for each topic of each worker.
 	Memory int64
 	// TempDir is where what does not fit into Memory goes, into a directory that is removed afterwards; default the system's.
 	TempDir string

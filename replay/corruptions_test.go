@@ -351,7 +351,11 @@ func TestCorruptionsAreFound(t *testing.T) {
 			want := c.plant(k)
 			s.write(k.log)
 			want.Topic = s.names.Prefix + want.Topic
-			r := s.verify()
+			r := s.verify(func(config *replay.Config) {
+				if i%2 == 1 {
+					withoutMemory(config)
+				}
+			})
 			there := false
 			for _, f := range r.Findings {
 				switch {

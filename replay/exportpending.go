@@ -33,13 +33,13 @@ func (x *exporting) findAgain(ctx context.Context) error {
 	b := x.budget()
 	defer b.close()
 	id := func(id []byte) ([]byte, error) { return id, nil }
-	waiting, some := newShelf[string](b, "pending", id, id), map[string]bool{} // policy, zero byte, event id
+	waiting, some := newShelf(b, "pending", id, id), map[string]bool{} // policy, zero byte, event id
 	return x.each(ctx, []work{func(ctx context.Context, log *views.Log) error {
 		for _, a := range x.config.Topology.Aggregates {
 			for p := range int32(x.config.Settings.Partitions) {
 				err := x.eachSent(ctx, log, a, x.pendingOf(a.Name, p), func(policy string, c sent) error {
 					some[policy] = true
-					return waiting.put(policy+"\x00"+c.event, nil, 0)
+					return waiting.put(policy+"\x00"+c.event, nil)
 				})
 				if err != nil {
 					return err
@@ -60,7 +60,7 @@ func (x *exporting) findAgain(ctx context.Context) error {
 	}})
 }
 
-func (x *exporting) findAgainIn(ctx context.Context, log *views.Log, spec *topology.PolicySpec, partition int32, waiting *shelf[string, []byte]) error {
+func (x *exporting) findAgainIn(ctx context.Context, log *views.Log, spec *topology.PolicySpec, partition int32, waiting *shelf[[]byte]) error {
 	topic, codec := x.names.Events(spec.Source), x.config.Codecs.Aggregate(spec.Source)
 	answered := x.cut.answered[spec.Name][partition]
 	if answered < 0 {

@@ -32,7 +32,7 @@ type folder struct {
 	spec        *topology.AggregateSpec
 	codec       *codecs.Aggregate
 	projections []*codecs.Projection
-	all         *shelf[string, *folded]
+	all         *shelf[*folded]
 	count       int64 // of aggregates
 }
 
@@ -43,7 +43,8 @@ func newFolder(r *reading, spec *topology.AggregateSpec, b *budget) *folder {
 			f.projections = append(f.projections, r.config.Codecs.Projection(p.ID()))
 		}
 	}
-	f.all = newShelf[string](b, "aggregates", f.encode, f.decode)
+	f.all = newShelf(b, "aggregates", f.encode, f.decode)
+	f.all.extra = 512 // pointers, times, the domain's own values
 	return f
 }
 
@@ -57,17 +58,8 @@ func (f *folder) of(id string) (*folded, error) {
 	return a, err
 }
 
-// keep keeps what was changed. Sizes are measured now and then, since measuring is encoding.
-func (f *folder) keep(id string, a *folded) error {
-	if a.version&(a.version-1) != 0 {
-		return f.all.put(id, a, 512)
-	}
-	size := 512 // about what Go needs beside the data; states in memory are larger than encoded ones
-	if raw, err := f.encode(a); err == nil {
-		size += 2 * len(raw)
-	}
-	return f.all.put(id, a, size)
-}
+// keep keeps what was changed.
+func (f *folder) keep(id string, a *folded) error { return f.all.put(id, a) }
 
 // inSequence checks version and chain. It is false for an event that is there again, or too late.
 func (f *folder) inSequence(ctx context.Context, a *folded, e *happened, found func(check Check, want, have string)) (bool, error) {

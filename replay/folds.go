@@ -253,15 +253,7 @@ func (v *recovery) foldRekeyed(ctx context.Context, log *views.Log, spec *topolo
 			if err != nil {
 				return err
 			}
-			key := string(r.Key)
-			row, known, err := rows.get(key)
-			if err != nil {
-				return err
-			}
-			if !known {
-				row = &rekeyedRow{}
-			}
-			if err := foldRow(rows, spec, codec, key, row, e.event); err != nil {
+			if err := foldRow(rows, spec, string(r.Key), e.event); err != nil {
 				return err
 			}
 		}

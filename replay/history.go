@@ -15,17 +15,17 @@ import (
 
 // history verifies one partition of an aggregate type: its commands, outcomes, events and tables. Events and outcomes name the command that they
 // follow from by its offset, and stand in the order of commands, so the three logs are read side by side, command by command, and nothing of
-// them need be remembered but what the events of each aggregate lead to and which command ids were answered.
+// them need be remembered but what the events of each aggregate lead to, and for each outcome what others of the same command id are compared by.
 type history struct {
 	*verification
 	spec      *topology.AggregateSpec
 	codec     *codecs.Aggregate
 	partition int32
 
-	folder *folder
-	tables []*table // that of the states, then those of folder.projections
-	routes []*route // to projections that are re-keyed
-	ids    *shelf[digest, answered]
+	folder  *folder
+	tables  []*table // that of the states, then those of folder.projections
+	routes  []*route // to projections that are re-keyed
+	answers *answers
 
 	commands, outcomes, events *stream
 
@@ -69,8 +69,8 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 	defer b.close()
 	h.codec = h.config.Codecs.Aggregate(h.spec.Name)
 	h.folder = newFolder(h.reading, h.spec, b)
-	h.ids = newShelf[digest](b, "ids", encodeAnswered, decodeAnswered)
-	h.ids.most = b.limit / 4 // they are as many as commands, and hardly any is asked for again
+	h.answers = newAnswers(b)
+	defer h.answers.close()
 	h.tables = []*table{h.stateTable(h.spec, h.partition)}
 	events, commands := h.names.Events(h.spec.Name), h.names.Commands(h.spec.Name)
 	h.tables[0].low, h.tables[0].high = h.cut.settled[events][h.partition], h.cut.end[events][h.partition]
@@ -98,6 +98,9 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 			Want: "events from offset 0 on", Have: "a log that begins here: events are kept for ever"})
 	}
 	if err := h.merge(ctx); err != nil {
+		return err
+	}
+	if err := h.checkOnce(ctx, log); err != nil {
 		return err
 	}
 	if err := h.finish(ctx); err != nil {

@@ -147,7 +147,7 @@ type head struct {
 func (v *importing) restoreEvents(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
 	b := v.budget()
 	defer b.close()
-	heads := newShelf[string](b, "heads", func(h head) ([]byte, error) { return append(binary.AppendVarint(nil, h.version), h.chain[:]...), nil },
+	heads := newShelf(b, "heads", func(h head) ([]byte, error) { return append(binary.AppendVarint(nil, h.version), h.chain[:]...), nil },
 		func(b []byte) (h head, err error) {
 			n := 0
 			if h.version, n = binary.Varint(b); n <= 0 || copy(h.chain[:], b[n:]) != len(h.chain) {
@@ -186,7 +186,7 @@ func (v *importing) restoreEvents(ctx context.Context, log *views.Log, spec *top
 			return fmt.Errorf("%w: %s: the event of offset %d, version %d of %s, does not follow from the one before it, version %d: its chain is %s, not %s",
 				archive.ErrDamaged, row.File.Path, row.Offset, e.Version, e.AggregateID, before.version, short(row.Chain), short(now.chain[:]))
 		}
-		if err := heads.put(e.AggregateID, now, 64); err != nil {
+		if err := heads.put(e.AggregateID, now); err != nil {
 			return err
 		}
 		for _, p := range v.config.Topology.Policies {

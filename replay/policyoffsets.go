@@ -14,7 +14,7 @@ import (
 
 // fired is what the commands in the log say of a policy.
 type fired struct {
-	events *shelf[string, []byte] // ids of the events that it has answered
+	events *shelf[[]byte] // ids of the events that it has answered
 	// since is from when on nothing is missing from the log of commands: what was sent for a later event is in it.
 	since time.Time
 	// first is the time of the first event that it is known to have answered.
@@ -44,7 +44,7 @@ func (v *recovery) policyOffsets(ctx context.Context, spec *topology.PolicySpec)
 	defer b.close()
 	f := &fired{after: make([]int64, len(committed)), first: never}
 	bytes := func(id []byte) ([]byte, error) { return id, nil }
-	f.events = newShelf[string](b, "fired", bytes, bytes)
+	f.events = newShelf(b, "fired", bytes, bytes)
 	starts := make([]int64, len(committed))
 	copy(starts, v.ends[events])
 	var offsets kadm.Offsets
@@ -112,7 +112,7 @@ func (v *recovery) readFiredOf(ctx context.Context, log *views.Log, codec *codec
 			case err != nil:
 				return err
 			default:
-				if err := f.events.put(command.CausationID, nil, 0); err != nil {
+				if err := f.events.put(command.CausationID, nil); err != nil {
 					return err
 				}
 			}

@@ -21,7 +21,7 @@ type rekeyed struct {
 	source    *codecs.Aggregate
 	partition int32
 	table     *table
-	rows      *shelf[string, *rekeyedRow]
+	rows      *shelf[*rekeyedRow]
 	marks     []mark  // by source partition
 	reached   []int64 // by source partition: the last command whose events are all here
 	rowCount  int64
@@ -32,7 +32,6 @@ type rekeyed struct {
 type rekeyedRow struct {
 	row     any // nil where there is none yet
 	matched bool
-	folds   int
 	cause   foldlog.Position // of the last event
 }
 
@@ -44,8 +43,8 @@ func (v *verification) newRekeyed(spec *topology.ProjectionSpec, partition int32
 }
 
 // newRekeyedRows returns where the rows of a re-keyed projection are made.
-func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[string, *rekeyedRow] {
-	return newShelf[string](b, "rows", func(r *rekeyedRow) ([]byte, error) {
+func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[*rekeyedRow] {
+	rows := newShelf(b, "rows", func(r *rekeyedRow) ([]byte, error) {
 		b := []byte{0}
 		if r.matched {
 			b[0] = 1
@@ -73,19 +72,21 @@ func newRekeyedRows(b *budget, codec *codecs.Projection) *shelf[string, *rekeyed
 		r.row = row
 		return r, err
 	})
+	rows.extra = 256 // pointers, the domain's own values
+	return rows
 }
 
 // foldRow folds an event into its row.
-func foldRow(rows *shelf[string, *rekeyedRow], spec *topology.ProjectionSpec, codec *codecs.Projection, key string, row *rekeyedRow, e foldlog.Event[any]) error {
-	row.row = project(spec, row.row, e)
-	row.folds++
-	size := 256
-	if row.folds&(row.folds-1) == 0 && row.row != nil { // measured now and then, since measuring is encoding
-		if raw, err := codec.EncodeRow(row.row); err == nil {
-			size += 3 * len(raw)
-		}
+func foldRow(rows *shelf[*rekeyedRow], spec *topology.ProjectionSpec, key string, e foldlog.Event[any]) error {
+	row, known, err := rows.get(key)
+	if err != nil {
+		return err
 	}
-	return rows.put(key, row, size)
+	if !known {
+		row = &rekeyedRow{}
+	}
+	row.row = project(spec, row.row, e)
+	return rows.put(key, row)
 }
 
 func (k *rekeyed) run(ctx context.Context, log *views.Log) error {
@@ -169,10 +170,10 @@ func (k *rekeyed) fold(ctx context.Context, r *record.Record, codec *codecs.Proj
 			return err
 		}
 	}
-	if r.Offset >= k.table.high {
-		return k.rows.put(key, row, 256)
+	if r.Offset < k.table.high {
+		row.row = project(k.spec, row.row, e.event)
 	}
-	return foldRow(k.rows, k.spec, codec, key, row, e.event)
+	return k.rows.put(key, row)
 }
 
 func (k *rekeyed) finish(ctx context.Context) error {

@@ -111,6 +111,13 @@ func (c *collector) find(f Finding) {
 	}
 }
 
+// full reports whether findings are only counted from now on.
+func (c *collector) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.report.Findings) >= c.most
+}
+
 func (c *collector) unchecked(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

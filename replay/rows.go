@@ -19,11 +19,11 @@ import (
 // stored is a row as its table has it.
 type stored struct {
 	offset int64
-	value  []byte
+	value  []byte // nil where the row was deleted, which an empty one is not
 }
 
 func encodeStored(s stored) ([]byte, error) {
-	return append(binary.AppendVarint(nil, s.offset), s.value...), nil
+	return appendPart(binary.AppendVarint(nil, s.offset), s.value), nil
 }
 
 func decodeStored(b []byte) (stored, error) {
@@ -31,7 +31,11 @@ func decodeStored(b []byte) (stored, error) {
 	if n <= 0 {
 		return stored{}, errSpilled
 	}
-	return stored{offset: offset, value: b[n:]}, nil
+	value, _, ok := cutPart(b[n:])
+	if !ok {
+		return stored{}, errSpilled
+	}
+	return stored{offset: offset, value: value}, nil
 }
 
 // table is one partition of a table, beside which its rows are made again from events.
@@ -43,7 +47,7 @@ type table struct {
 	// low and high are the input offsets between which the table was written when it was read: everything below low is in its rows, and
 	// nothing from high on. A row is right if it is what the events up to some place in between lead to.
 	low, high int64
-	rows      *shelf[string, stored]
+	rows      *shelf[stored]
 	encode    func(row any) ([]byte, error)
 	decode    func(ctx context.Context, value []byte) (any, error)
 }
@@ -67,7 +71,7 @@ func (v *verification) projectionTable(spec *topology.ProjectionSpec, partition 
 
 // read reads the last row of each key.
 func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *budget) error {
-	t.rows = newShelf[string](b, t.topic, encodeStored, decodeStored)
+	t.rows = newShelf(b, t.topic, encodeStored, decodeStored)
 	s := v.open(ctx, log, v.cut.span(t.topic, t.partition))
 	defer s.close()
 	for r := s.peek(); r != nil; r = s.peek() {
@@ -76,7 +80,7 @@ func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *bu
 			if want := topology.PartitionOf(r.Key, v.config.Settings.Partitions); want != t.partition {
 				v.find(Finding{Check: CheckPartition, Topic: t.topic, Partition: t.partition, Offset: r.Offset, Part: t.part, Key: key,
 					Want: fmt.Sprintf("partition %d", want), Have: fmt.Sprintf("a row in partition %d", t.partition)})
-			} else if err := t.rows.put(key, stored{r.Offset, bytes.Clone(r.Value)}, len(r.Value)+32); err != nil {
+			} else if err := t.rows.put(key, stored{r.Offset, bytes.Clone(r.Value)}); err != nil {
 				return err
 			}
 		}

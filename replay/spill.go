@@ -1,9 +1,7 @@
 package replay
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,6 +34,14 @@ func (b *budget) close() {
 	_ = os.RemoveAll(b.dir) // a temporary directory that stays is untidy, nothing more
 }
 
+// path returns where something is spilled, in a directory that is there.
+func (b *budget) path(name string) (string, error) {
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+		return "", fmt.Errorf("directory for what does not fit into memory: %w", err)
+	}
+	return filepath.Join(b.dir, name), nil
+}
+
 // keep lets the largest shelf spill where all together hold too much.
 func (b *budget) keep() error {
 	for b.used > b.limit {
@@ -50,94 +56,60 @@ func (b *budget) keep() error {
 	return nil
 }
 
-// shelfKey is what a shelf can be ordered by. Where there is one for every command, a digest holds no pointers for the garbage collector to follow.
-type shelfKey interface{ string | digest }
-
-// digest identifies a text among all others of this process.
-type digest [16]byte
-
-// digestOf returns the digest of some texts in their order. It hashes twice, with seeds of this process: that two of 10^9 are the same
-// happens once in 10^20 runs.
-func digestOf(texts ...string) (d digest) {
-	for i, seed := range digestSeeds {
-		var h maphash.Hash
-		h.SetSeed(seed)
-		for _, text := range texts {
-			_, _ = h.WriteString(text) // a hash takes everything
-			_ = h.WriteByte(0)
-		}
-		binary.BigEndian.PutUint64(d[8*i:], h.Sum64())
-	}
-	return d
-}
-
-var digestSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-
 // shelf keeps a value for each key: in memory, and beyond its budget encoded in LevelDB.
-type shelf[K shelfKey, V any] struct {
+type shelf[V any] struct {
 	name   string
 	budget *budget
-	most   int64 // of the budget; 0 for all of it
-	memory map[K]V
+	memory map[string]kept[V]
 	size   int64
+	extra  int // what a value takes in memory beside twice its encoding
 	db     *leveldb.DB
 	encode func(V) ([]byte, error)
 	decode func([]byte) (V, error)
 }
 
-func newShelf[K shelfKey, V any](b *budget, name string, encode func(V) ([]byte, error), decode func([]byte) (V, error)) *shelf[K, V] {
-	s := &shelf[K, V]{name: name, budget: b, memory: map[K]V{}, encode: encode, decode: decode}
+// kept is a value in memory, with about what it takes there.
+type kept[V any] struct {
+	value V
+	bytes int32
+	puts  int32
+}
+
+func newShelf[V any](b *budget, name string, encode func(V) ([]byte, error), decode func([]byte) (V, error)) *shelf[V] {
+	s := &shelf[V]{name: name, budget: b, memory: map[string]kept[V]{}, encode: encode, decode: decode}
 	b.shelves = append(b.shelves, s)
 	return s
 }
 
-func (s *shelf[K, V]) held() int64 { return s.size }
-
-func (s *shelf[K, V]) bytes(key K) []byte {
-	switch k := any(key).(type) {
-	case string:
-		return []byte(k)
-	case digest:
-		return k[:]
-	}
-	return nil
-}
-
-func weight[K shelfKey](key K) int {
-	if text, ok := any(key).(string); ok {
-		return len(text)
-	}
-	return len(digest{})
-}
+func (s *shelf[V]) held() int64 { return s.size }
 
 // overhead is about what an entry of a map costs beside its key and value.
 const overhead = 64
 
-// put keeps a value of about so many bytes. A value that was got and changed must be put again: meanwhile it may have been spilled as it was.
-func (s *shelf[K, V]) put(key K, v V, bytes int) error {
-	_, had := s.memory[key]
-	s.memory[key] = v
-	if had {
-		return nil
+// put keeps a value. One that was got and changed must be put again: meanwhile it may have been spilled as it was. Values grow, and measuring is encoding,
+// so one is measured at every power of two of puts.
+func (s *shelf[V]) put(key string, v V) error {
+	k := s.memory[key]
+	before := k.bytes
+	k.value = v
+	if k.puts++; k.puts&(k.puts-1) == 0 {
+		k.bytes = int32(overhead + len(key) + s.extra)
+		if raw, err := s.encode(v); err == nil { // or it is an error where it is spilled
+			k.bytes += int32(2 * len(raw))
+		}
 	}
-	return s.grow(bytes + weight(key) + overhead)
-}
-
-// grow counts what a value that is there already has become larger by.
-func (s *shelf[K, V]) grow(bytes int) error {
-	s.size += int64(bytes)
-	if s.budget.used += int64(bytes); s.most > 0 && s.size > s.most {
-		return s.spill()
-	}
+	s.memory[key] = k
+	s.size += int64(k.bytes - before)
+	s.budget.used += int64(k.bytes - before)
 	return s.budget.keep()
 }
 
 // get returns the key's value; ok is false where there is none.
-func (s *shelf[K, V]) get(key K) (v V, ok bool, err error) {
-	if v, ok = s.memory[key]; ok || s.db == nil {
-		return v, ok, nil
+func (s *shelf[V]) get(key string) (v V, ok bool, err error) {
+	if k, ok := s.memory[key]; ok || s.db == nil {
+		return k.value, ok, nil
 	}
-	raw, err := s.db.Get(s.bytes(key), nil)
+	raw, err := s.db.Get([]byte(key), nil)
 	if err == leveldb.ErrNotFound {
 		return v, false, nil
 	}
@@ -151,10 +123,10 @@ func (s *shelf[K, V]) get(key K) (v V, ok bool, err error) {
 }
 
 // each calls visit with every key of a shelf in byte order and its value. Nothing may be put meanwhile.
-func each[V any](s *shelf[string, V], visit func(key string, v V) error) error {
+func each[V any](s *shelf[V], visit func(key string, v V) error) error {
 	if s.db == nil {
 		for _, key := range slices.Sorted(maps.Keys(s.memory)) {
-			if err := visit(key, s.memory[key]); err != nil {
+			if err := visit(key, s.memory[key].value); err != nil {
 				return err
 			}
 		}
@@ -178,12 +150,13 @@ func each[V any](s *shelf[string, V], visit func(key string, v V) error) error {
 }
 
 // spill moves what is in memory to the disk.
-func (s *shelf[K, V]) spill() error {
+func (s *shelf[V]) spill() error {
 	if s.db == nil {
-		if err := os.MkdirAll(s.budget.dir, 0o700); err != nil {
-			return fmt.Errorf("directory for what does not fit into memory: %w", err)
+		path, err := s.budget.path(s.name)
+		if err != nil {
+			return err
 		}
-		db, err := leveldb.OpenFile(filepath.Join(s.budget.dir, s.name), &opt.Options{
+		db, err := leveldb.OpenFile(path, &opt.Options{
 			Filter: filter.NewBloomFilter(10), NoSync: true, WriteBuffer: 2 << 20, BlockCacheCapacity: 2 << 20, OpenFilesCacheCapacity: 64,
 		})
 		if err != nil {
@@ -192,12 +165,12 @@ func (s *shelf[K, V]) spill() error {
 		s.db = db
 	}
 	batch := new(leveldb.Batch)
-	for key, v := range s.memory {
-		raw, err := s.encode(v)
+	for key, k := range s.memory {
+		raw, err := s.encode(k.value)
 		if err != nil {
 			return fmt.Errorf("spill %s: %w", s.name, err)
 		}
-		batch.Put(s.bytes(key), raw)
+		batch.Put([]byte(key), raw)
 		if batch.Len() >= 1000 {
 			if err := s.db.Write(batch, nil); err != nil {
 				return fmt.Errorf("spill %s: %w", s.name, err)
@@ -214,7 +187,7 @@ func (s *shelf[K, V]) spill() error {
 	return nil
 }
 
-func (s *shelf[K, V]) close() {
+func (s *shelf[V]) close() {
 	if s.db != nil {
 		_ = s.db.Close() // what it holds is thrown away
 	}
