@@ -52,6 +52,7 @@ func (f *flags) add(cmd *cobra.Command) {
 	set.DurationVar(&f.Duration, "duration", 0, "how long there are faults; default the scenario's")
 	set.IntVar(&f.Faults, "faults", 0, "how many faults there are at most; default the scenario's")
 	set.IntVar(&f.Rate, "rate", 150, "what the clients do in a second, without the probes")
+	set.DurationVar(&f.WarmUp, "warm-up", 0, "how long there is load before the first fault; a broker that started a moment ago is slow")
 	set.DurationVar(&f.ProbeEvery, "probe-every", 100*time.Millisecond, "how often each partition is probed; a stall that is shorter is not seen")
 	set.StringVar(&f.Out, "out", "torture-runs", "`directory` that each run gets one in")
 	set.BoolVar(&f.Keep, "keep", false, "keep the data of brokers and instances of runs that passed, too")

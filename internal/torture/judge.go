@@ -25,7 +25,7 @@ func (r *run) summary() results.Summary {
 		logErrors = r.readLogs()
 	}
 	s := results.Summary{LogErrors: logErrors, Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Dir: r.dir,
-		Began: r.began.UTC().Format(time.RFC3339), Rate: r.options.Rate, ProbeEvery: r.options.ProbeEvery.Seconds(), Kills: r.kills, BrokerFaults: r.brokerHits, Faults: map[string]int{}, Stalls: map[string]float64{},
+		Began: r.began.UTC().Format(time.RFC3339), Rate: r.options.Rate, ProbeEvery: r.options.ProbeEvery.Seconds(), WarmUp: r.options.WarmUp.Seconds(), Kills: r.kills, BrokerFaults: r.brokerHits, Faults: map[string]int{}, Stalls: map[string]float64{},
 		Recoveries: results.TimesOf(r.recoveries), SettleSeconds: -1, Problems: r.problems, Beside: r.stopBeside()}
 	for _, fault := range r.faults {
 		s.Faults[fault.Kind]++

@@ -25,6 +25,9 @@ type Options struct {
 	// ProbeEvery is the pace of each partition's probes; default 100 ms. Where the processors are few, a slower one keeps the probes from being
 	// the load that they should measure.
 	ProbeEvery time.Duration
+	// WarmUp is how long there is load before the first fault; default none. A system that started a moment ago is busy with compiling
+	// the brokers' code, and its stalls are longer than those of one that is at work.
+	WarmUp time.Duration
 	// Out takes a directory for each run; default "torture-runs".
 	Out string
 	// Keep keeps the data of brokers and instances of a run that passed, too.
@@ -68,8 +71,8 @@ func (o Options) Validate() error {
 	if o.ProbeEvery < 10*time.Millisecond || o.ProbeEvery > 5*time.Second {
 		all = append(all, fmt.Errorf("--probe-every %s: use 10ms to 5s", o.ProbeEvery))
 	}
-	if o.Duration < 0 || o.Faults < 0 {
-		all = append(all, errors.New("--duration and --faults must not be negative"))
+	if o.Duration < 0 || o.Faults < 0 || o.WarmUp < 0 {
+		all = append(all, errors.New("--duration, --faults and --warm-up must not be negative"))
 	}
 	for _, name := range o.Beside {
 		if besides[name] == nil {

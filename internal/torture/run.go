@@ -136,6 +136,12 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	r.startBeside(ctx)
+	if r.options.WarmUp > 0 {
+		r.say("load alone for %s", r.options.WarmUp)
+		if err := r.wait(ctx, r.options.WarmUp, r.options.WarmUp); err != nil {
+			return err
+		}
+	}
 	if err := r.scenario.inflict(ctx, r); err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -153,7 +159,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		return err
 	}
 	r.about = history.Run{Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Partitions: partitions,
-		Settings: map[string]string{"rate": fmt.Sprint(r.options.Rate), "probe_every": r.options.ProbeEvery.String()}, Began: history.Now()}
+		Settings: map[string]string{"rate": fmt.Sprint(r.options.Rate), "probe_every": r.options.ProbeEvery.String(), "warm_up": r.options.WarmUp.String()}, Began: history.Now()}
 	if r.faultLog, err = history.Create(r.dir, "faults.jsonl"); err != nil {
 		return err
 	}

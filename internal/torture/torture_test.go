@@ -55,6 +55,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 	for want, o := range map[string]Options{
 		"--rate":           {Rate: 1},
 		"--probe-every":    {ProbeEvery: time.Millisecond},
+		"--warm-up":        {WarmUp: -time.Second},
 		"--faults":         {Faults: -1},
 		"--planted-binary": {Planted: "no-generation"},
 		"--beside":         {Beside: []string{"prove"}},

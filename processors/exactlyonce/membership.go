@@ -202,6 +202,7 @@ func (h *sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 		return err
 	}
 	e.point(PointRestored)
+	e.background.Go(g.closeOthers)
 	g.start()
 	h.complete = true
 	e.recovered.Store(true)

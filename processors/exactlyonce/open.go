@@ -28,10 +28,9 @@ func (l *lane) open(ctx context.Context) error {
 
 func (l *lane) openAndRestore(ctx context.Context) error {
 	e := l.gen.engine
-	name := e.stateTopics()[0]
 	want := l.gen.store
 	want.partition = l.partition
-	s, reason, err := openStore(e.disk, filepath.Join(e.dir, fmt.Sprintf("%s.%d", name, l.partition)), want, l.log)
+	s, reason, err := openStore(e.disk, l.storePath(), want, l.log)
 	if err != nil {
 		return fail(CauseStore, err)
 	}
@@ -208,6 +207,25 @@ func (l *lane) close() error {
 		return nil
 	}
 	return l.store.close()
+}
+
+// storePath returns where the lane's store lies.
+func (l *lane) storePath() string {
+	e := l.gen.engine
+	return filepath.Join(e.dir, fmt.Sprintf("%s.%d", e.stateTopics()[0], l.partition))
+}
+
+// closeOthers closes the stores of partitions that are assigned to others now.
+func (g *generation) closeOthers() {
+	here := map[string]bool{}
+	if len(g.engine.stateTopics()) > 0 {
+		for _, l := range g.ordered {
+			here[l.storePath()] = true
+		}
+	}
+	if err := g.engine.disk.closeIf(func(path string) bool { return !here[path] }); err != nil {
+		g.engine.log.Error("close local stores; they are mended or rebuilt when they are opened again", "error", err)
+	}
 }
 
 // openStateless opens the stores that Goka does not know of: it knows tables only.

@@ -43,13 +43,15 @@ const (
 )
 
 func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
-	start, err := r.offset(ctx, -2, readUncommitted)
-	if err != nil {
-		return 0, err
-	}
 	end, err := r.offset(ctx, -1, readUncommitted)
 	if err != nil {
 		return 0, err
+	}
+	start := from
+	if from < end { // otherwise there is nothing to read, as after most rebalances
+		if start, err = r.offset(ctx, -2, readUncommitted); err != nil {
+			return 0, err
+		}
 	}
 	if planted.Has(planted.RestoreToLastStable) {
 		if end, err = r.offset(ctx, -1, readCommitted); err != nil {

@@ -43,7 +43,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return errors.New("a runner runs once")
 	}
 	e := &engine{
-		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint, disk: folder{},
+		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint, disk: newKeeping(folder{}),
 		dir: filepath.Join(r.config.DataDir, "exactly-once", r.group.Name), keys: map[source][]string{},
 	}
 	if e.point == nil {
@@ -120,7 +120,7 @@ type engine struct {
 	txns   *pair
 
 	kafka kafka // as restoring and fencing see them
-	disk  disk
+	disk  *keeping
 
 	background sync.WaitGroup
 	current    atomic.Pointer[generation]
@@ -211,6 +211,9 @@ func (e *engine) run(parent context.Context) error {
 	err = processor.Run(e.ctx)
 	e.cancel(nil)
 	e.background.Wait()
+	if err := e.disk.end(); err != nil {
+		e.log.Error("close local stores; they are mended or rebuilt when they are opened again", "error", err)
+	}
 	if failure := e.failed(); failure != nil {
 		return failure
 	}

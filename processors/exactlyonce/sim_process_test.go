@@ -96,7 +96,7 @@ func (p *simProcess) attempt() {
 	s := p.sim
 	e := &engine{
 		group: s.clients.group, config: p.config(), log: discard, point: p.point, dir: p.instance.name, keys: s.clients.keys,
-		kafka: simKafka{p}, disk: p.instance.disk,
+		kafka: simKafka{p}, disk: newKeeping(p.instance.disk),
 	}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	p.engine = e
@@ -109,6 +109,9 @@ func (p *simProcess) attempt() {
 		p.takePart()
 	}
 	p.release()
+	if err := e.disk.end(); err != nil {
+		s.fail("close the stores: %v", err)
+	}
 	e.txns.close()
 	if failure := e.failed(); failure != nil {
 		s.log("the attempt failed: %v", failure)
@@ -202,6 +205,7 @@ func (p *simProcess) live(g *generation, err error, starts []int64) {
 		e.fail(fail(CauseRestore, err))
 	default:
 		e.point(PointRestored)
+		g.closeOthers()
 		part("committer", func() { p.commit(g, &stop) })
 		part("flusher", func() { p.flush(g, &stop) })
 		handling := len(g.ordered)

@@ -35,6 +35,8 @@ type Summary struct {
 	// Rate is what the clients should do in a second, and ProbeEvery the pace of each partition's probes, in seconds; zero in old files.
 	Rate       int     `json:"rate,omitempty"`
 	ProbeEvery float64 `json:"probe_every_seconds,omitempty"`
+	// WarmUp is how long there was load before the first fault, in seconds.
+	WarmUp float64 `json:"warm_up_seconds,omitempty"`
 
 	LoadSeconds float64 `json:"load_seconds"`
 	// Commands over HTTP: Acknowledged were answered, accepted or rejected; Unknown never; Refused certainly did not happen. Produced were
