@@ -23,7 +23,9 @@ func TestAnswersAreSorted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		slices.SortFunc(want, func(x, y answered) int { return cmp.Or(slices.Compare(x.id[:], y.id[:]), cmp.Compare(x.offset, y.offset)) })
+		slices.SortFunc(want, func(x, y answered) int {
+			return cmp.Or(slices.Compare(x.id[:], y.id[:]), cmp.Compare(x.offset, y.offset))
+		})
 		var have []answered
 		if err := s.each(func(a answered) error { have = append(have, a); return nil }); err != nil {
 			t.Fatal(err)
