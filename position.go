@@ -26,23 +26,29 @@ func (p Position) String() string {
 
 // ParsePosition reads what [Position.String] wrote.
 func ParsePosition(text string) (Position, error) {
-	parts := strings.Split(text, "/")
-	if len(parts) != 3 || parts[0] == "" {
+	aggregate, rest, _ := strings.Cut(text, "/")
+	first, second, both := strings.Cut(rest, "/")
+	if !both || aggregate == "" || strings.Contains(second, "/") {
 		return Position{}, fmt.Errorf("position %q is not aggregate/partition/offset", text)
 	}
-	partition, err := strconv.ParseInt(parts[1], 10, 32)
-	if err != nil || partition < 0 {
-		return Position{}, fmt.Errorf("position %q: partition %q is not a number", text, parts[1])
+	partition, err := parseNumber(first, 32)
+	if err != nil {
+		return Position{}, fmt.Errorf("position %q: the partition %w", text, err)
 	}
-	offset, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil || offset < 0 {
-		return Position{}, fmt.Errorf("position %q: offset %q is not a number", text, parts[2])
+	offset, err := parseNumber(second, 64)
+	if err != nil {
+		return Position{}, fmt.Errorf("position %q: the offset %w", text, err)
 	}
-	p := Position{Aggregate: parts[0], Partition: int32(partition), Offset: offset}
-	if p.String() != text { // "+1" and "01" are numbers, but not what String writes: one position has one text
-		return Position{}, fmt.Errorf("position %q is not written as %q", text, p)
+	return Position{Aggregate: aggregate, Partition: int32(partition), Offset: offset}, nil
+}
+
+// parseNumber reads a number from 0 on as String writes it, and no other way: "+1" and "01" are numbers, too, but one position has one text.
+func parseNumber(text string, bits int) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, bits)
+	if err != nil || text[0] == '-' || text[0] == '+' || text[0] == '0' && len(text) > 1 {
+		return 0, fmt.Errorf("%q is not a number from 0 on in plain digits", text)
 	}
-	return p, nil
+	return n, nil
 }
 
 // Token is a set of positions, at most one for each aggregate type and partition. A writer gets one with an accepted command and

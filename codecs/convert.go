@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -26,6 +25,7 @@ type converter struct {
 	steps    int
 	skipping int // within something that is thrown away: its faults do not matter
 	envelope envelope
+	written  []byte // a record's fields while they are put into order
 }
 
 // fault is a value that can be read and not be accepted.
@@ -72,7 +72,7 @@ func (c *converter) release() {
 	c.src = nil
 	c.envelope.reset()
 	if cap(c.dst) > maxPooled {
-		c.dst = make([]byte, 0, 1024)
+		c.dst, c.written = make([]byte, 0, 1024), nil
 	}
 	converters.Put(c)
 }
@@ -303,9 +303,10 @@ func (c *converter) record(p *plan) {
 		return
 	}
 	mark := len(c.dst)
-	spans := make([][]byte, len(p.defaults))
-	copy(spans, p.defaults)
-	ends := make([]int, len(p.fields))
+	var spanRoom [24][]byte // on the stack, since this is done for most events
+	var endRoom [24]int
+	spans := append(spanRoom[:0], p.defaults...)
+	ends := endRoom[:0]
 	for i := range p.fields {
 		f := &p.fields[i]
 		hadFault := c.fault != nil
@@ -318,9 +319,10 @@ func (c *converter) record(p *plan) {
 		if c.err != nil {
 			return
 		}
-		ends[i] = len(c.dst)
+		ends = append(ends, len(c.dst))
 	}
-	written := slices.Clone(c.dst[mark:])
+	written := append(c.written[:0], c.dst[mark:]...)
+	c.written = written
 	start := 0
 	for i := range p.fields {
 		if p.fields[i].target >= 0 {

@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/foldlog/foldlog"
@@ -99,8 +98,8 @@ func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 		h.ofAnswer(a, CheckDecode, "an outcome", a.fault.Error())
 		return false, nil
 	}
-	if id := string(a.place.Key); o.AggregateID != id {
-		h.ofAnswer(a, CheckKey, fmt.Sprintf("the key %q", o.AggregateID), fmt.Sprintf("%q", id))
+	if o.AggregateID != string(a.place.Key) {
+		h.ofAnswer(a, CheckKey, fmt.Sprintf("the key %q", o.AggregateID), fmt.Sprintf("%q", a.place.Key))
 		return false, nil
 	}
 	if want := topology.PartitionOf(a.place.Key, h.config.Settings.Partitions); want != h.partition {
@@ -170,33 +169,43 @@ func (h *history) match(m *moment, o *foldlog.Outcome, events []*happened) error
 		}
 		return nil
 	}
-	want, have := fmt.Sprintf("versions %d to %d, ids %s", o.FirstVersion, o.Version, strings.Join(o.EventIDs, " ")), "no events"
+	if named(o, events) {
+		h.matchTimes(a, events[len(events)-1])
+		return nil
+	}
+	check, have := CheckOutcome, ""
+	if int64(len(events)) < o.Version-o.FirstVersion+1 {
+		check, have = CheckEvents, fmt.Sprintf("%d of them: ", len(events))
+	}
 	if len(events) > 0 {
 		ids := make([]string, len(events))
 		for i, e := range events {
 			ids[i] = e.event.EventID
-			if e.fault != nil && i < len(o.EventIDs) { // reported already
-				ids[i] = o.EventIDs[i]
-			}
 		}
-		first, last := events[0].event.Version, events[len(events)-1].event.Version
-		switch {
-		case (first == o.FirstVersion || events[0].fault != nil) && (last == o.Version || events[len(events)-1].fault != nil) && slices.Equal(ids, o.EventIDs):
-			h.matchTimes(a, events[len(events)-1])
-			return nil
-		case int64(len(events)) < o.Version-o.FirstVersion+1:
-			have = fmt.Sprintf("%d of them: ", len(events))
-		default:
-			have = ""
-		}
-		have += fmt.Sprintf("versions %d to %d, ids %s", first, last, strings.Join(ids, " "))
+		have += fmt.Sprintf("versions %d to %d, ids %s", events[0].event.Version, events[len(events)-1].event.Version, strings.Join(ids, " "))
+	} else {
+		have = "no events"
 	}
-	check := CheckOutcome
-	if int64(len(events)) < o.Version-o.FirstVersion+1 {
-		check = CheckEvents
-	}
+	want := fmt.Sprintf("versions %d to %d, ids %s", o.FirstVersion, o.Version, strings.Join(o.EventIDs, " "))
 	h.ofAnswer(a, check, "events with "+clip(want), clip(have))
 	return nil
+}
+
+// named reports whether an outcome names these events. Of an event that cannot be read, which is reported already, nothing is compared.
+func named(o *foldlog.Outcome, events []*happened) bool {
+	if len(events) == 0 || len(events) != len(o.EventIDs) {
+		return false
+	}
+	first, last := events[0], events[len(events)-1]
+	if first.fault == nil && first.event.Version != o.FirstVersion || last.fault == nil && last.event.Version != o.Version {
+		return false
+	}
+	for i, e := range events {
+		if e.fault == nil && e.event.EventID != o.EventIDs[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // matchTimes checks what else an outcome and its last event have in common, and that the event says that its command is complete.

@@ -136,7 +136,7 @@ func keyOf(spec *topology.ProjectionSpec, e foldlog.Event[any]) (key string) {
 			key = ""
 		}
 	}()
-	if key = spec.Projection.Key(e); foldlog.CheckViewKey(key) != nil {
+	if key = spec.Projection.Key(e); key != "" && foldlog.CheckViewKey(key) != nil {
 		return ""
 	}
 	return key

@@ -121,13 +121,14 @@ func (h *history) merge(ctx context.Context) error {
 			}
 		}
 	}
+	var m moment // its lists are used again for each
 	for {
 		outcome, strayOutcome := h.cause(ctx, h.outcomes, h.strayOutcome)
 		event, strayEvent := h.cause(ctx, h.events, h.strayEvent)
 		if err := errors.Join(h.commands.err, h.outcomes.err, h.events.err, strayOutcome, strayEvent); err != nil {
 			return err
 		}
-		m := moment{at: min(outcome, event)}
+		m = moment{at: min(outcome, event), answers: m.answers[:0], events: m.events[:0]}
 		if r := h.commands.peek(); r != nil {
 			m.at = min(m.at, r.Offset)
 		}
@@ -148,8 +149,11 @@ func (h *history) merge(ctx context.Context) error {
 // the largest number.
 func (h *history) cause(ctx context.Context, s *stream, stray func(context.Context, record.Record, Finding) error) (int64, error) {
 	for r := s.peek(); r != nil; r = s.peek() {
-		f := Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: h.spec.Name, Key: string(r.Key)}
 		at, err := s.position()
+		if err == nil && at.Aggregate == h.spec.Name && at.Partition == h.partition && at.Offset > h.last {
+			return at.Offset, nil
+		}
+		f := Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: h.spec.Name, Key: string(r.Key)}
 		switch {
 		case err != nil:
 			f.Check, f.Want, f.Have = CheckCause, "the place of a command", err.Error()
@@ -158,10 +162,8 @@ func (h *history) cause(ctx context.Context, s *stream, stray func(context.Conte
 			if want := topology.PartitionOf(r.Key, h.config.Settings.Partitions); want != h.partition {
 				f.Check, f.Want, f.Have = CheckPartition, fmt.Sprintf("partition %d", want), fmt.Sprintf("a record in partition %d", h.partition)
 			}
-		case at.Offset <= h.last:
-			f.Check, f.Want, f.Have = CheckOrder, fmt.Sprintf("something that follows from a command after offset %d", h.last), at.String()
 		default:
-			return at.Offset, nil
+			f.Check, f.Want, f.Have = CheckOrder, fmt.Sprintf("something that follows from a command after offset %d", h.last), at.String()
 		}
 		taken := *r
 		s.pop()
