@@ -47,18 +47,20 @@ type flags struct {
 }
 
 func (f *flags) add(cmd *cobra.Command) {
+	var defaults torture.Options
+	defaults.EnsureDefaults()
 	set := cmd.Flags()
 	set.Uint64Var(&f.Seed, "seed", 0, "what the choices follow from; default taken from the clock")
 	set.DurationVar(&f.Duration, "duration", 0, "how long there are faults; default the scenario's")
 	set.IntVar(&f.Faults, "faults", 0, "how many faults there are at most; default the scenario's")
-	set.IntVar(&f.Rate, "rate", 150, "what the clients do in a second, without the probes")
+	set.IntVar(&f.Rate, "rate", defaults.Rate, "what the clients do in a second, without the probes")
 	set.DurationVar(&f.WarmUp, "warm-up", 0, "how long there is load before the first fault; a broker that started a moment ago is slow")
-	set.DurationVar(&f.ProbeEvery, "probe-every", 100*time.Millisecond, "how often each partition is probed; a stall that is shorter is not seen")
-	set.StringVar(&f.Out, "out", "torture-runs", "`directory` that each run gets one in")
+	set.DurationVar(&f.ProbeEvery, "probe-every", defaults.ProbeEvery, "how often each partition is probed; a stall that is shorter is not seen")
+	set.StringVar(&f.Out, "out", defaults.Out, "`directory` that each run gets one in")
 	set.BoolVar(&f.Keep, "keep", false, "keep the data of brokers and instances of runs that passed, too")
 	set.StringSliceVar(&f.Beside, "beside", nil, "`commands` that run over and over beside the load: "+strings.Join(torture.Besides(), ", "))
 	set.StringVar(&f.Planted, "planted", "", "`bug` that every instance has, of internal/planted")
-	set.StringVar(&f.broker, "broker", "kafka", "kafka, or embedded: `foldlog dev` is broker and registry")
+	set.StringVar(&f.broker, "broker", "kafka", "kafka, or embedded, where foldlog dev is broker and registry")
 	set.StringVar(&f.Binaries.Product, "binary", "", "foldlog `program`; default built here")
 	set.StringVar(&f.Binaries.Planted, "planted-binary", "", "foldlog `program` built with -tags planted; default built here")
 	set.StringVar(&f.Binaries.Next, "next-binary", "", "`program` of the next release, which --beside rebuild runs, built with -tags planted; default built here")
