@@ -23,16 +23,28 @@ const metadataPause = 100 * time.Millisecond
 // ErrMismatch is what errors about topics that differ from the topology wrap. Retrying does not help.
 var ErrMismatch = errors.New("the topics on the cluster are not those of the topology")
 
-// MismatchError returns an error with all the mismatches, or nil where there are none. It wraps [ErrMismatch].
+// MismatchError returns an error with all the mismatches, or nil where there are none. It wraps [ErrMismatch]. Where all topics were made for
+// another partition count or replication factor, it says so once.
 func MismatchError(all []topology.Mismatch) error {
 	if len(all) == 0 {
 		return nil
 	}
-	lines := make([]string, len(all))
-	for i, m := range all {
-		lines[i] = "\n  " + m.Error()
+	var lines []string
+	others := map[topology.Mismatch]int{} // how many more, by what differs without the topic
+	first := map[topology.Mismatch]int{}  // its line
+	for _, m := range all {
+		same := topology.Mismatch{Setting: m.Setting, Want: m.Want, Have: m.Have}
+		if _, known := first[same]; known && (m.Setting == "partitions" || m.Setting == "replication factor") {
+			others[same]++
+			continue
+		}
+		first[same] = len(lines)
+		lines = append(lines, m.Error())
 	}
-	return fmt.Errorf("%w:%s", ErrMismatch, strings.Join(lines, ""))
+	for same, n := range others {
+		lines[first[same]] += fmt.Sprintf(" (and so for %d other topics)", n)
+	}
+	return fmt.Errorf("%w:\n  %s", ErrMismatch, strings.Join(lines, "\n  "))
 }
 
 // EnsureTopics creates the topics that do not exist, gives each new policy its starting point (the end of its source's events, or the

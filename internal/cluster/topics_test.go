@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -46,5 +48,29 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 	}
 	if asked < 4 {
 		t.Errorf("the settings were asked for %d times", asked)
+	}
+}
+
+func TestMismatchesOfAllTopicsAreSaidOnce(t *testing.T) {
+	partitions := func(topic string) topology.Mismatch {
+		return topology.Mismatch{Topic: topic, Setting: "partitions", Want: "12", Have: "4"}
+	}
+	err := MismatchError([]topology.Mismatch{
+		partitions("a"), {Topic: "a", Setting: "retention.ms", Want: "1", Have: "2"}, partitions("b"), {Topic: "b", Setting: "retention.ms", Want: "1", Have: "2"}, partitions("c"),
+	})
+	if !errors.Is(err, ErrMismatch) {
+		t.Fatal(err)
+	}
+	text := err.Error()
+	for _, want := range []string{"topic a has 4 partitions", "(and so for 2 other topics)", "topic a has retention.ms=2", "topic b has retention.ms=2"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "\n"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, text)
+	}
+	if MismatchError(nil) != nil {
+		t.Error("an error of nothing")
 	}
 }
