@@ -8,7 +8,8 @@
 // # How a log is verified
 //
 // Events and outcomes name the command that they follow from by its offset, and stand in the order of commands. So commands, outcomes and events
-// of a partition are read side by side and nothing of them is remembered (history.go). States and rows are folded from the events and
+// of a partition are read side by side (history.go). All that is remembered of them is what outcomes of the same command id are compared by, which is
+// sorted, on the disk where it is much, and looked at in the end (once.go). States and rows are folded from the events and
 // compared with the tables. A re-keyed topic must have, of each partition of events, what that partition sends to it, in its order; a running hash for
 // each pair of partitions decides that (route.go). Only where something differs are the two read again, to say where.
 //
