@@ -181,6 +181,9 @@ func (h *history) match(m *moment, o *foldlog.Outcome, events []*happened) error
 		ids := make([]string, len(events))
 		for i, e := range events {
 			ids[i] = e.event.EventID
+			if e.fault != nil && i < len(o.EventIDs) { // reported already
+				ids[i] = o.EventIDs[i]
+			}
 		}
 		have += fmt.Sprintf("versions %d to %d, ids %s", events[0].event.Version, events[len(events)-1].event.Version, strings.Join(ids, " "))
 	} else {

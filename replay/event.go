@@ -37,7 +37,7 @@ func (h *history) event(ctx context.Context, e *happened, command *codecs.Comman
 		a.version, a.damaged = a.version+1, true
 		copy(a.chain[:], r.Header(codecs.HeaderChain))
 		a.other = nil
-		return true, h.folder.keep(id, a)
+		return true, h.folder.all.put(id, a)
 	}
 	if e.event.AggregateID != id {
 		found(CheckKey, fmt.Sprintf("the key %q", e.event.AggregateID), fmt.Sprintf("%q", id))
@@ -48,7 +48,7 @@ func (h *history) event(ctx context.Context, e *happened, command *codecs.Comman
 	}
 	h.checkOrigin(a, e, command, first, found)
 	h.fold(a, e, found)
-	return true, h.folder.keep(id, a)
+	return true, h.folder.all.put(id, a)
 }
 
 // checkOrigin checks what an event says of its command, and its time.

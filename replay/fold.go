@@ -48,7 +48,7 @@ func newFolder(r *reading, spec *topology.AggregateSpec, b *budget) *folder {
 	return f
 }
 
-// of returns what is known of an aggregate; new where nothing is. After a change it must be kept.
+// of returns what is known of an aggregate; new where nothing is. After a change it must be put again.
 func (f *folder) of(id string) (*folded, error) {
 	a, known, err := f.all.get(id)
 	if err == nil && !known {
@@ -57,9 +57,6 @@ func (f *folder) of(id string) (*folded, error) {
 	}
 	return a, err
 }
-
-// keep keeps what was changed.
-func (f *folder) keep(id string, a *folded) error { return f.all.put(id, a) }
 
 // inSequence checks version and chain. It is false for an event that is there again, or too late.
 func (f *folder) inSequence(ctx context.Context, a *folded, e *happened, found func(check Check, want, have string)) (bool, error) {

@@ -122,7 +122,7 @@ func (v *recovery) foldEvent(ctx context.Context, f *folder, e *happened) error 
 	for i, p := range f.projections {
 		a.rows[i] = project(p.Spec(), a.rows[i], e.event)
 	}
-	return f.keep(id, a)
+	return f.all.put(id, a)
 }
 
 // row returns a row of an aggregate's tables as it is written, the state's being the first; nil where there is none.

@@ -167,11 +167,12 @@ func (s *answers) each(visit func(answered) error) error {
 	}
 	heads := runs[:0]
 	for _, r := range runs {
-		switch err := r.next(&r.head); {
-		case err == nil:
+		more, err := r.advance()
+		if err != nil {
+			return err
+		}
+		if more {
 			heads = append(heads, r)
-		case err != io.EOF:
-			return fmt.Errorf("read back spilled command ids: %w", err)
 		}
 	}
 	heap.Init(&heads)
@@ -180,13 +181,14 @@ func (s *answers) each(visit func(answered) error) error {
 		if err := visit(r.head.decode()); err != nil {
 			return err
 		}
-		switch err := r.next(&r.head); {
-		case err == nil:
+		more, err := r.advance()
+		if err != nil {
+			return err
+		}
+		if more {
 			heap.Fix(&heads, 0)
-		case err == io.EOF:
+		} else {
 			heap.Pop(&heads)
-		default:
-			return fmt.Errorf("read back spilled command ids: %w", err)
 		}
 	}
 	return nil
@@ -213,6 +215,18 @@ func (s *answers) close() {
 type run struct {
 	head entry
 	next func(*entry) error // io.EOF at the end
+}
+
+// advance goes on to the next entry. It reports whether there is one.
+func (r *run) advance() (more bool, err error) {
+	switch err := r.next(&r.head); err {
+	case nil:
+		return true, nil
+	case io.EOF:
+		return false, nil
+	default:
+		return false, fmt.Errorf("read back spilled command ids: %w", err)
+	}
 }
 
 // merge is a heap of runs, that with the smallest head first.
