@@ -94,6 +94,7 @@ var options = []option{
 	{"roles", runFlags, kindList, "edge,processor,view", "what this process does: `edge,processor,view`"},
 	{"create-topics", runFlags, kindYesNo, "false", "create topics that are missing"},
 	{"quick-restart", runFlags, kindYesNo, "false", "stay a member of the consumer groups when stopped, so that a restart within the session timeout (10 s) moves no partition; nobody else takes over before"},
+	{"transactions-v1", runFlags, kindYesNo, "false", "keep to the first version of Kafka's transactions where the brokers have the second (Apache Kafka from 4.0 on, KIP-890)"},
 
 	{"kafka", devFlags, kindText, "127.0.0.1:9092", "`host:port` of the embedded broker"},
 	{"registry-listen", devFlags, kindText, "127.0.0.1:8081", "`host:port` of the embedded schema registry"},

@@ -41,6 +41,7 @@ type systemConfig struct {
 	registry     schemas.Config
 	createTopics bool
 	quickRestart bool
+	firstTxns    bool // keep to transactions V1
 	atLeastOnce  bool
 	http         string
 	data         *dataDir
@@ -197,7 +198,7 @@ func (s *system) startProcessors(codec *codecs.Codecs) error {
 	}
 	p, err := processors.New(processors.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, TransactionsV1: s.firstTxns, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)

@@ -71,6 +71,9 @@ func startBroker(l net.Listener, c Config) (*broker, error) {
 		})
 	}
 	close(b.ready)
+	if err := b.keepToFirstTransactions(); err != nil {
+		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.close())
+	}
 	return b, nil
 }
 

@@ -25,6 +25,6 @@
 // What the package cannot show, so that it takes Apache Kafka: replication and its failures, transaction markers that lag behind the
 // commit, compaction, retention, quotas, authentication. It does not refuse what Apache Kafka would refuse in these cases: unknown
 // topic settings and values that make no sense, fewer replicas in sync than min.insync.replicas, records without a key in a
-// compacted topic. DeleteRecords is forgotten by a kill; group members are, too, as nothing but their offsets is on the disk. The
+// compacted topic. It has the first version of transactions only (KIP-890 is the second). DeleteRecords is forgotten by a kill; group members are, too, as nothing but their offsets is on the disk. The
 // registry knows no schema contexts, compares only Avro schemas, and does not revive a deleted subject.
 package devcluster

@@ -37,6 +37,8 @@ type Config struct {
 	// QuickRestart keeps the membership in the groups when Run ends. A restart within the session timeout then moves no partition; and until the session
 	// ends nobody takes over.
 	QuickRestart bool
+	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers have the second (KIP-890).
+	TransactionsV1 bool
 	// AtLeastOnce runs groups without transactions: what is killed can lose and double work. It is there to be compared with.
 	AtLeastOnce bool
 	// Versions says which versions of projections to run. It is needed where the topology has several of one.
@@ -119,7 +121,7 @@ func (p *Processors) runner(g step.Group) (runner, error) {
 		return atleastonce.New(g, atleastonce.Config{Cluster: c.Cluster, DataDir: c.DataDir, Logger: p.log}), nil
 	}
 	return exactlyonce.New(g, exactlyonce.Config{
-		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
+		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionsV1: c.TransactionsV1, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
 		Failpoint: planted.Failpoint(),
 	})

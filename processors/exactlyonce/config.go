@@ -36,6 +36,8 @@ type Config struct {
 	// TransactionTimeout is when the brokers abort a transaction whose owner is silent; default 30 s. A successor need not wait for
 	// it, since it fences the dead owner's transaction.
 	TransactionTimeout time.Duration
+	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers offer the second (KIP-890).
+	TransactionsV1 bool
 	// Patience is how long the brokers may not answer, or a restore may not move, before the attempt stops. It must outlast
 	// TransactionTimeout by 10 s, the pace at which brokers look for expired transactions; default TransactionTimeout + 15 s.
 	Patience time.Duration

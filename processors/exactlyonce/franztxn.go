@@ -30,6 +30,7 @@ type producer interface {
 type franzTxn struct {
 	client     producer
 	id         string
+	protocol   protocol
 	partitions int                               // of each topic that it writes to
 	open       func(id string) (producer, error) // makes a client
 	try        time.Duration                     // how long one request may go without an answer
@@ -41,8 +42,8 @@ type franzTxn struct {
 	left int   // records that the client has not finished
 }
 
-func newFranzProducer(c Config, id string) (producer, error) {
-	opts, err := producerOptions(c, id)
+func newFranzProducer(c Config, id string, p protocol) (producer, error) {
+	opts, err := producerOptions(c, id, p)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func newFranzProducer(c Config, id string) (producer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka producer: %w", err)
 	}
-	if err := assertProducer(client); err != nil {
+	if err := assertProducer(client, p); err != nil {
 		client.Close()
 		return nil, fail(CauseConfiguration, err)
 	}
@@ -108,7 +109,7 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 		for planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
 			err = t.produce(ctx, w)
 		}
-		if err == nil || !isForNow(err) || ctx.Err() != nil {
+		if err == nil || !isForNow(err) && !errors.Is(err, kerr.TransactionAbortable) || ctx.Err() != nil {
 			return err
 		}
 		t.spent = true
@@ -116,9 +117,9 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 }
 
 // end commits the open transaction. Where the answer gets lost, because the coordinator dies, say, it asks again in the name of the same producer
-// and epoch until there is an answer. That cannot commit anything else: under transactions V1 the epoch stays until the id is initialised anew, a
-// transaction that is committed already answers without an error, and one that was aborted or whose id went to somebody else refuses
-// (TransactionCoordinator.endTransaction in Apache Kafka).
+// and epoch until there is an answer. That cannot commit anything else: a transaction that is committed already answers without an error, and one that was
+// aborted or whose id went to somebody else refuses. Under transactions V1 the epoch stays until the id is initialised anew; under V2 the coordinator knows
+// the epoch before the one that the end raised it to, as that of a repetition (TransactionCoordinator.endTransaction in Apache Kafka).
 func (t *franzTxn) end(ctx context.Context) error {
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {

@@ -68,8 +68,8 @@ func patiently(ctx context.Context, f func() error) error {
 	}
 }
 
-// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the two requests are
-// written by hand: the second in version 4, that of transactions V1, whatever the broker offers.
+// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the requests are written by hand: one, or
+// under transactions V1 another before it that adds the group.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if planted.Has(planted.OffsetsOutsideTransaction) {
 		return t.CommitOffsets(ctx, o)
@@ -78,17 +78,19 @@ func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if err != nil {
 		return fmt.Errorf("producer id: %w", err)
 	}
-	err = t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
-		req := kmsg.NewPtrAddOffsetsToTxnRequest()
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
-		resp, err := req.RequestWith(ctx, client)
+	if t.protocol == transactionsV1 {
+		err := t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
+			req := kmsg.NewPtrAddOffsetsToTxnRequest()
+			req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Group = t.id, id, epoch, o.Group
+			resp, err := req.RequestWith(ctx, client)
+			if err != nil {
+				return err
+			}
+			return kerr.ErrorForCode(resp.ErrorCode)
+		})
 		if err != nil {
-			return err
+			return fmt.Errorf("add the group to the transaction: %w", err)
 		}
-		return kerr.ErrorForCode(resp.ErrorCode)
-	})
-	if err != nil {
-		return fmt.Errorf("add the group to the transaction: %w", err)
 	}
 	return t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
 		return t.sendTxnOffsetCommit(ctx, client, o, id, epoch)

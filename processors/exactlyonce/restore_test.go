@@ -17,7 +17,7 @@ import (
 func (w *world) other(id string, more ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
 	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.brokers...), kgo.TransactionalID(id), kgo.TransactionTimeout(10 * time.Second),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxVersions(versions())}, more...)...)
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MaxVersions(transactionsV1.versions())}, more...)...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -378,12 +378,16 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	r.mu.Unlock()
 	c := w.config("zombie")
 	c.EnsureDefaults()
-	txn := &franzTxn{id: transactionalID("", w.name, "zombie", 0)}
-	var err error
-	if txn.client, err = newFranzProducer(c, txn.id); err != nil {
-		t.Fatal(err)
+	var zombies []*franzTxn
+	for _, p := range protocols() {
+		txn := &franzTxn{id: transactionalID("", w.name, "zombie", len(zombies)), protocol: p}
+		var err error
+		if txn.client, err = newFranzProducer(c, txn.id, p); err != nil {
+			t.Fatal(err)
+		}
+		defer txn.Close()
+		zombies = append(zombies, txn)
 	}
-	defer txn.Close()
 	base := Offsets{Group: w.name, Topic: w.commands(), Next: map[int32]int64{0: 1000}, Generation: g.id, MemberID: g.member, InstanceID: instanceID(w.name, "a")}
 	for name, spoil := range map[string]func(*Offsets){
 		"an older generation":   func(o *Offsets) { o.Generation-- },
@@ -391,18 +395,20 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	} {
 		o := base
 		spoil(&o)
-		work := &Work{Offsets: o, Outputs: [][]kgo.Record{{{Topic: w.table(), Key: []byte("k0"), Value: []byte("99 99")}}},
-			Produced: func() {}, Sent: func() {}, Track: [2]string{w.table(), ""}}
-		if err := txn.Commit(t.Context(), work); !errors.Is(err, errGenerationOver) {
-			t.Errorf("transaction of %s: %v", name, err)
-		}
-		if err := txn.CommitOffsets(t.Context(), o); !errors.Is(err, errGenerationOver) {
-			t.Errorf("offsets of %s: %v", name, err)
+		for _, txn := range zombies {
+			work := &Work{Offsets: o, Outputs: [][]kgo.Record{{{Topic: w.table(), Key: []byte("k0"), Value: []byte("99 99")}}},
+				Produced: func() {}, Sent: func() {}, Track: [2]string{w.table(), ""}}
+			if err := txn.Commit(t.Context(), work); !errors.Is(err, errGenerationOver) {
+				t.Errorf("%s of %s: %v", txn.protocol, name, err)
+			}
+			if err := txn.CommitOffsets(t.Context(), o); !errors.Is(err, errGenerationOver) {
+				t.Errorf("offsets of %s: %v", name, err)
+			}
 		}
 	}
 	o := base
 	o.MemberID = "an older self"
-	if err := txn.CommitOffsets(t.Context(), o); Cause(err) != CauseFenced {
+	if err := zombies[0].CommitOffsets(t.Context(), o); Cause(err) != CauseFenced {
 		t.Errorf("offsets of an older self: %v (%s)", err, Cause(err))
 	}
 	w.send(20, 4)

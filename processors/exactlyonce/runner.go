@@ -194,7 +194,11 @@ func (e *engine) run(parent context.Context) error {
 		return stoppedOr(parent, err)
 	}
 	e.state("taking over what an earlier run left open")
-	if e.txns, err = newPair(e.ctx, e.config, &e.group, e.point, newFranzProducer); err != nil {
+	agreed, err := e.agree()
+	if err != nil {
+		return stoppedOr(parent, err)
+	}
+	if e.txns, err = newPair(e.ctx, e.config, &e.group, agreed, e.point, newFranzProducer); err != nil {
 		return stoppedOr(parent, err)
 	}
 	defer func() {

@@ -7,28 +7,14 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
-// versions are the request versions of transactions V1: partitions and offsets are added by requests of their own, and the epoch
-// stays for a producer's life. Fetch stays below the version that names topics by id.
-func versions() *kversion.Versions {
-	v := kversion.Stable()
-	v.SetMaxKeyVersion(int16(kmsg.Produce), 11)
-	v.SetMaxKeyVersion(int16(kmsg.Fetch), 12)
-	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 8)
-	v.SetMaxKeyVersion(int16(kmsg.AddOffsetsToTxn), 3)
-	v.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
-	v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)
-	return v
-}
-
 // producerOptions are those of a transactional producer.
-func producerOptions(c Config, id string) ([]kgo.Opt, error) {
+func producerOptions(c Config, id string, p protocol) ([]kgo.Opt, error) {
 	opts, err := c.Cluster.Franz()
 	if err != nil {
 		return nil, err
@@ -36,7 +22,7 @@ func producerOptions(c Config, id string) ([]kgo.Opt, error) {
 	return append(opts,
 		kgo.TransactionalID(id),
 		kgo.TransactionTimeout(c.TransactionTimeout),
-		kgo.MaxVersions(versions()),
+		kgo.MaxVersions(p.versions()),
 		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond),
 		kgo.RetryTimeout(c.Patience),
 		kgo.MaxBufferedRecords(1<<20),
@@ -79,7 +65,7 @@ func adminOptions(c Config) ([]kgo.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(opts, kgo.MaxVersions(versions()), kgo.RetryTimeout(c.Patience)), nil
+	return append(opts, kgo.MaxVersions(transactionsV1.versions()), kgo.RetryTimeout(c.Patience)), nil
 }
 
 // joinRetry is the pause between tries to join the group, and between those to read its offsets.
@@ -134,7 +120,7 @@ func assertSarama(s *sarama.Config, c Config) error {
 }
 
 // assertProducer returns what is wrong with a transactional producer without anybody noticing.
-func assertProducer(client *kgo.Client) error {
+func assertProducer(client *kgo.Client, p protocol) error {
 	var all []error
 	if acks, _ := client.OptValue(kgo.RequiredAcks).(kgo.Acks); acks != kgo.AllISRAcks() {
 		all = append(all, errors.New("kafka producer: acks must be all"))
@@ -149,9 +135,9 @@ func assertProducer(client *kgo.Client) error {
 	if v == nil {
 		return errors.Join(append(all, errors.New("kafka producer: request versions must be capped"))...)
 	}
-	for key, most := range map[kmsg.Key]int16{kmsg.Produce: 11, kmsg.EndTxn: 4, kmsg.TxnOffsetCommit: 4} {
-		if have, ok := v.LookupMaxKeyVersion(int16(key)); !ok || have > most {
-			all = append(all, fmt.Errorf("kafka producer: %s is capped at version %d, transactions V1 need at most %d", key.Name(), have, most))
+	for key, most := range p.most() {
+		if have, ok := v.LookupMaxKeyVersion(int16(key)); !ok || have != most {
+			all = append(all, fmt.Errorf("kafka producer: %s is capped at version %d, %s need %d", key.Name(), have, p, most))
 		}
 	}
 	return errors.Join(all...)

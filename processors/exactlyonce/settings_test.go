@@ -77,24 +77,26 @@ func TestSilentlyWrongSaramaSettingsAreRefused(t *testing.T) {
 
 func TestSilentlyWrongProducerSettingsAreRefused(t *testing.T) {
 	c := testConfig()
-	good, err := producerOptions(c, "id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	latest := kversion.Stable()
-	for want, more := range map[string][]kgo.Opt{
-		"delivery timeout": {kgo.RecordDeliveryTimeout(time.Minute)},
-		"":                 nil,
-		"EndTxn":           {kgo.MaxVersions(latest)},
-	} {
-		client, err := kgo.NewClient(append(good, more...)...)
+	for p, other := range map[protocol]protocol{transactionsV1: transactionsV2, transactionsV2: transactionsV1} {
+		good, err := producerOptions(c, "id", p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Close()
-		err = assertProducer(client)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", want, err)
+		for want, more := range map[string][]kgo.Opt{
+			"delivery timeout": {kgo.RecordDeliveryTimeout(time.Minute)},
+			"":                 nil,
+			"Produce":          {kgo.MaxVersions(kversion.Stable())},
+			"EndTxn":           {kgo.MaxVersions(other.versions())},
+		} {
+			client, err := kgo.NewClient(append(good, more...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			err = assertProducer(client, p)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %q: %v", p, want, err)
+			}
 		}
 	}
 }

@@ -206,15 +206,16 @@ func simCode(err error) int16 {
 
 // simProducer is franz-go's transactional client as far as franzTxn uses it.
 type simProducer struct {
-	p      *simProcess
-	id     string
-	number int64
-	epoch  int16
-	loaded bool
-	err    error // for good
-	open   bool
-	used   bool // the transaction has records
-	buffer []simBuffered
+	p        *simProcess
+	id       string
+	protocol protocol
+	number   int64
+	epoch    int16
+	loaded   bool
+	err      error // for good
+	open     bool
+	used     bool // the transaction has records
+	buffer   []simBuffered
 }
 
 type simBuffered struct {
@@ -223,6 +224,9 @@ type simBuffered struct {
 }
 
 func (c *simProducer) Close() {}
+
+// protocol is that of the brokers: the second version of transactions with two seeds of four.
+func (s *sim) protocol() protocol { return transactionsV1 + protocol(s.seed/2%2) }
 
 // DiscoveredBrokers are one with every other seed, else several.
 func (c *simProducer) DiscoveredBrokers() []*kgo.Broker {
@@ -307,11 +311,13 @@ func (c *simProducer) write(ctx context.Context, p *simPartition, batch []simBuf
 	if err != nil {
 		return 0, err
 	}
-	err = s.retry(ctx, func() error {
-		return s.call(ctx, "add a partition", func() error { return s.brokers.add(c.id, id, epoch, p) })
-	})
-	if err != nil {
-		return 0, c.failed(err)
+	if c.protocol == transactionsV1 {
+		err = s.retry(ctx, func() error {
+			return s.call(ctx, "add a partition", func() error { return s.brokers.add(c.id, id, epoch, p) })
+		})
+		if err != nil {
+			return 0, c.failed(err)
+		}
 	}
 	c.used = true
 	written := false
@@ -325,7 +331,7 @@ func (c *simProducer) write(ctx context.Context, p *simPartition, batch []simBuf
 			for i := range batch {
 				records[i] = batch[i].Record
 			}
-			first, err = s.brokers.produce(c.id, id, epoch, p, records)
+			first, err = s.brokers.produce(c.id, id, epoch, p, records, c.protocol)
 			written = err == nil
 			if s.tracing {
 				for i, r := range records {
@@ -360,7 +366,10 @@ func (c *simProducer) EndTransaction(ctx context.Context, commit kgo.Transaction
 		return kerr.OperationNotAttempted
 	}
 	err = s.retry(ctx, func() error {
-		return s.call(ctx, "end the transaction", func() error { return s.brokers.end(c.id, id, epoch, bool(commit)) })
+		return s.call(ctx, "end the transaction", func() (err error) {
+			c.epoch, err = s.brokers.end(c.id, id, epoch, bool(commit), c.protocol)
+			return err
+		})
 	})
 	if err != nil {
 		// Nobody knows how it ended. The next use initialises the id anew.
@@ -409,7 +418,14 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 		resp := r.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
 		resp.SetVersion(4)
 		err := s.call(ctx, "send offsets", func() error {
-			t, err := s.brokers.holder(r.TransactionalID, r.ProducerID, r.ProducerEpoch)
+			var err error
+			if c.protocol == transactionsV2 {
+				err = s.brokers.add(r.TransactionalID, r.ProducerID, r.ProducerEpoch, nil)
+			}
+			var t *simTxn
+			if err == nil {
+				t, err = s.brokers.holder(r.TransactionalID, r.ProducerID, r.ProducerEpoch)
+			}
 			if err == nil && (t.state != txnOngoing || !t.offsets) {
 				err = kerr.InvalidTxnState
 			}
@@ -436,7 +452,8 @@ func (c *simProducer) Request(ctx context.Context, request kmsg.Request) (kmsg.R
 		resp := r.ResponseKind().(*kmsg.EndTxnResponse)
 		err := s.call(ctx, "end the transaction, asked again", func() error {
 			s.stats.endsAsked++
-			resp.ErrorCode = simCode(s.brokers.end(r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Commit))
+			_, err := s.brokers.end(r.TransactionalID, r.ProducerID, r.ProducerEpoch, r.Commit, c.protocol)
+			resp.ErrorCode = simCode(err)
 			return nil
 		})
 		return resp, err

@@ -217,6 +217,7 @@ type simTxn struct {
 	epoch     int16
 	state     simTxnState
 	committed bool // how the last one ended
+	raised    bool // that end raised the epoch
 	parts     []*simPartition
 	offsets   bool
 	began     int // step
@@ -227,6 +228,9 @@ func (t *simTxn) preparing() bool { return t.state == txnPrepareCommit || t.stat
 // initialiseFor is InitProducerId for a producer that is believed to hold the id. As in Kafka, the epoch is looked at where no transaction is ongoing.
 func (b *simBrokers) initialiseFor(id string, producer int64, epoch int16) error {
 	t := b.txns[id]
+	if producer >= 0 && t != nil && t.producer == producer && t.state == txnComplete && t.repeats(epoch) {
+		return nil // the answer is the same again
+	}
 	if producer >= 0 && (t == nil || t.producer != producer || t.state != txnOngoing && !t.preparing() && t.epoch != epoch) {
 		return kerr.ProducerFenced
 	}
@@ -246,13 +250,13 @@ func (b *simBrokers) initialise(id string) (int64, int16, error) {
 	switch {
 	case t.state == txnOngoing:
 		t.epoch++
-		t.state = txnPrepareAbort
+		t.state, t.committed, t.raised = txnPrepareAbort, false, false
 		return 0, 0, kerr.ConcurrentTransactions
 	case t.preparing():
 		return 0, 0, kerr.ConcurrentTransactions
 	}
 	t.epoch++
-	t.state = txnEmpty
+	t.state, t.raised = txnEmpty, false
 	return t.producer, t.epoch, nil
 }
 
@@ -288,12 +292,17 @@ func (b *simBrokers) add(id string, producer int64, epoch int16, p *simPartition
 	return nil
 }
 
-// produce appends a batch of a transaction.
-func (b *simBrokers) produce(id string, producer int64, epoch int16, p *simPartition, records []*kgo.Record) (int64, error) {
+// produce appends a batch of a transaction, which the partition joins by that under transactions V2.
+func (b *simBrokers) produce(id string, producer int64, epoch int16, p *simPartition, records []*kgo.Record, agreed protocol) (int64, error) {
 	if p.epochs[producer] > epoch {
 		return 0, kerr.InvalidProducerEpoch
 	}
-	if _, open := p.open[producer]; !open { // brokers verify the first batch of a transaction
+	if _, open := p.open[producer]; !open || p.epochs[producer] != epoch { // brokers verify the first batch of a transaction
+		if agreed == transactionsV2 {
+			if err := b.add(id, producer, epoch, p); err != nil {
+				return 0, err
+			}
+		}
 		t := b.txns[id]
 		if t == nil || t.producer != producer || t.epoch != epoch || t.state != txnOngoing || !slices.Contains(t.parts, p) {
 			return 0, kerr.InvalidTxnState
@@ -307,12 +316,28 @@ func (b *simBrokers) produce(id string, producer int64, epoch int16, p *simParti
 	return first, nil
 }
 
-// end is EndTxn. The markers follow later.
-func (b *simBrokers) end(id string, producer int64, epoch int16, commit bool) error {
+// repeats reports whether an epoch is that of an end that was asked for already and raised it.
+func (t *simTxn) repeats(epoch int16) bool { return t.raised && t.epoch == epoch+1 }
+
+// end is EndTxn. It returns the producer's epoch from then on. The markers follow later.
+func (b *simBrokers) end(id string, producer int64, epoch int16, commit bool, agreed protocol) (int16, error) {
+	if t := b.txns[id]; t != nil && t.producer == producer && agreed == transactionsV2 {
+		switch {
+		case t.repeats(epoch) && t.committed != commit:
+			return epoch, kerr.InvalidTxnState
+		case t.repeats(epoch) && t.preparing():
+			return epoch, kerr.ConcurrentTransactions
+		case t.repeats(epoch) && t.state == txnComplete:
+			return t.epoch, nil
+		case t.epoch == epoch && t.state == txnComplete:
+			return epoch, kerr.InvalidTxnState
+		}
+	}
 	t, err := b.holder(id, producer, epoch)
 	if err != nil {
-		return err
+		return epoch, err
 	}
+	was := t.state
 	switch {
 	case t.state == txnOngoing && commit:
 		t.state, t.committed = txnPrepareCommit, true
@@ -323,9 +348,12 @@ func (b *simBrokers) end(id string, producer int64, epoch int16, commit bool) er
 		t.state, t.committed = txnPrepareAbort, false
 	case t.state == txnComplete && t.committed == commit: // asked again
 	default:
-		return kerr.InvalidTxnState
+		return epoch, kerr.InvalidTxnState
 	}
-	return nil
+	if t.raised = agreed == transactionsV2; t.raised && was == txnOngoing {
+		t.epoch++
+	}
+	return t.epoch, nil
 }
 
 // durable notes the rows of a transaction whose commit is decided.
@@ -353,7 +381,7 @@ func (b *simBrokers) ofProducer(producer int64) *simTxn {
 // expire is what the coordinator does with a transaction whose owner is silent.
 func (b *simBrokers) expire(t *simTxn) {
 	t.epoch++
-	t.state, t.committed = txnPrepareAbort, false
+	t.state, t.committed, t.raised = txnPrepareAbort, false, false
 	b.sim.log("the coordinator aborts %s", t.id)
 }
 

@@ -101,7 +101,9 @@ func (p *simProcess) attempt() {
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	p.engine = e
 	var err error
-	e.txns, err = newPair(e.ctx, e.config, &e.group, e.point, func(_ Config, id string) (producer, error) { return &simProducer{p: p, id: id}, nil })
+	e.txns, err = newPair(e.ctx, e.config, &e.group, s.protocol(), e.point, func(_ Config, id string, agreed protocol) (producer, error) {
+		return &simProducer{p: p, id: id, protocol: agreed}, nil
+	})
 	if err != nil {
 		return
 	}

@@ -45,7 +45,7 @@ func TestWhatADeadMemberLeftOpenAnywhereIsAborted(t *testing.T) {
 	group := w.group()
 	group.Table, group.Index, group.ProgressTopic, group.Handle = nil, nil, "", w.handleWithoutIndex
 	dead, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.TransactionalID(transactionalID("", w.name, "dead", 1)), kgo.TransactionTimeout(10*time.Minute),
-		kgo.MaxVersions(versions()))
+		kgo.MaxVersions(transactionsV1.versions()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +99,9 @@ func TestOffsetsOfAnOpenTransactionAreWaitedFor(t *testing.T) {
 	w.send(10, 2)
 	c := w.config("stranger")
 	c.EnsureDefaults()
-	stranger := &franzTxn{id: w.name + "-stranger"}
+	stranger := &franzTxn{id: w.name + "-stranger", protocol: transactionsV2}
 	var err error
-	if stranger.client, err = newFranzProducer(c, stranger.id); err != nil {
+	if stranger.client, err = newFranzProducer(c, stranger.id, stranger.protocol); err != nil {
 		t.Fatal(err)
 	}
 	defer stranger.Close()

@@ -59,18 +59,19 @@ func (p *pair) close() {
 }
 
 // newPair returns both producers of an instance, initialised.
-func newPair(ctx context.Context, c Config, group *step.Group, point func(string), open func(c Config, id string) (producer, error)) (*pair, error) {
-	p := &pair{}
-	for i := range p.txns {
+func newPair(ctx context.Context, c Config, group *step.Group, p protocol, point func(string), open func(Config, string, protocol) (producer, error)) (*pair, error) {
+	both := &pair{}
+	for i := range both.txns {
 		t := &franzTxn{
 			id:         transactionalID(c.TransactionalIDPrefix, group.Name, c.Instance, i),
+			protocol:   p,
 			partitions: group.Partitions,
-			open:       func(id string) (producer, error) { return open(c, id) },
+			open:       func(id string) (producer, error) { return open(c, id, p) },
 			try:        c.Patience / 6,
 		}
 		var err error
 		if t.client, err = t.open(t.id); err == nil {
-			p.txns[i] = t
+			both.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
 			if i == 0 || !planted.Has(planted.OneIDInitialised) {
 				err = t.Init(initCtx)
@@ -78,7 +79,7 @@ func newPair(ctx context.Context, c Config, group *step.Group, point func(string
 			cancel()
 		}
 		if err != nil {
-			p.close()
+			both.close()
 			return nil, err
 		}
 		if i == 0 {
@@ -86,7 +87,7 @@ func newPair(ctx context.Context, c Config, group *step.Group, point func(string
 		}
 	}
 	point(PointInitialised)
-	return p, nil
+	return both, nil
 }
 
 // transactionalID names one of an instance's two producers.

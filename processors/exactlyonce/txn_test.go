@@ -71,11 +71,11 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 		"the answer to a commit is lost": func(p producer, done *atomic.Int32) producer { return unlucky{p, false, done} },
 		addingAll:                        func(p producer, done *atomic.Int32) producer { return among{p, done, &added} },
 	} {
-		t.Run(name, func(t *testing.T) {
+		misfortune := func(t *testing.T, p protocol) {
 			w := newWorld(t, 1)
 			setup := w.pause(PointSetup)
 			defer setup.goOn()
-			r := w.start("a", setup.set)
+			r := w.start("a", setup.set, func(c *Config) { c.TransactionsV1 = p == transactionsV1 })
 			setup.await()
 			var done atomic.Int32
 			for _, txn := range r.engine().txns.txns {
@@ -97,7 +97,10 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 			if name == addingAll && added.Load() < 3 {
 				t.Errorf("no request added more than %d topics: events, outcomes and table are in a transaction together", added.Load())
 			}
-		})
+		}
+		for _, p := range protocols() {
+			t.Run(fmt.Sprintf("%s, %s", name, p), func(t *testing.T) { misfortune(t, p) })
+		}
 	}
 }
 

@@ -1,0 +1,81 @@
+package exactlyonce
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// protocol is a version of Kafka's transactions.
+type protocol int8
+
+const (
+	// transactionsV1: partitions and offsets are added to a transaction by requests of their own, and the epoch stays for a producer's life.
+	transactionsV1 protocol = 1
+	// transactionsV2 (KIP-890, Apache Kafka from 4.0 on): what is written to joins by being written to, two requests fewer, and the end of each
+	// transaction raises the epoch. So brokers can tell a late record of one transaction from the next one's.
+	transactionsV2 protocol = 2
+)
+
+// transactionFeature is what brokers call their version of transactions, in [kmsg.ApiVersionsResponse].
+const transactionFeature = "transaction.version"
+
+// most returns the highest versions of those requests that make the difference between the protocols. Produce stays below the version that names topics by
+// id.
+func (p protocol) most() map[kmsg.Key]int16 {
+	if p == transactionsV2 {
+		return map[kmsg.Key]int16{kmsg.Produce: 12, kmsg.EndTxn: 5, kmsg.TxnOffsetCommit: 5}
+	}
+	return map[kmsg.Key]int16{kmsg.Produce: 11, kmsg.EndTxn: 4, kmsg.TxnOffsetCommit: 4}
+}
+
+// versions are the request versions that a client may use. Fetch stays below the version that names topics by id. franz-go chooses the second protocol where
+// its versions are allowed and the brokers have finalised it.
+func (p protocol) versions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.Fetch), 12)
+	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 8)
+	v.SetMaxKeyVersion(int16(kmsg.AddOffsetsToTxn), 3)
+	for key, most := range p.most() {
+		v.SetMaxKeyVersion(int16(key), most)
+	}
+	return v
+}
+
+// agree returns the protocol that the brokers have finalised, or the first where that is wanted.
+func (e *engine) agree() (protocol, error) {
+	if e.config.TransactionsV1 {
+		return transactionsV1, nil
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, e.config.Patience)
+	defer cancel()
+	agreed := transactionsV1
+	err := patiently(ctx, func() error {
+		req := kmsg.NewPtrApiVersionsRequest()
+		req.ClientSoftwareName, req.ClientSoftwareVersion = "foldlog", "1"
+		resp, err := req.RequestWith(ctx, e.client)
+		if err == nil {
+			err = kerr.ErrorForCode(resp.ErrorCode)
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range resp.FinalizedFeatures {
+			if f.Name == transactionFeature && f.MaxVersionLevel >= int16(transactionsV2) {
+				agreed = transactionsV2
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, failf(CauseTransaction, "ask the brokers for their version of transactions: %w", err)
+	}
+	e.log.Debug("the brokers' version of transactions", slog.Int("version", int(agreed)))
+	return agreed, nil
+}
+
+func (p protocol) String() string { return fmt.Sprintf("transactions V%d", int8(p)) }
