@@ -36,6 +36,8 @@ type task struct {
 	Partitions       int      `json:"partitions"`
 	EventsPerCommand int      `json:"events_per_command"`
 	Dir              string   `json:"dir"`
+	// Instance names one of several processes that share the work; empty where there is one.
+	Instance string `json:"instance,omitempty"`
 	// Profile is a file for a CPU profile, or empty.
 	Profile string `json:"profile,omitempty"`
 	// ForLatency asks for settings that favour latency over throughput, where a peer has such.
@@ -166,6 +168,21 @@ func (c *child) told(event string) ([]time.Time, error) {
 		all = append(all, time.UnixMilli(millis))
 	}
 	return all, nil
+}
+
+// restart starts a process that ended on its data, and waits until it is at work again.
+func (c *child) restart(ctx context.Context) error {
+	before, err := c.told(eventRunning)
+	if err != nil {
+		return err
+	}
+	if err := c.Boot(); err != nil {
+		return err
+	}
+	return poll(ctx, 5*time.Millisecond, patience, func() (bool, error) {
+		told, err := c.told(eventRunning)
+		return len(told) > len(before), errors.Join(err, c.Died())
+	})
 }
 
 // stop lets the peer end in good order.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/kafkatest"
@@ -23,26 +25,31 @@ import (
 // brokerHeapMB is ample for one broker with these loads.
 const brokerHeapMB = 1024
 
-// site is the broker under the peers, and where their data are.
+// site is the brokers under the peers, and where their data are.
 type site struct {
 	kafka      *kafkatest.Kafka
 	client     *kgo.Client
 	admin      *kadm.Client
 	dir        string
+	brokers    int
 	partitions int
 	streams    streamsOptions
 	runs       atomic.Int64
 	preloaded  map[workload]string // topics with commands
 }
 
-func openSite(ctx context.Context, s settings) (*site, error) {
+func openSite(ctx context.Context, s settings, brokers int) (*site, error) {
 	dir, err := os.MkdirTemp(s.Dir, "foldlog-bench-")
 	if err != nil {
 		return nil, err
 	}
-	b := &site{dir: dir, partitions: s.Partitions, streams: s.Streams, preloaded: map[workload]string{}}
+	b := &site{dir: dir, brokers: brokers, partitions: s.Partitions, streams: s.Streams, preloaded: map[workload]string{}}
+	properties := map[string]string{}
+	if brokers > 1 {
+		properties = kafkatest.FastDetection()
+	}
 	b.kafka, err = kafkatest.StartKafka(ctx, kafkatest.KafkaConfig{
-		LongRun: true, HeapMB: brokerHeapMB, Dir: filepath.Join(dir, "kafka"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Brokers: brokers, Properties: properties, LongRun: true, HeapMB: brokerHeapMB, Dir: filepath.Join(dir, "kafka"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.close())
@@ -69,10 +76,17 @@ func (b *site) close() error {
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
-// brokerCPU is what the broker has computed so far.
+// brokerCPU is what the brokers have computed so far.
 func (b *site) brokerCPU() (time.Duration, error) {
-	usage, err := b.kafka.Usage(1)
-	return usage.CPU, err
+	var sum time.Duration
+	for _, node := range b.kafka.Nodes() {
+		usage, err := b.kafka.Usage(node.ID)
+		if err != nil {
+			return 0, err
+		}
+		sum += usage.CPU
+	}
+	return sum, nil
 }
 
 // create makes topics and waits until the brokers' metadata know them.
@@ -81,29 +95,41 @@ func (b *site) create(ctx context.Context, compacted bool, topics ...string) err
 	if compacted {
 		config["cleanup.policy"] = kadm.StringPtr("compact")
 	}
-	created, err := b.admin.CreateTopics(ctx, int32(b.partitions), 1, config, topics...)
+	created, err := b.admin.CreateTopics(ctx, int32(b.partitions), int16(b.brokers), config, topics...)
 	if err == nil {
 		err = created.Error()
 	}
 	if err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
-	err = poll(ctx, 20*time.Millisecond, patience, func() (bool, error) {
-		listed, err := b.admin.ListTopics(ctx, topics...)
-		if err != nil {
-			return false, err
-		}
-		for _, name := range topics {
-			if t, ok := listed[name]; !ok || t.Err != nil || len(t.Partitions) != b.partitions {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+	err = poll(ctx, 20*time.Millisecond, patience, func() (bool, error) { return b.known(ctx, topics) })
 	if err != nil {
 		return fmt.Errorf("wait for new topics: %w", err)
 	}
 	return nil
+}
+
+// known reports whether every broker knows the topics and who leads them.
+func (b *site) known(ctx context.Context, topics []string) (bool, error) {
+	for _, broker := range b.client.DiscoveredBrokers() {
+		req := kmsg.NewPtrMetadataRequest()
+		for _, name := range topics {
+			topic := kmsg.NewMetadataRequestTopic()
+			topic.Topic = kmsg.StringPtr(name)
+			req.Topics = append(req.Topics, topic)
+		}
+		answer, err := broker.RetriableRequest(ctx, req)
+		if err != nil {
+			return false, err
+		}
+		for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+			led := !slices.ContainsFunc(t.Partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Leader < 0 })
+			if t.ErrorCode != 0 || len(t.Partitions) != b.partitions || !led {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // newTask makes fresh topics for a run of a peer. Without an input it gets one of its own, which is empty.

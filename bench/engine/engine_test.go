@@ -46,7 +46,7 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &measurement{settings: s, results: newResults(s)}
-	if m.site, err = openSite(ctx, s); err != nil {
+	if m.site, err = openSite(ctx, s, 1); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {

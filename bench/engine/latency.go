@@ -171,7 +171,7 @@ func (b *site) sendAtRate(ctx context.Context, w workload, topic string, first, 
 	var fault atomic.Pointer[error]
 	for i := range n {
 		time.Sleep(time.Until(due(i)))
-		b.client.Produce(ctx, &kgo.Record{Topic: topic, Key: keyText(w.keyOf(first + i)), Value: commandText(first + i)}, func(_ *kgo.Record, err error) {
+		b.client.Produce(ctx, w.command(topic, first+i), func(_ *kgo.Record, err error) {
 			if err != nil {
 				fault.Store(&err)
 			}

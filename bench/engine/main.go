@@ -54,10 +54,12 @@ func measure(ctx context.Context, s settings) (_ *results, err error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if m.site, err = openSite(ctx, s); err != nil {
-		return nil, err
+	if slices.ContainsFunc(s.Parts, func(part string) bool { return part != partStalls }) {
+		if m.site, err = openSite(ctx, s, s.Brokers); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, m.site.close()) }()
 	}
-	defer func() { err = errors.Join(err, m.site.close()) }()
 	return m.results, m.all(ctx)
 }
 
@@ -80,7 +82,7 @@ func (s settings) prepare(ctx context.Context) error {
 // measurement is one run of this program.
 type measurement struct {
 	settings settings
-	site     *site
+	site     *site // of one broker; nil where only stalls are measured
 	results  *results
 }
 
@@ -100,6 +102,8 @@ func (m *measurement) all(ctx context.Context) (err error) {
 			err = m.restore(ctx)
 		case partBank:
 			err = m.bank(ctx)
+		case partStalls:
+			err = m.stalls(ctx)
 		case partTune:
 			err = m.tune(ctx)
 		}
@@ -152,18 +156,20 @@ func (m *measurement) latency(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, p := range s.takingPart("goka", "goka-1ms", "atleastonce", ours, streams) {
-		if p.bare {
-			continue // it has no notion of latency: it commits by the clock
+	for run := range s.Runs {
+		for _, p := range s.takingPart("goka", "goka-1ms", "atleastonce", ours, streams) {
+			if p.bare {
+				continue // it has no notion of latency: it commits by the clock
+			}
+			all, err := m.site.measureLatency(ctx, p, workload{Commands: s.WarmUp, Keys: s.FewKeys, EventsPerCommand: s.Events}, s.Rates, s.Each)
+			if err != nil {
+				return err
+			}
+			for _, l := range all {
+				m.progress("%d/s, run %d of %d: %-12s p50 %.1f ms, p99 %.1f ms", l.Rate, run+1, s.Runs, p.name, l.P50, l.P99)
+			}
+			m.results.Latency = append(m.results.Latency, all...)
 		}
-		all, err := m.site.measureLatency(ctx, p, workload{Commands: s.WarmUp, Keys: s.FewKeys, EventsPerCommand: s.Events}, s.Rates, s.Each)
-		if err != nil {
-			return err
-		}
-		for _, l := range all {
-			m.progress("%d/s: %-12s p50 %.1f ms, p99 %.1f ms", l.Rate, p.name, l.P50, l.P99)
-		}
-		m.results.Latency = append(m.results.Latency, all...)
 	}
 	return nil
 }

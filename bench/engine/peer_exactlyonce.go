@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -15,7 +16,7 @@ import (
 // runExactlyOnce is our engine as the product runs it.
 func runExactlyOnce(ctx context.Context, t task) error {
 	r, err := exactlyonce.New(t.group(), exactlyonce.Config{
-		Cluster: cluster.Config{Brokers: t.Brokers}, DataDir: t.Dir, Instance: "bench", Logger: warnings(), FlushInterval: time.Second,
+		Cluster: cluster.Config{Brokers: t.Brokers}, DataDir: t.Dir, Instance: cmp.Or(t.Instance, "bench"), SessionTimeout: stallSession, TransactionsV1: t.Peer != ours, Logger: warnings(), FlushInterval: time.Second,
 		Metrics: exactlyonce.Metrics{Restored: func(s exactlyonce.RestoreStats) {
 			now := time.Now()
 			say(eventRestoreBegin, now.Add(-s.Took))

@@ -21,6 +21,8 @@ type peer struct {
 	slow bool
 	// bare peers keep no state: they write as much, and what they write is not compared.
 	bare bool
+	// shared peers can share their work among processes.
+	shared bool
 	// changelog returns the name of the peer's table topic.
 	changelog func(group string) string
 }
@@ -40,7 +42,8 @@ func peers() []peer {
 		{name: "goka", about: "plain Goka, its defaults (100 ms flush)", run: runGoka, command: itself, slow: true, changelog: tableOf},
 		{name: "goka-1ms", about: "plain Goka, 1 ms flush", run: runGoka, command: itself, slow: true, changelog: tableOf},
 		{name: "atleastonce", about: "our at-least-once runner", run: runAtLeastOnce, command: itself, slow: true, changelog: tableOf},
-		{name: ours, about: "our engine", run: runExactlyOnce, command: itself, transactional: true, changelog: tableOf},
+		{name: ours, about: "our engine", run: runExactlyOnce, command: itself, transactional: true, shared: true, changelog: tableOf},
+		{name: "exactlyonce-v1", about: "our engine, transactions V1", run: runExactlyOnce, command: itself, transactional: true, shared: true, changelog: tableOf},
 		{name: streams, about: "Kafka Streams exactly_once_v2, tuned", command: streamsCommand, transactional: true,
 			changelog: func(group string) string { return group + "-rows-changelog" }},
 		{name: "copy", about: "bare transactional loop, no state (the bound)", run: runCopy, command: itself, transactional: true, bare: true, changelog: tableOf},

@@ -24,6 +24,7 @@ type results struct {
 	Throughput []throughput  `json:"throughput,omitempty"`
 	Latency    []latency     `json:"latency,omitempty"`
 	Restore    []restore     `json:"restore,omitempty"`
+	Stalls     []stall       `json:"stalls,omitempty"`
 	Bank       []throughput  `json:"bank,omitempty"`
 	Tuning     []tuning      `json:"tuning,omitempty"`
 }
@@ -96,8 +97,8 @@ func (r *results) print(w io.Writer) {
 	for i, name := range slices.Sorted(maps.Keys(m.Versions)) {
 		fmt.Fprintf(w, "%s%s %s", map[bool]string{true: "", false: ", "}[i == 0], name, m.Versions[name])
 	}
-	fmt.Fprintf(w, "\none broker, %d partitions, %d event(s), an outcome and a row for a command of about 30 bytes, text codecs; median (least-most) of %d run(s)\n",
-		s.Partitions, s.Events, s.Runs)
+	fmt.Fprintf(w, "\n%d broker(s), %d partitions, %d event(s), an outcome and a row for a command of about 30 bytes, text codecs; median (least-most) of %d run(s)\n",
+		s.Brokers, s.Partitions, s.Events, s.Runs)
 	fmt.Fprintf(w, "throughput is that of the second half of %d commands; slow peers (Goka, at least once) get a quarter of them\n", s.Commands)
 	o := s.Streams
 	fmt.Fprintf(w, "Kafka Streams: %d threads, commit every %d ms (latency: %d), linger %d ms (latency: 0), store cache %d MiB, heap %d MiB, %s GC, %s\n",
@@ -111,6 +112,7 @@ func (r *results) print(w io.Writer) {
 	r.printLatency(w)
 	r.printRestore(w)
 	r.printBank(w)
+	r.printStalls(w)
 	r.printTuning(w)
 }
 
@@ -191,25 +193,25 @@ func (r *results) printThroughput(w io.Writer, keys int) {
 
 func (r *results) printLatency(w io.Writer) {
 	for _, rate := range r.Settings.Rates {
-		var reference latency
-		var rows []latency
-		for _, l := range r.Latency {
-			if l.Rate != rate {
-				continue
-			}
-			rows = append(rows, l)
-			if l.Peer == streams {
-				reference = l
-			}
-		}
-		if len(rows) == 0 {
+		names, groups := byPeer(slices.DeleteFunc(slices.Clone(r.Latency), func(l latency) bool { return l.Rate != rate }), func(l latency) string { return l.Peer })
+		if len(names) == 0 {
 			continue
+		}
+		p50 := func(l latency) float64 { return l.P50 }
+		p99 := func(l latency) float64 { return l.P99 }
+		var reference [2]float64
+		if them := groups[streams]; len(them) > 0 {
+			reference = [2]float64{spreadOf(them, p50).median, spreadOf(them, p99).median}
 		}
 		t := table(w, fmt.Sprintf("Latency at %d/s over %s: from due to seen by a read_committed reader, ms (against Kafka Streams)", rate, r.Settings.Each),
 			"", "p50", "against", "p99", "against", "p99.9", "max", "app CPU %", "broker CPU %")
-		for _, l := range rows {
-			fmt.Fprintf(t, "%s\t%.1f\t%s\t%.1f\t%s\t%.1f\t%.0f\t%.1f\t%.1f\n", about(l.Peer), l.P50, ratio(l.P50, reference.P50), l.P99, ratio(l.P99, reference.P99),
-				l.P999, l.Max, l.AppCPU, l.BrokerCPU)
+		for _, name := range names {
+			runs := groups[name]
+			typical, rare := spreadOf(runs, p50), spreadOf(runs, p99)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.1f\t%.0f\t%.1f\t%.1f\n", about(name), typical.text("%.1f"), ratio(typical.median, reference[0]),
+				rare.text("%.1f"), ratio(rare.median, reference[1]), spreadOf(runs, func(l latency) float64 { return l.P999 }).median,
+				spreadOf(runs, func(l latency) float64 { return l.Max }).most, spreadOf(runs, func(l latency) float64 { return l.AppCPU }).median,
+				spreadOf(runs, func(l latency) float64 { return l.BrokerCPU }).median)
 		}
 		_ = t.Flush()
 	}

@@ -16,13 +16,14 @@ const (
 	partKeys       = "keys"
 	partLatency    = "latency"
 	partRestore    = "restore"
+	partStalls     = "stalls"
 	partBank       = "bank"
 	partTune       = "tune"
 )
 
 // defaultParts are measured where no others are asked for; tuning Kafka Streams takes long and is done once for a machine.
 var (
-	defaultParts = []string{partThroughput, partKeys, partLatency, partRestore, partBank}
+	defaultParts = []string{partThroughput, partKeys, partLatency, partRestore, partBank, partStalls}
 	allParts     = append(slices.Clone(defaultParts), partTune)
 )
 
@@ -36,9 +37,11 @@ type settings struct {
 	ManyKeys   int            `json:"many_keys"`
 	Events     int            `json:"events_per_command"`
 	Partitions int            `json:"partitions"`
+	Brokers    int            `json:"brokers"`
 	Rates      []int          `json:"rates"`
 	Each       time.Duration  `json:"latency_duration_ns"`
 	WarmBroker time.Duration  `json:"warm_broker_ns"`
+	StallRate  int            `json:"stall_rate"`
 	WarmUp     int            `json:"latency_warm_up"`
 	Streams    streamsOptions `json:"streams"`
 	Quick      bool           `json:"quick"`
@@ -54,17 +57,19 @@ func parseFlags(args []string) (settings, error) {
 	var parts, peerList, rates string
 	f := flag.NewFlagSet("engine", flag.ContinueOnError)
 	f.StringVar(&parts, "parts", strings.Join(defaultParts, ","),
-		"what to measure: throughput (few keys), keys (many keys), latency, restore, bank; tune tries settings of Kafka Streams")
+		"what to measure: throughput (few keys), keys (many keys), latency, restore, bank, stalls (three brokers, two processes, faults); tune tries settings of Kafka Streams")
 	f.StringVar(&peerList, "peers", "", "who takes part, of "+strings.Join(peerNames(), ", ")+"; default everybody where it makes sense")
-	f.IntVar(&s.Runs, "runs", 3, "how often throughput and restore are measured; the median counts")
+	f.IntVar(&s.Runs, "runs", 3, "how often each is measured but bank; the median counts")
 	f.IntVar(&s.Commands, "commands", 4_000_000, "commands for throughput; slow peers get a quarter; the second half is measured")
 	f.IntVar(&s.FewKeys, "few-keys", 1000, "accounts in the part throughput, and in latency and bank")
 	f.IntVar(&s.ManyKeys, "many-keys", 1_000_000, "accounts in the parts keys and restore")
 	f.IntVar(&s.Events, "events", 1, "events for each command")
 	f.IntVar(&s.Partitions, "partitions", 4, "partitions of every topic")
+	f.IntVar(&s.Brokers, "brokers", 1, "brokers in all parts but stalls, which has three")
 	f.StringVar(&rates, "rates", "200,2000", "commands per second in the part latency")
 	f.DurationVar(&s.Each, "each", 30*time.Second, "how long each rate is kept")
 	f.DurationVar(&s.WarmBroker, "warm-broker", 90*time.Second, "how long each exactly-once peer runs at the first rate before any latency counts, for the broker's compiler")
+	f.IntVar(&s.StallRate, "stall-rate", 50, "commands per second in the part stalls")
 	f.BoolVar(&s.Quick, "quick", false, "300,000 commands, 100,000 keys, one run, 5 s for each rate: to see that it works, not to measure")
 	f.StringVar(&s.Streams.Dir, "streams-dir", "bench/peers/kafka-streams", "the Kafka Streams peer's Maven project")
 	f.IntVar(&s.Streams.Threads, "streams-threads", 1, "num.stream.threads; one was the best on two cores that the broker shares")
@@ -129,8 +134,8 @@ func (s settings) validate() error {
 			all = append(all, fmt.Errorf("--peers: no peer %q; there are %s", name, strings.Join(peerNames(), ", ")))
 		}
 	}
-	if s.Runs < 1 || s.Commands < 1000 || s.FewKeys < 1 || s.ManyKeys < 1 || s.Events < 1 || s.Partitions < 1 || s.Each < time.Second {
-		all = append(all, errors.New("use at least one run, 1000 commands, one key, one event, one partition, and a second for each rate"))
+	if s.Runs < 1 || s.Commands < 1000 || s.FewKeys < 1 || s.ManyKeys < 1 || s.Events < 1 || s.Partitions < 1 || s.Brokers < 1 || s.StallRate < 1 || s.Each < time.Second {
+		all = append(all, errors.New("use at least one run, 1000 commands, one key, one event, one partition, one broker, a stall rate of one, and a second for each rate"))
 	}
 	if s.Commands/slowShare <= s.FewKeys {
 		all = append(all, fmt.Errorf("--commands %d: use more than %d for each of %d keys", s.Commands, slowShare, s.FewKeys))

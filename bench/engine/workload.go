@@ -107,8 +107,13 @@ func (w workload) expected() []row {
 // send writes commands [from, to) of the workload and waits for the brokers to have them.
 func (w workload) send(ctx context.Context, client *kgo.Client, topic string, from, to int) error {
 	return produceAll(ctx, client, to-from, func(i int) *kgo.Record {
-		return &kgo.Record{Topic: topic, Key: keyText(w.keyOf(from + i)), Value: commandText(from + i)}
+		return w.command(topic, from+i)
 	})
+}
+
+// command returns command i.
+func (w workload) command(topic string, i int) *kgo.Record {
+	return &kgo.Record{Topic: topic, Key: keyText(w.keyOf(i)), Value: commandText(i)}
 }
 
 // produceAll writes n records and waits for the brokers to have them.

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Brokers of the part stalls, and how many processes share the work there.
+const (
+	stallBrokers   = 3
+	stallInstances = 2
+)
+
+// stall is what a fault did to commands that went on at a steady rate.
+type stall struct {
+	Peer  string `json:"peer"`
+	Fault string `json:"fault"`
+	// Longest is the longest time from when a command was due to when a read_committed reader saw its outcome, of those due from the fault until
+	// everything was quiet again, in seconds.
+	Longest float64 `json:"longest_s"`
+}
+
+// The faults, in the order in which they are made.
+const (
+	faultNone       = "none"
+	faultTerm       = "SIGTERM of a process"
+	faultTermReturn = "its return"
+	faultKill       = "kill -9 of a process"
+	faultKillReturn = "return of that"
+	faultLeader     = "kill -9 of a leader"
+	faultLeaderBack = "return of that broker"
+	faultRoll       = "rolling restart"
+)
+
+func faults() []string {
+	return []string{faultNone, faultTerm, faultTermReturn, faultKill, faultKillReturn, faultLeader, faultLeaderBack, faultRoll}
+}
+
+// stalls measures how long commands wait when processes and brokers go away and come back. It has a cluster of its own.
+func (m *measurement) stalls(ctx context.Context) (err error) {
+	b, err := openSite(ctx, m.settings, stallBrokers)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	for _, p := range m.settings.takingPart(ours) {
+		if !p.shared {
+			continue
+		}
+		all, err := m.stallsOf(ctx, b, p)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		m.results.Stalls = append(m.results.Stalls, all...)
+	}
+	return nil
+}
+
+// stalling is the measurement of one peer.
+type stalling struct {
+	*measurement
+	site      *site
+	peer      peer
+	task      task
+	processes []*child
+	flow      *flow
+	windows   []window
+}
+
+// window is the commands that were due while a fault lasted.
+type window struct {
+	fault    string
+	from, to int
+}
+
+func (m *measurement) stallsOf(ctx context.Context, b *site, p peer) (_ []stall, err error) {
+	t, err := b.newTask(ctx, p, "", m.settings.Events)
+	if err != nil {
+		return nil, err
+	}
+	t.ForLatency = true
+	s := &stalling{measurement: m, site: b, peer: p, task: t}
+	defer func() {
+		for _, c := range s.processes {
+			_ = c.Close()
+		}
+	}()
+	for i := range stallInstances {
+		mine := t
+		mine.Instance = "bench-" + strconv.Itoa(i)
+		mine.Dir = t.Dir + "/" + mine.Instance
+		c, err := startChild(p, mine)
+		if err != nil {
+			return nil, err
+		}
+		s.processes = append(s.processes, c)
+	}
+	for _, c := range s.processes {
+		if _, err := c.await(ctx, eventRunning); err != nil {
+			return nil, err
+		}
+	}
+	w := workload{Keys: m.settings.FewKeys, EventsPerCommand: m.settings.Events}
+	if s.flow, err = b.startFlow(ctx, w, t, m.settings.StallRate); err != nil {
+		return nil, err
+	}
+	defer s.flow.stop()
+	m.progress("%d/s on %d brokers: %-12s for %s, to warm the brokers", m.settings.StallRate, stallBrokers, p.name, m.settings.WarmBroker)
+	if err := pause(ctx, m.settings.WarmBroker); err != nil {
+		return nil, err
+	}
+	for run := range m.settings.Runs {
+		if err := s.round(ctx, run); err != nil {
+			return nil, err
+		}
+	}
+	return s.finish(ctx)
+}
+
+// round makes every fault once.
+func (s *stalling) round(ctx context.Context, run int) error {
+	first, second := s.processes[run%stallInstances], s.processes[(run+1)%stallInstances]
+	kafka, leader := s.site.kafka, 0
+	quiet := s.settings.Each / 6
+	for _, f := range []struct {
+		name  string
+		make  func(ctx context.Context) error
+		quiet time.Duration // until the next fault
+	}{
+		{faultNone, func(context.Context) error { return nil }, quiet},
+		{faultTerm, first.stop, quiet},
+		{faultTermReturn, func(ctx context.Context) error { return first.restart(ctx) }, quiet},
+		{faultKill, func(context.Context) error { return second.Kill() }, stallSession + quiet},
+		{faultKillReturn, func(ctx context.Context) error { return second.restart(ctx) }, quiet},
+		{faultLeader, func(ctx context.Context) (err error) {
+			leader, err = kafka.Leader(ctx, s.task.Events, int32(run%s.site.partitions))
+			return errors.Join(err, kafka.Kill(leader))
+		}, 2 * quiet},
+		{faultLeaderBack, func(ctx context.Context) error { return errors.Join(kafka.Boot(leader), kafka.AwaitInSync(ctx)) }, quiet},
+		{faultRoll, func(ctx context.Context) error { return kafka.Roll(ctx, nil) }, quiet},
+	} {
+		w := window{fault: f.name, from: s.flow.sent()}
+		if err := f.make(ctx); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if err := pause(ctx, f.quiet); err != nil {
+			return err
+		}
+		w.to = s.flow.sent()
+		s.windows = append(s.windows, w)
+		if err := s.died(); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	s.progress("run %d of %d: every fault was made", run+1, s.settings.Runs)
+	return nil
+}
+
+// stallSession is how long our engine and Kafka Streams wait for a member that is silent.
+const stallSession = 10 * time.Second
+
+// died returns an error if a process ended that was not made to: the engine of an attempt that fails ends its process here.
+func (s *stalling) died() error {
+	var all error
+	for _, c := range s.processes {
+		if err := c.Died(); err != nil {
+			all = errors.Join(all, fmt.Errorf("%w\n%s", err, c.LogTail()))
+		}
+	}
+	return all
+}
+
+// finish waits for all outcomes and compares the tables with what the commands lead to.
+func (s *stalling) finish(ctx context.Context) ([]stall, error) {
+	n, err := s.flow.end(ctx, s.processes[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range s.processes {
+		if err := c.stop(ctx); err != nil {
+			return nil, err
+		}
+	}
+	w := s.flow.work
+	w.Commands = n
+	if err := s.site.verify(ctx, s.peer, s.task, w); err != nil {
+		return nil, err
+	}
+	var all []stall
+	for _, v := range s.windows {
+		longest := time.Duration(0)
+		for i := v.from; i < v.to; i++ {
+			longest = max(longest, s.flow.outcomes.seen[i].Sub(s.flow.due(i)))
+		}
+		all = append(all, stall{Peer: s.peer.name, Fault: v.fault, Longest: longest.Seconds()})
+	}
+	return all, s.site.drop(ctx, s.task)
+}
+
+// flow is commands at a steady rate, and the reader of their outcomes.
+type flow struct {
+	client   *kgo.Client
+	work     workload
+	outcomes *reader
+	begin    time.Time
+	every    time.Duration
+	stop     context.CancelFunc
+	ended    chan struct{}
+	count    int
+	fault    atomic.Pointer[error] // the first command that could not be written
+}
+
+// longestFlow bounds a flow: the reader has room for so much.
+const longestFlow = time.Hour
+
+// startFlow sends commands until it is stopped. The clock decides when, not the answers.
+func (b *site) startFlow(ctx context.Context, w workload, t task, rate int) (*flow, error) {
+	outcomes, err := b.follower(ctx, t.Outcomes, rate*int(longestFlow/time.Second))
+	if err != nil {
+		return nil, err
+	}
+	f := &flow{client: b.client, work: w, outcomes: outcomes, begin: time.Now(), every: time.Second / time.Duration(rate), ended: make(chan struct{})}
+	ctx, f.stop = context.WithTimeout(ctx, longestFlow)
+	go func() {
+		defer close(f.ended)
+		for ; ; f.count++ {
+			if pause(ctx, time.Until(f.due(f.count))) != nil {
+				return
+			}
+			b.client.Produce(context.WithoutCancel(ctx), w.command(t.Input, f.count), func(_ *kgo.Record, err error) {
+				if err != nil {
+					f.fault.CompareAndSwap(nil, &err)
+				}
+			})
+		}
+	}()
+	return f, nil
+}
+
+// due is when command i is.
+func (f *flow) due(i int) time.Time { return f.begin.Add(time.Duration(i) * f.every) }
+
+// sent is how many commands were due by now.
+func (f *flow) sent() int { return int(time.Since(f.begin)/f.every) + 1 }
+
+// end stops sending, waits for the outcomes of what was sent, and returns how much that was.
+func (f *flow) end(ctx context.Context, c *child) (int, error) {
+	f.stop()
+	<-f.ended
+	err := f.client.Flush(ctx)
+	if first := f.fault.Load(); first != nil {
+		err = *first
+	}
+	if err != nil {
+		return 0, fmt.Errorf("send commands: %w", err)
+	}
+	if err := f.outcomes.await(ctx, c, f.count); err != nil {
+		return 0, err
+	}
+	return f.count, f.outcomes.close()
+}
+
+// pause waits for a while, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (r *results) printStalls(w io.Writer) {
+	names, groups := byPeer(r.Stalls, func(s stall) string { return s.Peer })
+	if len(names) == 0 {
+		return
+	}
+	t := table(w, fmt.Sprintf("Stalls: %d brokers, %d processes, %d commands/s; the longest time from due to seen by a read_committed reader, s", stallBrokers, stallInstances,
+		r.Settings.StallRate), append([]string{"fault"}, names...)...)
+	for _, fault := range faults() {
+		fmt.Fprint(t, fault)
+		for _, name := range names {
+			runs := slices.DeleteFunc(slices.Clone(groups[name]), func(s stall) bool { return s.Fault != fault })
+			fmt.Fprint(t, "\t"+spreadOf(runs, func(s stall) float64 { return s.Longest }).text("%.2f"))
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
+}
