@@ -8,8 +8,8 @@ import (
 	"github.com/foldlog/foldlog/internal/history"
 )
 
-// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first. A life is judged from a while
-// after it was ready until it is not ready any more: what starts and what ends needs other amounts. The bounds are generous: caches fill, and a
+// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first. A life is judged by the
+// samples at which it was ready, from a while after the first: what starts, ends or waits for a rebalance needs other amounts. The bounds are generous: caches fill, and a
 // leak of a few objects for each command is far above them within minutes.
 const (
 	warmUp        = 10 * time.Second
@@ -62,11 +62,8 @@ func (d *dump) checkLife(instance string, life []history.Sample) {
 	if first < 0 {
 		return
 	}
-	warm, last := life[first].At+warmUp.Nanoseconds(), len(life)
-	for !life[last-1].Ready {
-		last--
-	}
-	life = slices.DeleteFunc(slices.Clone(life[first:last]), func(s history.Sample) bool { return s.At < warm })
+	warm := life[first].At + warmUp.Nanoseconds()
+	life = slices.DeleteFunc(slices.Clone(life[first:]), func(s history.Sample) bool { return s.At < warm || !s.Ready })
 	if len(life) < fewestSamples {
 		return
 	}

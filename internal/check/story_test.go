@@ -186,7 +186,11 @@ func (w *world) finish() {
 	w.run.Ended = w.run.Settled
 	for i := range int64(240) {
 		for _, instance := range []string{"a", "b"} {
-			w.samples = append(w.samples, history.Sample{At: w.run.Began + i*1e9, Instance: instance, RSS: 200<<20 + i<<10, FDs: 80 + int(i%7), Goroutines: 150 + int(i%11), Ready: true})
+			s := history.Sample{At: w.run.Began + i*1e9, Instance: instance, RSS: 200<<20 + i<<10, FDs: 80 + int(i%7), Goroutines: 150 + int(i%11), Ready: true}
+			if instance == "b" && i > 111 && i < 136 { // most of the first quarter of its second life it waits for others
+				s.Goroutines, s.Ready = 20, false
+			}
+			w.samples = append(w.samples, s)
 		}
 	}
 	w.faults = []history.Fault{{At: w.run.Began + 100e9, Kind: "kill", Target: "b"}, {At: w.run.Began + 101e9, Kind: "start", Target: "b"}}
