@@ -137,6 +137,9 @@ func TestAnEndThatIsAskedForAgain(t *testing.T) {
 					if err == nil && !slices.Contains(want, "ours") {
 						t.Error("it is taken for committed, and was aborted")
 					}
+					if err != nil && Cause(err) != CauseFenced {
+						t.Errorf("the cause is %s: %v", Cause(err), err)
+					}
 					if err != nil && !c.taken {
 						t.Errorf("nobody else has the id, and yet: %v", err)
 					}
