@@ -57,7 +57,9 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 	if err := m.all(ctx); err != nil {
 		t.Fatal(err)
 	}
-	m.settings.Parts, m.settings.Peers = []string{partLatency, partRestore, partBank}, []string{ours, streams}
+	m.settings.Parts, m.settings.Peers = []string{partLatency, partRestore, partBank, partStalls}, []string{ours, streams}
+	m.settings.Faults = []string{faultTerm, faultLeader} // the others take longer
+	m.results.Settings = m.settings
 	if err := m.all(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,12 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 			t.Errorf("the restore took no time, or more than it took: %+v", r)
 		}
 	}
-	if len(m.results.Latency) != 2 || len(m.results.Restore) != 2 || len(m.results.Bank) != 1 {
+	for _, v := range m.results.Stalls {
+		if v.Longest <= 0 || v.Longest > patience.Seconds() {
+			t.Errorf("a stall that cannot be: %+v", v)
+		}
+	}
+	if len(m.results.Stalls) != 4 || len(m.results.Latency) != 2 || len(m.results.Restore) != 2 || len(m.results.Bank) != 1 {
 		t.Errorf("parts are missing: %+v", m.results)
 	}
 	for _, name := range []string{"bank", "exactlyonce-500-keys"} {
@@ -190,6 +197,24 @@ func TestPercentilesCountFromDue(t *testing.T) {
 	}
 }
 
+func TestACommandOnTheWayMeetsTheNextFault(t *testing.T) {
+	begin := time.Unix(1000, 0)
+	due := func(i int) time.Time { return begin.Add(time.Duration(i) * 100 * time.Millisecond) }
+	seen := make([]time.Time, 60)
+	for i := range seen {
+		seen[i] = due(i).Add(10 * time.Millisecond)
+	}
+	for _, i := range []int{5, 18, 19, 20, 25} { // the first fault holds up a command until after the second, which holds up two that are on the way
+		seen[i] = due(30)
+	}
+	s := &stalling{peer: peer{name: ours}}
+	got := s.longest([]window{{fault: faultKill, to: 20}, {fault: faultKill, end: true, from: 20, to: 40}, {fault: faultRoll, from: 40, to: 60}}, due, seen)
+	want := []stall{{Peer: ours, Fault: faultKill, Longest: 2.5}, {Peer: ours, Fault: faultKill, End: true, Longest: 1.2}, {Peer: ours, Fault: faultRoll, Longest: 0.01}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestReportComparesWithKafkaStreams(t *testing.T) {
 	s, err := parseFlags([]string{"--runs", "3"})
 	if err != nil {
@@ -225,7 +250,7 @@ func TestReportComparesWithKafkaStreams(t *testing.T) {
 }
 
 func TestFlagsAreChecked(t *testing.T) {
-	for _, args := range []string{"--parts nothing", "--peers nobody", "--rates 0", "--runs 0", "--commands 100", "--commands 4000", "what"} {
+	for _, args := range []string{"--parts nothing", "--faults none,nothing", "--peers nobody", "--rates 0", "--runs 0", "--commands 100", "--commands 4000", "what"} {
 		if s, err := parseFlags(strings.Fields(args)); err == nil {
 			t.Errorf("%s was taken: %+v", args, s)
 		}

@@ -42,6 +42,8 @@ type settings struct {
 	Each       time.Duration  `json:"latency_duration_ns"`
 	WarmBroker time.Duration  `json:"warm_broker_ns"`
 	StallRate  int            `json:"stall_rate"`
+	Faults     []string       `json:"faults"`
+	Calm       time.Duration  `json:"calm_ns"`
 	WarmUp     int            `json:"latency_warm_up"`
 	Streams    streamsOptions `json:"streams"`
 	Quick      bool           `json:"quick"`
@@ -54,7 +56,7 @@ type settings struct {
 
 func parseFlags(args []string) (settings, error) {
 	var s settings
-	var parts, peerList, rates string
+	var parts, peerList, rates, faults string
 	f := flag.NewFlagSet("engine", flag.ContinueOnError)
 	f.StringVar(&parts, "parts", strings.Join(defaultParts, ","),
 		"what to measure: throughput (few keys), keys (many keys), latency, restore, bank, stalls (three brokers, two processes, faults); tune tries settings of Kafka Streams")
@@ -70,6 +72,8 @@ func parseFlags(args []string) (settings, error) {
 	f.DurationVar(&s.Each, "each", 30*time.Second, "how long each rate is kept")
 	f.DurationVar(&s.WarmBroker, "warm-broker", 90*time.Second, "how long each exactly-once peer runs at the first rate before any latency counts, for the broker's compiler")
 	f.IntVar(&s.StallRate, "stall-rate", 50, "commands per second in the part stalls")
+	f.StringVar(&faults, "faults", strings.Join(faultNames(), ","), "what happens in the part stalls")
+	f.DurationVar(&s.Calm, "calm", 5*time.Second, "how long nothing happens after each of them")
 	f.BoolVar(&s.Quick, "quick", false, "300,000 commands, 100,000 keys, one run, 5 s for each rate: to see that it works, not to measure")
 	f.StringVar(&s.Streams.Dir, "streams-dir", "bench/peers/kafka-streams", "the Kafka Streams peer's Maven project")
 	f.IntVar(&s.Streams.Threads, "streams-threads", 1, "num.stream.threads; one was the best on two cores that the broker shares")
@@ -99,9 +103,10 @@ func parseFlags(args []string) (settings, error) {
 		quickly(set, "runs", &s.Runs, 1)
 		quickly(set, "each", &s.Each, 5*time.Second)
 		quickly(set, "warm-broker", &s.WarmBroker, 0)
+		quickly(set, "calm", &s.Calm, time.Second)
 		s.WarmUp = 50_000
 	}
-	s.Parts, s.Peers = split(parts), split(peerList)
+	s.Parts, s.Peers, s.Faults = split(parts), split(peerList), split(faults)
 	for _, text := range split(rates) {
 		rate, err := strconv.Atoi(text)
 		if err != nil || rate < 1 {
@@ -132,6 +137,11 @@ func (s settings) validate() error {
 	for _, name := range s.Peers {
 		if !slices.Contains(peerNames(), name) {
 			all = append(all, fmt.Errorf("--peers: no peer %q; there are %s", name, strings.Join(peerNames(), ", ")))
+		}
+	}
+	for _, name := range s.Faults {
+		if !slices.Contains(faultNames(), name) {
+			all = append(all, fmt.Errorf("--faults: no fault %q; there are %s", name, strings.Join(faultNames(), ", ")))
 		}
 	}
 	if s.Runs < 1 || s.Commands < 1000 || s.FewKeys < 1 || s.ManyKeys < 1 || s.Events < 1 || s.Partitions < 1 || s.Brokers < 1 || s.StallRate < 1 || s.Each < time.Second {

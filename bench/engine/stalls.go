@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -23,25 +24,29 @@ const (
 type stall struct {
 	Peer  string `json:"peer"`
 	Fault string `json:"fault"`
+	End   bool   `json:"end,omitempty"` // of the fault: what was away came back
 	// Longest is the longest time from when a command was due to when a read_committed reader saw its outcome, of those due from the fault until
 	// everything was quiet again, in seconds.
 	Longest float64 `json:"longest_s"`
 }
 
-// The faults, in the order in which they are made.
+// Names of the faults, in the order in which they are made.
 const (
-	faultNone       = "none"
-	faultTerm       = "SIGTERM of a process"
-	faultTermReturn = "its return"
-	faultKill       = "kill -9 of a process"
-	faultKillReturn = "return of that"
-	faultLeader     = "kill -9 of a leader"
-	faultLeaderBack = "return of that broker"
-	faultRoll       = "rolling restart"
+	faultNone   = "none"
+	faultTerm   = "term"
+	faultKill   = "kill"
+	faultLeader = "leader"
+	faultRoll   = "roll"
 )
 
-func faults() []string {
-	return []string{faultNone, faultTerm, faultTermReturn, faultKill, faultKillReturn, faultLeader, faultLeaderBack, faultRoll}
+func faultNames() []string {
+	return []string{faultNone, faultTerm, faultKill, faultLeader, faultRoll}
+}
+
+// faultTexts say what a fault is, and what ends it, where something does.
+var faultTexts = map[string][]string{
+	faultNone: {"none"}, faultTerm: {"SIGTERM of a process", "its return"}, faultKill: {"kill -9 of a process", "its return"},
+	faultLeader: {"kill -9 of a leader", "its return"}, faultRoll: {"rolling restart of the brokers"},
 }
 
 // stalls measures how long commands wait when processes and brokers go away and come back. It has a cluster of its own.
@@ -78,6 +83,7 @@ type stalling struct {
 // window is the commands that were due while a fault lasted.
 type window struct {
 	fault    string
+	end      bool
 	from, to int
 }
 
@@ -96,7 +102,7 @@ func (m *measurement) stallsOf(ctx context.Context, b *site, p peer) (_ []stall,
 	for i := range stallInstances {
 		mine := t
 		mine.Instance = "bench-" + strconv.Itoa(i)
-		mine.Dir = t.Dir + "/" + mine.Instance
+		mine.Dir = filepath.Join(t.Dir, mine.Instance)
 		c, err := startChild(p, mine)
 		if err != nil {
 			return nil, err
@@ -129,35 +135,43 @@ func (m *measurement) stallsOf(ctx context.Context, b *site, p peer) (_ []stall,
 func (s *stalling) round(ctx context.Context, run int) error {
 	first, second := s.processes[run%stallInstances], s.processes[(run+1)%stallInstances]
 	kafka, leader := s.site.kafka, 0
-	quiet := s.settings.Each / 6
-	for _, f := range []struct {
-		name  string
-		make  func(ctx context.Context) error
-		quiet time.Duration // until the next fault
-	}{
-		{faultNone, func(context.Context) error { return nil }, quiet},
-		{faultTerm, first.stop, quiet},
-		{faultTermReturn, func(ctx context.Context) error { return first.restart(ctx) }, quiet},
-		{faultKill, func(context.Context) error { return second.Kill() }, stallSession + quiet},
-		{faultKillReturn, func(ctx context.Context) error { return second.restart(ctx) }, quiet},
-		{faultLeader, func(ctx context.Context) (err error) {
-			leader, err = kafka.Leader(ctx, s.task.Events, int32(run%s.site.partitions))
-			return errors.Join(err, kafka.Kill(leader))
-		}, 2 * quiet},
-		{faultLeaderBack, func(ctx context.Context) error { return errors.Join(kafka.Boot(leader), kafka.AwaitInSync(ctx)) }, quiet},
-		{faultRoll, func(ctx context.Context) error { return kafka.Roll(ctx, nil) }, quiet},
-	} {
-		w := window{fault: f.name, from: s.flow.sent()}
-		if err := f.make(ctx); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+	type act func(ctx context.Context) error
+	for _, name := range s.settings.Faults {
+		var acts []act // the fault and its end
+		wait := s.settings.Calm
+		switch name {
+		case faultNone:
+			acts = []act{func(context.Context) error { return nil }}
+		case faultTerm:
+			acts = []act{first.stop, first.restart}
+		case faultKill:
+			wait += stallSession
+			acts = []act{func(context.Context) error { return second.Kill() }, second.restart}
+		case faultLeader:
+			wait *= 2
+			acts = []act{func(ctx context.Context) (err error) {
+				if leader, err = kafka.Leader(ctx, s.task.Events, int32(run%s.site.partitions)); err != nil {
+					return err
+				}
+				return kafka.Kill(leader)
+			}, func(ctx context.Context) error { return errors.Join(kafka.Boot(leader), kafka.AwaitInSync(ctx)) }}
+		case faultRoll:
+			acts = []act{func(ctx context.Context) error { return kafka.Roll(ctx, nil) }}
 		}
-		if err := pause(ctx, f.quiet); err != nil {
-			return err
-		}
-		w.to = s.flow.sent()
-		s.windows = append(s.windows, w)
-		if err := s.died(); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+		for i, do := range acts {
+			v := window{fault: name, end: i > 0, from: s.flow.sent()}
+			if err := do(ctx); err != nil {
+				return fmt.Errorf("%s: %w", faultTexts[name][i], err)
+			}
+			if err := pause(ctx, wait); err != nil {
+				return err
+			}
+			v.to = s.flow.sent()
+			s.windows = append(s.windows, v)
+			if err := s.died(); err != nil {
+				return fmt.Errorf("%s: %w", faultTexts[name][i], err)
+			}
+			wait = s.settings.Calm
 		}
 	}
 	s.progress("run %d of %d: every fault was made", run+1, s.settings.Runs)
@@ -194,15 +208,26 @@ func (s *stalling) finish(ctx context.Context) ([]stall, error) {
 	if err := s.site.verify(ctx, s.peer, s.task, w); err != nil {
 		return nil, err
 	}
-	var all []stall
-	for _, v := range s.windows {
-		longest := time.Duration(0)
+	return s.longest(s.windows, s.flow.due, s.flow.outcomes.seen), s.site.drop(ctx, s.task)
+}
+
+// onTheWay is how long before a fault a command may have been due that met it: most are answered within a tenth of that.
+const onTheWay = time.Second
+
+// longest returns the longest time from due to seen in each window. A command that was on the way when the next fault came counts there.
+func (s *stalling) longest(windows []window, due func(i int) time.Time, seen []time.Time) []stall {
+	all := make([]stall, len(windows))
+	for n, v := range windows {
+		all[n].Peer, all[n].Fault, all[n].End = s.peer.name, v.fault, v.end
 		for i := v.from; i < v.to; i++ {
-			longest = max(longest, s.flow.outcomes.seen[i].Sub(s.flow.due(i)))
+			meets := n
+			if end := due(v.to); n+1 < len(windows) && end.Sub(due(i)) < onTheWay && seen[i].After(end) {
+				meets++
+			}
+			all[meets].Longest = max(all[meets].Longest, seen[i].Sub(due(i)).Seconds())
 		}
-		all = append(all, stall{Peer: s.peer.name, Fault: v.fault, Longest: longest.Seconds()})
 	}
-	return all, s.site.drop(ctx, s.task)
+	return all
 }
 
 // flow is commands at a steady rate, and the reader of their outcomes.
@@ -285,13 +310,19 @@ func (r *results) printStalls(w io.Writer) {
 	}
 	t := table(w, fmt.Sprintf("Stalls: %d brokers, %d processes, %d commands/s; the longest time from due to seen by a read_committed reader, s", stallBrokers, stallInstances,
 		r.Settings.StallRate), append([]string{"fault"}, names...)...)
-	for _, fault := range faults() {
-		fmt.Fprint(t, fault)
-		for _, name := range names {
-			runs := slices.DeleteFunc(slices.Clone(groups[name]), func(s stall) bool { return s.Fault != fault })
-			fmt.Fprint(t, "\t"+spreadOf(runs, func(s stall) float64 { return s.Longest }).text("%.2f"))
+	for _, fault := range r.Settings.Faults {
+		for i, text := range faultTexts[fault] {
+			fmt.Fprint(t, text)
+			for _, name := range names {
+				runs := slices.DeleteFunc(slices.Clone(groups[name]), func(s stall) bool { return s.Fault != fault || s.End != (i > 0) })
+				text := "-" // not made
+				if len(runs) > 0 {
+					text = spreadOf(runs, func(s stall) float64 { return s.Longest }).text("%.2f")
+				}
+				fmt.Fprint(t, "\t"+text)
+			}
+			fmt.Fprintln(t)
 		}
-		fmt.Fprintln(t)
 	}
 	_ = t.Flush()
 }

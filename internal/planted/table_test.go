@@ -33,8 +33,8 @@ const (
 
 // table has at least one row for each bug.
 var table = []catch{
-	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transaction of an older generation: <nil>`},
-	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transaction of an older generation: <nil>`, kafka: true},
+	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transactions V1 of an older generation: <nil>`},
+	{bug: NoGeneration, room: engine, run: "^TestOldGenerationCannotCommit$", says: `transactions V2 of an older generation: <nil>`, kafka: true},
 	{bug: OffsetsNotStable, room: engine, run: "^TestOffsetsOfAnOpenTransactionAreWaitedFor$", says: `a generation began from offsets that a transaction may still change`, kafka: true},
 	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`},
 	{bug: RestoreToLastStable, room: engine, run: "^TestOpenTransactionOfAStrangerIsWaitedFor$", says: `it did not wait for the open transaction`, kafka: true},

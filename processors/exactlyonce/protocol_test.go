@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -157,5 +159,48 @@ func TestAnEndThatIsAskedForAgain(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// The epoch has 15 bits, and transactions V2 use one for each transaction: after 32,766 the coordinator gives the id another producer. An end that is asked
+// for again around that is answered like any other.
+func TestEpochsRunOut(t *testing.T) {
+	if !onKafka || os.Getenv("FOLDLOG_TEST_LONG") != "1" {
+		t.Skip("SKIPPED: 33,000 transactions on Apache Kafka take minutes; FOLDLOG_TEST_KAFKA=1 FOLDLOG_TEST_LONG=1 runs them")
+	}
+	const transactions, doubtful = 33_000, 32_700 // each of the ends in doubt uses one more epoch, since the id is initialised anew
+	w := newWorld(t, 1)
+	txn := w.newTxn(transactionalID("", w.name, "a", 0), transactionsV2)
+	first, _, err := txn.client.ProducerID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := txn.open
+	for n := range transactions {
+		if n == doubtful {
+			lost := func(client producer, err error) (producer, error) {
+				return lostEnd{client, func(end func() error) error { return end() }}, err
+			}
+			txn.open = func(id string) (producer, error) { return lost(open(id)) }
+			txn.client, _ = lost(txn.client, nil)
+		}
+		if n == doubtful+60 {
+			txn.open, txn.spent = open, true
+		}
+		if err := txn.Commit(t.Context(), w.work(strconv.Itoa(n), int64(n+1))); err != nil {
+			t.Fatalf("transaction %d: %v", n, err)
+		}
+	}
+	if last, epoch, err := txn.client.ProducerID(t.Context()); err != nil || last == first {
+		t.Errorf("the producer is %d with epoch %d still: %v", last, epoch, err)
+	}
+	records := w.read(w.deadLetters())[0]
+	for n, r := range records {
+		if string(r.Value) != strconv.Itoa(n) {
+			t.Fatalf("record %d is that of transaction %s", n, r.Value)
+		}
+	}
+	if len(records) != transactions {
+		t.Errorf("%d records of %d transactions", len(records), transactions)
 	}
 }
