@@ -1,6 +1,6 @@
 // Command engine measures the exactly-once engine on Apache Kafka against others who do the same work: plain Goka, our own at-least-once runner,
-// Kafka Streams, and a bare transactional loop as the bound. One broker, one machine, one run of the program; docs/performance.md says how to
-// read what it prints.
+// Kafka Streams, and a bare transactional loop as the bound. One broker (stalls have three), one machine, one run of the program; docs/performance.md
+// says how to read what it prints.
 //
 // Nobody imports it. It is in the room "bench".
 //

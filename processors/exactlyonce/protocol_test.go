@@ -166,33 +166,42 @@ func TestAnEndThatIsAskedForAgain(t *testing.T) {
 // for again around that is answered like any other.
 func TestEpochsRunOut(t *testing.T) {
 	if !onKafka || os.Getenv("FOLDLOG_TEST_LONG") != "1" {
-		t.Skip("SKIPPED: 33,000 transactions on Apache Kafka take minutes; FOLDLOG_TEST_KAFKA=1 FOLDLOG_TEST_LONG=1 runs them")
+		t.Skip("SKIPPED: 66,000 transactions on Apache Kafka take minutes; FOLDLOG_TEST_KAFKA=1 FOLDLOG_TEST_LONG=1 runs them")
 	}
-	const transactions, doubtful = 33_000, 32_700 // each of the ends in doubt uses one more epoch, since the id is initialised anew
+	const each, doubtful = 33_000, 32_700 // transactions of an id; each end in doubt uses one more epoch, since the id is initialised anew
 	w := newWorld(t, 1)
-	txn := w.newTxn(transactionalID("", w.name, "a", 0), transactionsV2)
-	first, _, err := txn.client.ProducerID(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	var txns [2]*franzTxn // one alone would wait for its markers
+	var first [2]int64
+	var open [2]func(id string) (producer, error)
+	for i := range txns {
+		txns[i] = w.newTxn(transactionalID("", w.name, "a", i), transactionsV2)
+		var err error
+		if first[i], _, err = txns[i].client.ProducerID(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		open[i] = txns[i].open
 	}
-	open := txn.open
-	for n := range transactions {
-		if n == doubtful {
-			lost := func(client producer, err error) (producer, error) {
-				return lostEnd{client, func(end func() error) error { return end() }}, err
+	lost := func(client producer, err error) (producer, error) {
+		return lostEnd{client, func(end func() error) error { return end() }}, err
+	}
+	for n := range each {
+		for i, txn := range txns {
+			switch n {
+			case doubtful:
+				txn.open = func(id string) (producer, error) { return lost(open[i](id)) }
+				txn.client, _ = lost(txn.client, nil)
+			case doubtful + 60:
+				txn.open, txn.spent = open[i], true
 			}
-			txn.open = func(id string) (producer, error) { return lost(open(id)) }
-			txn.client, _ = lost(txn.client, nil)
-		}
-		if n == doubtful+60 {
-			txn.open, txn.spent = open, true
-		}
-		if err := txn.Commit(t.Context(), w.work(strconv.Itoa(n), int64(n+1))); err != nil {
-			t.Fatalf("transaction %d: %v", n, err)
+			if err := txn.Commit(t.Context(), w.work(strconv.Itoa(2*n+i), int64(2*n+i+1))); err != nil {
+				t.Fatalf("transaction %d of id %d: %v", n, i, err)
+			}
 		}
 	}
-	if last, epoch, err := txn.client.ProducerID(t.Context()); err != nil || last == first {
-		t.Errorf("the producer is %d with epoch %d still: %v", last, epoch, err)
+	for i, txn := range txns {
+		if last, epoch, err := txn.client.ProducerID(t.Context()); err != nil || last == first[i] {
+			t.Errorf("the producer is %d with epoch %d still: %v", last, epoch, err)
+		}
 	}
 	records := w.read(w.deadLetters())[0]
 	for n, r := range records {
@@ -200,7 +209,7 @@ func TestEpochsRunOut(t *testing.T) {
 			t.Fatalf("record %d is that of transaction %s", n, r.Value)
 		}
 	}
-	if len(records) != transactions {
-		t.Errorf("%d records of %d transactions", len(records), transactions)
+	if len(records) != 2*each {
+		t.Errorf("%d records of %d transactions", len(records), 2*each)
 	}
 }
