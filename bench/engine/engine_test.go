@@ -57,7 +57,13 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 	if err := m.all(ctx); err != nil {
 		t.Fatal(err)
 	}
-	m.settings.Parts, m.settings.Peers = []string{partLatency, partRestore, partBank, partStalls}, []string{ours, streams}
+	m.settings.Parts, m.settings.Peers = []string{partLatency, partRestore, partBank}, []string{ours, streams}
+	stalls := 0
+	if os.Getenv("FOLDLOG_TEST_LONG") == "1" {
+		m.settings.Parts, stalls = append(m.settings.Parts, partStalls), 4
+	} else {
+		t.Log("SKIPPED: stalls on three brokers take another minute; FOLDLOG_TEST_LONG=1 measures them, too")
+	}
 	m.settings.Faults = []string{faultTerm, faultLeader} // the others take longer
 	m.results.Settings = m.settings
 	if err := m.all(ctx); err != nil {
@@ -90,7 +96,7 @@ func TestEveryPartWithEveryPeer(t *testing.T) {
 			t.Errorf("a stall that cannot be: %+v", v)
 		}
 	}
-	if len(m.results.Stalls) != 4 || len(m.results.Latency) != 2 || len(m.results.Restore) != 2 || len(m.results.Bank) != 1 {
+	if len(m.results.Stalls) != stalls || len(m.results.Latency) != 2 || len(m.results.Restore) != 2 || len(m.results.Bank) != 1 {
 		t.Errorf("parts are missing: %+v", m.results)
 	}
 	for _, name := range []string{"bank", "exactlyonce-500-keys"} {
