@@ -59,7 +59,7 @@ are missing or differ from the declared ones make it refuse to start (exit 1) an
 
 // runConfig reads everything but the data directory.
 func (c *Context) runConfig() (systemConfig, error) {
-	config := systemConfig{app: c.App, logger: c.Logger, createTopics: c.yes("create-topics"), quickRestart: c.yes("quick-restart"), firstTxns: c.yes("transactions-v1"), http: c.text("http")}
+	config := systemConfig{app: c.App, logger: c.Logger, createTopics: c.yes("create-topics"), quickRestart: c.yes("quick-restart"), transactionsV1: c.yes("transactions-v1"), http: c.text("http")}
 	for _, role := range c.list("roles") {
 		known := []string{roleEdge, roleProcessor, roleView}
 		if !slices.Contains(known, role) {

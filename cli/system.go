@@ -34,19 +34,19 @@ const (
 
 // systemConfig says what a process runs and on what.
 type systemConfig struct {
-	app          App
-	roles        []string
-	settings     topology.Settings
-	cluster      cluster.Config
-	registry     schemas.Config
-	createTopics bool
-	quickRestart bool
-	firstTxns    bool // keep to transactions V1
-	atLeastOnce  bool
-	http         string
-	data         *dataDir
-	instance     string
-	logger       *slog.Logger
+	app            App
+	roles          []string
+	settings       topology.Settings
+	cluster        cluster.Config
+	registry       schemas.Config
+	createTopics   bool
+	quickRestart   bool
+	transactionsV1 bool
+	atLeastOnce    bool
+	http           string
+	data           *dataDir
+	instance       string
+	logger         *slog.Logger
 }
 
 func (c systemConfig) has(role string) bool { return slices.Contains(c.roles, role) }
@@ -198,7 +198,7 @@ func (s *system) startProcessors(codec *codecs.Codecs) error {
 	}
 	p, err := processors.New(processors.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, TransactionsV1: s.firstTxns, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, TransactionsV1: s.transactionsV1, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)

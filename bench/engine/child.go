@@ -138,11 +138,16 @@ func itself(t task) (func() *exec.Cmd, error) {
 
 // await waits until the peer told of an event, and returns when each telling of it was.
 func (c *child) await(ctx context.Context, event string) ([]time.Time, error) {
+	return c.awaitMore(ctx, event, 0)
+}
+
+// awaitMore does so where the peer has told of it before.
+func (c *child) awaitMore(ctx context.Context, event string, before int) ([]time.Time, error) {
 	var told []time.Time
 	err := poll(ctx, 5*time.Millisecond, patience, func() (bool, error) {
 		var err error
 		told, err = c.told(event)
-		return len(told) > 0, errors.Join(err, c.Died())
+		return len(told) > before, errors.Join(err, c.Died())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("wait for %s to say %q: %w\n%s", c.name, event, err, c.LogTail())
@@ -179,10 +184,8 @@ func (c *child) restart(ctx context.Context) error {
 	if err := c.Boot(); err != nil {
 		return err
 	}
-	return poll(ctx, 5*time.Millisecond, patience, func() (bool, error) {
-		told, err := c.told(eventRunning)
-		return len(told) > len(before), errors.Join(err, c.Died())
-	})
+	_, err = c.awaitMore(ctx, eventRunning, len(before))
+	return err
 }
 
 // stop lets the peer end in good order.

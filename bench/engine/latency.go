@@ -168,22 +168,33 @@ func (b *site) sendAtRate(ctx context.Context, w workload, topic string, first, 
 	due := func(i int) time.Time {
 		return begin.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
 	}
-	var fault atomic.Pointer[error]
-	for i := range n {
-		time.Sleep(time.Until(due(i)))
-		b.client.Produce(ctx, w.command(topic, first+i), func(_ *kgo.Record, err error) {
-			if err != nil {
-				fault.Store(&err)
-			}
-		})
-	}
-	if err := b.client.Flush(ctx); err != nil {
+	if _, err := b.sendWhenDue(ctx, w, topic, first, n, due); err != nil {
 		return nil, err
 	}
-	if err := fault.Load(); err != nil {
-		return nil, fmt.Errorf("send commands: %w", *err)
+	return due, ctx.Err()
+}
+
+// sendWhenDue sends n commands from the first on, each when it is due, until ctx ends, and returns how many it sent. The brokers have them then.
+func (b *site) sendWhenDue(ctx context.Context, w workload, topic string, first, n int, due func(i int) time.Time) (sent int, err error) {
+	unbound := context.WithoutCancel(ctx)
+	var fault atomic.Pointer[error]
+	for sent < n && pause(ctx, time.Until(due(sent))) == nil {
+		b.client.Produce(unbound, w.command(topic, first+sent), func(_ *kgo.Record, err error) {
+			if err != nil {
+				fault.CompareAndSwap(nil, &err)
+			}
+		})
+		sent++
 	}
-	return due, nil
+	limited, cancel := context.WithTimeout(unbound, patience)
+	defer cancel()
+	if err := b.client.Flush(limited); err != nil {
+		return sent, err
+	}
+	if err := fault.Load(); err != nil {
+		return sent, fmt.Errorf("send commands: %w", *err)
+	}
+	return sent, nil
 }
 
 func percentiles(seen []time.Time, due func(i int) time.Time) latency {

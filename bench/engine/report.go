@@ -62,6 +62,9 @@ func (r *results) save(s settings) error {
 type spread struct{ median, least, most float64 }
 
 func spreadOf[T any](all []T, figure func(T) float64) spread {
+	if len(all) == 0 {
+		return spread{} // not measured
+	}
 	values := make([]float64, len(all))
 	for i, one := range all {
 		values[i] = figure(one)
@@ -174,10 +177,7 @@ func (r *results) printThroughput(w io.Writer, keys int) {
 	if len(names) == 0 {
 		return
 	}
-	var reference [2]float64
-	if them := groups[streams]; len(them) > 0 {
-		reference = [2]float64{spreadOf(them, perSecond).median, spreadOf(them, appCPU).median}
-	}
+	reference := [2]float64{spreadOf(groups[streams], perSecond).median, spreadOf(groups[streams], appCPU).median}
 	t := table(w, fmt.Sprintf("Throughput, %d keys (processor seconds for 1 M commands; against Kafka Streams)", keys),
 		"", "commands/s", "against", "app CPU s", "against", "broker CPU s", "MiB", "table records")
 	for _, name := range names {
@@ -199,10 +199,7 @@ func (r *results) printLatency(w io.Writer) {
 		}
 		p50 := func(l latency) float64 { return l.P50 }
 		p99 := func(l latency) float64 { return l.P99 }
-		var reference [2]float64
-		if them := groups[streams]; len(them) > 0 {
-			reference = [2]float64{spreadOf(them, p50).median, spreadOf(them, p99).median}
-		}
+		reference := [2]float64{spreadOf(groups[streams], p50).median, spreadOf(groups[streams], p99).median}
 		t := table(w, fmt.Sprintf("Latency at %d/s over %s: from due to seen by a read_committed reader, ms (against Kafka Streams)", rate, r.Settings.Each),
 			"", "p50", "against", "p99", "against", "p99.9", "max", "app CPU %", "broker CPU %")
 		for _, name := range names {
@@ -224,10 +221,7 @@ func (r *results) printRestore(w io.Writer) {
 	}
 	running := func(x restore) float64 { return x.Running }
 	reading := func(x restore) float64 { return x.Reading }
-	var reference [2]float64
-	if them := groups[streams]; len(them) > 0 {
-		reference = [2]float64{spreadOf(them, running).median, spreadOf(them, reading).median}
-	}
+	reference := [2]float64{spreadOf(groups[streams], running).median, spreadOf(groups[streams], reading).median}
 	t := table(w, fmt.Sprintf("Restore of %d keys into an empty store, s (against Kafka Streams)", r.Settings.ManyKeys),
 		"", "start to running", "against", "of it reading", "against", "app CPU s", "MiB")
 	for _, name := range names {
@@ -243,10 +237,8 @@ func (r *results) printBank(w io.Writer) {
 	if len(r.Bank) == 0 {
 		return
 	}
-	var reference float64
-	if _, groups := r.throughputOf(r.Settings.FewKeys); len(groups[ours]) > 0 {
-		reference = spreadOf(groups[ours], appCPU).median
-	}
+	_, groups := r.throughputOf(r.Settings.FewKeys)
+	reference := spreadOf(groups[ours], appCPU).median
 	t := table(w, fmt.Sprintf("The bank's accounts: Avro in and out, chain, index of command ids, outcome; %d commands, %d keys", r.Bank[0].Commands, r.Bank[0].Keys),
 		"", "commands/s", "app CPU s for 1 M", "against our engine alone", "broker CPU s", "MiB")
 	for _, f := range r.Bank {

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Brokers of the part stalls, and how many processes share the work there.
@@ -232,15 +230,14 @@ func (s *stalling) longest(windows []window, due func(i int) time.Time, seen []t
 
 // flow is commands at a steady rate, and the reader of their outcomes.
 type flow struct {
-	client   *kgo.Client
 	work     workload
 	outcomes *reader
 	begin    time.Time
 	every    time.Duration
 	stop     context.CancelFunc
 	ended    chan struct{}
-	count    int
-	fault    atomic.Pointer[error] // the first command that could not be written
+	count    int // valid once ended
+	fault    error
 }
 
 // longestFlow bounds a flow: the reader has room for so much.
@@ -252,20 +249,11 @@ func (b *site) startFlow(ctx context.Context, w workload, t task, rate int) (*fl
 	if err != nil {
 		return nil, err
 	}
-	f := &flow{client: b.client, work: w, outcomes: outcomes, begin: time.Now(), every: time.Second / time.Duration(rate), ended: make(chan struct{})}
+	f := &flow{work: w, outcomes: outcomes, begin: time.Now(), every: time.Second / time.Duration(rate), ended: make(chan struct{})}
 	ctx, f.stop = context.WithTimeout(ctx, longestFlow)
 	go func() {
 		defer close(f.ended)
-		for ; ; f.count++ {
-			if pause(ctx, time.Until(f.due(f.count))) != nil {
-				return
-			}
-			b.client.Produce(context.WithoutCancel(ctx), w.command(t.Input, f.count), func(_ *kgo.Record, err error) {
-				if err != nil {
-					f.fault.CompareAndSwap(nil, &err)
-				}
-			})
-		}
+		f.count, f.fault = b.sendWhenDue(ctx, w, t.Input, 0, math.MaxInt, f.due)
 	}()
 	return f, nil
 }
@@ -280,12 +268,8 @@ func (f *flow) sent() int { return int(time.Since(f.begin)/f.every) + 1 }
 func (f *flow) end(ctx context.Context, c *child) (int, error) {
 	f.stop()
 	<-f.ended
-	err := f.client.Flush(ctx)
-	if first := f.fault.Load(); first != nil {
-		err = *first
-	}
-	if err != nil {
-		return 0, fmt.Errorf("send commands: %w", err)
+	if f.fault != nil {
+		return 0, f.fault
 	}
 	if err := f.outcomes.await(ctx, c, f.count); err != nil {
 		return 0, err
@@ -315,11 +299,7 @@ func (r *results) printStalls(w io.Writer) {
 			fmt.Fprint(t, text)
 			for _, name := range names {
 				runs := slices.DeleteFunc(slices.Clone(groups[name]), func(s stall) bool { return s.Fault != fault || s.End != (i > 0) })
-				text := "-" // not made
-				if len(runs) > 0 {
-					text = spreadOf(runs, func(s stall) float64 { return s.Longest }).text("%.2f")
-				}
-				fmt.Fprint(t, "\t"+text)
+				fmt.Fprint(t, "\t"+spreadOf(runs, func(s stall) float64 { return s.Longest }).text("%.2f"))
 			}
 			fmt.Fprintln(t)
 		}

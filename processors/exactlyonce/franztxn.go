@@ -109,7 +109,8 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 		for planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
 			err = t.produce(ctx, w)
 		}
-		if err == nil || !isForNow(err) && !errors.Is(err, kerr.TransactionAbortable) || ctx.Err() != nil {
+		again := isForNow(err) || errors.Is(err, kerr.TransactionAbortable) // and that is what a new client does
+		if err == nil || !again || ctx.Err() != nil {
 			return err
 		}
 		t.spent = true

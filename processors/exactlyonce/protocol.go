@@ -1,11 +1,8 @@
 package exactlyonce
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 )
@@ -46,36 +43,14 @@ func (p protocol) versions() *kversion.Versions {
 	return v
 }
 
-// agree returns the protocol that the brokers have finalised, or the first where that is wanted.
-func (e *engine) agree() (protocol, error) {
-	if e.config.TransactionsV1 {
-		return transactionsV1, nil
+// finalized returns the protocol that a broker's cluster has finalised.
+func finalized(versions *kmsg.ApiVersionsResponse) protocol {
+	for _, f := range versions.FinalizedFeatures {
+		if f.Name == transactionFeature && f.MaxVersionLevel >= int16(transactionsV2) {
+			return transactionsV2
+		}
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, e.config.Patience)
-	defer cancel()
-	agreed := transactionsV1
-	err := patiently(ctx, func() error {
-		req := kmsg.NewPtrApiVersionsRequest()
-		req.ClientSoftwareName, req.ClientSoftwareVersion = "foldlog", "1"
-		resp, err := req.RequestWith(ctx, e.client)
-		if err == nil {
-			err = kerr.ErrorForCode(resp.ErrorCode)
-		}
-		if err != nil {
-			return err
-		}
-		for _, f := range resp.FinalizedFeatures {
-			if f.Name == transactionFeature && f.MaxVersionLevel >= int16(transactionsV2) {
-				agreed = transactionsV2
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, failf(CauseTransaction, "ask the brokers for their version of transactions: %w", err)
-	}
-	e.log.Debug("the brokers' version of transactions", slog.Int("version", int(agreed)))
-	return agreed, nil
+	return transactionsV1
 }
 
 func (p protocol) String() string { return fmt.Sprintf("transactions V%d", int8(p)) }

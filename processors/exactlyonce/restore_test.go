@@ -376,17 +376,9 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	r.mu.Lock()
 	g := r.runner.engine.Load().current.Load()
 	r.mu.Unlock()
-	c := w.config("zombie")
-	c.EnsureDefaults()
 	var zombies []*franzTxn
 	for _, p := range protocols() {
-		txn := &franzTxn{id: transactionalID("", w.name, "zombie", len(zombies)), protocol: p}
-		var err error
-		if txn.client, err = newFranzProducer(c, txn.id, p); err != nil {
-			t.Fatal(err)
-		}
-		defer txn.Close()
-		zombies = append(zombies, txn)
+		zombies = append(zombies, w.newTxn(transactionalID("", w.name, "zombie", len(zombies)), p))
 	}
 	base := Offsets{Group: w.name, Topic: w.commands(), Next: map[int32]int64{0: 1000}, Generation: g.id, MemberID: g.member, InstanceID: instanceID(w.name, "a")}
 	for name, spoil := range map[string]func(*Offsets){

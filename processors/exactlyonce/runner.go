@@ -190,14 +190,14 @@ func (e *engine) run(parent context.Context) error {
 		return stoppedOr(parent, err)
 	}
 	e.state("asking the brokers for the topics")
+	agreed, err := e.checkBrokers()
+	if err != nil {
+		return stoppedOr(parent, err)
+	}
 	if err := e.checkTopics(); err != nil {
 		return stoppedOr(parent, err)
 	}
 	e.state("taking over what an earlier run left open")
-	agreed, err := e.agree()
-	if err != nil {
-		return stoppedOr(parent, err)
-	}
 	if e.txns, err = newPair(e.ctx, e.config, &e.group, agreed, e.point, newFranzProducer); err != nil {
 		return stoppedOr(parent, err)
 	}

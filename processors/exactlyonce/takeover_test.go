@@ -97,15 +97,9 @@ func TestOffsetsOfAnOpenTransactionAreWaitedFor(t *testing.T) {
 	w.awaitHandled(r)
 	mustNotFail(t, r.stop())
 	w.send(10, 2)
-	c := w.config("stranger")
-	c.EnsureDefaults()
-	stranger := &franzTxn{id: w.name + "-stranger", protocol: transactionsV2}
-	var err error
-	if stranger.client, err = newFranzProducer(c, stranger.id, stranger.protocol); err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Close()
-	if err = stranger.client.BeginTransaction(); err == nil { // a record, since an empty transaction would not be ended
+	stranger := w.newTxn(w.name+"-stranger", transactionsV2)
+	err := stranger.client.BeginTransaction()
+	if err == nil { // a record, since an empty transaction would not be ended
 		stranger.client.Produce(t.Context(), &kgo.Record{Topic: w.deadLetters(), Partition: -1, Key: []byte("k"), Value: []byte("v")}, nil)
 		err = stranger.client.Flush(t.Context())
 	}

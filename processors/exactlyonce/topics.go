@@ -13,11 +13,8 @@ import (
 // defaultDeleteRetention is Kafka's default delete.retention.ms.
 const defaultDeleteRetention = 24 * time.Hour
 
-// checkTopics asserts what would go wrong later, and without a word, if the topics or brokers were others than the group expects.
+// checkTopics asserts what would go wrong later, and without a word, if the topics were others than the group expects.
 func (e *engine) checkTopics() error {
-	if err := e.checkBrokers(); err != nil {
-		return err
-	}
 	names := []string{e.group.Input}
 	for _, name := range append([]string{e.tableTopic(), e.indexTopic(), e.group.ProgressTopic}, e.group.Outputs...) {
 		if name != "" {
@@ -45,25 +42,35 @@ func (e *engine) checkTopics() error {
 	return fail(CauseConfiguration, errors.Join(all...))
 }
 
-// checkBrokers asserts that the brokers know what fencing needs.
-func (e *engine) checkBrokers() error {
+// checkBrokers asserts that the brokers know what fencing needs. It returns the protocol that all of them have, or the first where that is wanted.
+func (e *engine) checkBrokers() (protocol, error) {
 	ctx, cancel := within(e.config.Patience)
 	defer cancel()
 	brokers, err := e.admin.ApiVersions(ctx)
 	if err != nil {
-		return failf(CauseMembership, "ask the brokers for their versions: %w", err)
+		return 0, failf(CauseMembership, "ask the brokers for their versions: %w", err)
 	}
+	agreed := transactionsV2
+	if e.config.TransactionsV1 {
+		agreed = transactionsV1
+	}
+	answered := false
 	for _, b := range brokers {
 		if b.Err != nil {
 			continue // it is down; those that are up speak for it
 		}
 		for key, least := range map[kmsg.Key]int16{kmsg.TxnOffsetCommit: 3, kmsg.OffsetFetch: 7, kmsg.JoinGroup: 5} {
 			if have, ok := b.KeyMaxVersion(int16(key)); !ok || have < least {
-				return failf(CauseConfiguration, "broker %d supports %s up to version %d, exactly once needs %d (Kafka 2.5)", b.NodeID, key.Name(), have, least)
+				return 0, failf(CauseConfiguration, "broker %d supports %s up to version %d, exactly once needs %d (Kafka 2.5)", b.NodeID, key.Name(), have, least)
 			}
 		}
+		agreed, answered = min(agreed, finalized(b.Raw())), true
 	}
-	return nil
+	if !answered {
+		agreed = transactionsV1 // which all brokers have
+	}
+	e.log.Debug("the brokers answered", "protocol", agreed)
+	return agreed, nil
 }
 
 func (e *engine) tableTopic() string {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -16,16 +17,16 @@ import (
 // unlucky is a client to which one thing happens once.
 type unlucky struct {
 	producer
-	writes bool // a record fails while others are written; otherwise the answer to a commit is lost
-	done   *atomic.Int32
+	fails error // a record fails with it while others are written; for nil the answer to a commit is lost
+	done  *atomic.Int32
 }
 
 func (u unlucky) Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error)) {
-	if u.writes && u.done.CompareAndSwap(1, 2) { // the second record
-		promise(r, errors.New(unknownBroker))
+	if u.fails != nil && u.done.CompareAndSwap(1, 2) { // the second record
+		promise(r, u.fails)
 		return
 	}
-	if u.writes {
+	if u.fails != nil {
 		u.done.CompareAndSwap(0, 1)
 	}
 	u.producer.Produce(ctx, r, promise)
@@ -33,7 +34,7 @@ func (u unlucky) Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.R
 
 func (u unlucky) EndTransaction(ctx context.Context, commit kgo.TransactionEndTry) error {
 	err := u.producer.EndTransaction(ctx, commit)
-	if err == nil && !u.writes && bool(commit) && u.done.CompareAndSwap(0, 2) {
+	if err == nil && u.fails == nil && bool(commit) && u.done.CompareAndSwap(0, 2) {
 		return io.EOF
 	}
 	return err
@@ -67,8 +68,9 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 	const addingAll = "the answer to adding all partitions is lost"
 	var added atomic.Int32
 	for name, wrap := range map[string]func(producer, *atomic.Int32) producer{
-		"a record fails":                 func(p producer, done *atomic.Int32) producer { return unlucky{p, true, done} },
-		"the answer to a commit is lost": func(p producer, done *atomic.Int32) producer { return unlucky{p, false, done} },
+		"a record fails":                 func(p producer, done *atomic.Int32) producer { return unlucky{p, errors.New(unknownBroker), done} },
+		"a record says to abort":         func(p producer, done *atomic.Int32) producer { return unlucky{p, kerr.TransactionAbortable, done} },
+		"the answer to a commit is lost": func(p producer, done *atomic.Int32) producer { return unlucky{p, nil, done} },
 		addingAll:                        func(p producer, done *atomic.Int32) producer { return among{p, done, &added} },
 	} {
 		misfortune := func(t *testing.T, p protocol) {
