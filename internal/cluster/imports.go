@@ -130,7 +130,7 @@ func logTopics(t *topology.Topology, s topology.Settings) (commands, others []to
 }
 
 // withRecords says which partitions of the log have had records.
-func withRecords(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) (full []string, err error) {
+func withRecords(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) (full []string, err error) {
 	commands, others := logTopics(t, s)
 	var names []string
 	for _, topic := range slices.Concat(commands, others) {

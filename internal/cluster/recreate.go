@@ -49,7 +49,7 @@ func RecreateTopics(ctx context.Context, c Config, topics []topology.Topic) erro
 }
 
 // recreate creates a topic once the brokers have forgotten the one before it.
-func recreate(ctx context.Context, admin *kadm.Client, t topology.Topic) error {
+func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 	configs := map[string]*string{}
 	for key, value := range t.Config {
 		if key == cleanupPolicy && value == compacted {
@@ -74,7 +74,7 @@ func recreate(ctx context.Context, admin *kadm.Client, t topology.Topic) error {
 }
 
 // awaitEmpty waits until the brokers know the new topics, which nobody has written to.
-func awaitEmpty(ctx context.Context, admin *kadm.Client, topics []topology.Topic) error {
+func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error {
 	names := make([]string, len(topics))
 	for i, t := range topics {
 		names[i] = t.Name
@@ -151,7 +151,7 @@ func FinishTopics(ctx context.Context, c Config, topics []topology.Topic) error 
 }
 
 // alter sets one setting of topics.
-func alter(ctx context.Context, admin *kadm.Client, setting, value string, topics []string) error {
+func alter(ctx context.Context, admin admin, setting, value string, topics []string) error {
 	if len(topics) == 0 { // which would stand for all
 		return nil
 	}
@@ -169,7 +169,7 @@ func alter(ctx context.Context, admin *kadm.Client, setting, value string, topic
 
 // lost returns the topics that are missing though there was something in them: to create them empty would start aggregates anew, or leave
 // rows without their past.
-func lost(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
+func lost(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	n := s.Names()
 	var all []topology.Mismatch
 	report := func(topic, input string) {

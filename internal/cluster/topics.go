@@ -9,16 +9,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/topology"
 )
-
-// adminTimeout bounds one administrative request.
-const adminTimeout = 30 * time.Second
-
-// metadataPause is between two looks at metadata that reach the brokers one after another.
-const metadataPause = 100 * time.Millisecond
 
 // ErrMismatch is what errors about topics that differ from the topology wrap. Retrying does not help.
 var ErrMismatch = errors.New("the topics on the cluster are not those of the topology")
@@ -118,21 +111,7 @@ func VerifyTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	return verify(ctx, admin, t, s)
 }
 
-func (c Config) admin() (*kadm.Client, error) {
-	opts, err := c.Franz()
-	if err != nil {
-		return nil, err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("kafka client for %s: %w", strings.Join(c.Brokers, ","), err)
-	}
-	admin := kadm.NewClient(client)
-	admin.SetTimeoutMillis(int32(adminTimeout.Milliseconds()))
-	return admin, nil
-}
-
-func verify(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
+func verify(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
 	have, err := describe(ctx, admin, t, s)
 	if err != nil {
 		return nil, err
@@ -141,7 +120,7 @@ func verify(ctx context.Context, admin *kadm.Client, t *topology.Topology, s top
 }
 
 // compare returns every way in which the topics that there are, and the policies' starting points, differ from what is asked for.
-func compare(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
+func compare(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	mismatches := topology.Diff(t.Topics(s), have)
 	for _, p := range t.Policies {
 		missing, err := withoutStart(ctx, admin, p, s)
@@ -160,7 +139,7 @@ func compare(ctx context.Context, admin *kadm.Client, t *topology.Topology, s to
 
 // describe returns those of the topology's topics that exist, with partitions and settings as they are. A topic that one broker lists and
 // another does not know is only just being created, or deleted.
-func describe(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
+func describe(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	for {
@@ -176,7 +155,7 @@ func describe(ctx context.Context, admin *kadm.Client, t *topology.Topology, s t
 	}
 }
 
-func describeOnce(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
+func describeOnce(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
 	var names []string
 	for _, topic := range t.Topics(s) {
 		names = append(names, topic.Name)
@@ -218,7 +197,7 @@ func describeOnce(ctx context.Context, admin *kadm.Client, t *topology.Topology,
 	return have, nil
 }
 
-func create(ctx context.Context, admin *kadm.Client, topic topology.Topic) error {
+func create(ctx context.Context, admin admin, topic topology.Topic) error {
 	configs := map[string]*string{}
 	for key, value := range topic.Config {
 		configs[key] = &value
@@ -230,33 +209,8 @@ func create(ctx context.Context, admin *kadm.Client, topic topology.Topic) error
 	return nil
 }
 
-// awaitMetadata waits until a broker's metadata know every partition of the wanted topics, and returns all topics: creation is acknowledged before that.
-func awaitMetadata(ctx context.Context, admin *kadm.Client, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	for {
-		have, err := describe(ctx, admin, t, s)
-		missing := ""
-		if err == nil {
-			for _, want := range wanted {
-				if have[want.Name].Partitions == 0 {
-					missing = want.Name
-				}
-			}
-			if missing == "" {
-				return have, nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for new topic %s to be known to the brokers: %w", missing, errors.Join(err, ctx.Err()))
-		case <-time.After(metadataPause):
-		}
-	}
-}
-
 // withoutStart returns the partitions of a policy's source for which its group has no committed offset.
-func withoutStart(ctx context.Context, admin *kadm.Client, p *topology.PolicySpec, s topology.Settings) ([]int32, error) {
+func withoutStart(ctx context.Context, admin admin, p *topology.PolicySpec, s topology.Settings) ([]int32, error) {
 	group, topic := s.Names().Group(p.Name), s.Names().Events(p.Source)
 	committed, err := admin.FetchOffsets(ctx, group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
@@ -271,7 +225,7 @@ func withoutStart(ctx context.Context, admin *kadm.Client, p *topology.PolicySpe
 	return missing, nil
 }
 
-func ensureStart(ctx context.Context, admin *kadm.Client, p *topology.PolicySpec, s topology.Settings) (bool, error) {
+func ensureStart(ctx context.Context, admin admin, p *topology.PolicySpec, s topology.Settings) (bool, error) {
 	missing, err := withoutStart(ctx, admin, p, s)
 	if err != nil || len(missing) == 0 {
 		return false, err

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,6 +50,48 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 	}
 	if asked < 4 {
 		t.Errorf("the settings were asked for %d times", asked)
+	}
+}
+
+// Whoever starts after the topics were created asks any broker.
+func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
+	brokers, err := kfake.NewCluster(kfake.NumBrokers(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer brokers.Close()
+	const late, times = 1, 5
+	asked := 0
+	brokers.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		brokers.KeepControl()
+		topics := req.(*kmsg.MetadataRequest).Topics
+		if brokers.CurrentNode() != late || len(topics) == 0 || asked == times {
+			return nil, nil, false
+		}
+		asked++
+		resp := req.ResponseKind().(*kmsg.MetadataResponse)
+		for i, addr := range brokers.ListenAddrs() {
+			broker := kmsg.NewMetadataResponseBroker()
+			broker.NodeID = int32(i)
+			host, port, _ := net.SplitHostPort(addr)
+			number, _ := strconv.Atoi(port)
+			broker.Host, broker.Port = host, int32(number)
+			resp.Brokers = append(resp.Brokers, broker)
+		}
+		for _, topic := range topics {
+			unknown := kmsg.NewMetadataResponseTopic()
+			unknown.Topic, unknown.ErrorCode = topic.Topic, kerr.UnknownTopicOrPartition.Code
+			resp.Topics = append(resp.Topics, unknown)
+		}
+		return resp, nil, true
+	})
+	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
+	settings := topology.Settings{Partitions: 1, ReplicationFactor: 1}
+	if _, err := EnsureTopics(t.Context(), Config{Brokers: brokers.ListenAddrs()[:1]}, lamps, settings); err != nil {
+		t.Fatal(err)
+	}
+	if asked < times {
+		t.Errorf("the topics are said to be there, and a broker that was asked %d times does not know them", asked)
 	}
 }
 
