@@ -2,7 +2,7 @@ package codecs
 
 import "github.com/foldlog/foldlog/internal/record"
 
-// Record is a Kafka record. It belongs to no client.
+// Record is a Kafka record.
 type Record = record.Record
 
 // Header is a header of a record.

@@ -16,6 +16,7 @@ import (
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/edge"
+	"github.com/foldlog/foldlog/internal/record"
 )
 
 // clerk decides the commands of accounts by what a deposit's reference says, so that outcomes come about that no sound domain gives.
@@ -65,11 +66,7 @@ func (c *clerk) work(ctx context.Context) error {
 
 func (c *clerk) decide(ctx context.Context, r *kgo.Record) error {
 	codec := c.w.codecs.Aggregate("account")
-	record := codecs.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	for _, h := range r.Headers {
-		record.Headers = append(record.Headers, codecs.Header{Key: h.Key, Value: h.Value})
-	}
-	command, err := codec.DecodeCommand(ctx, record)
+	command, err := codec.DecodeCommand(ctx, record.Of(r))
 	if err != nil {
 		return err
 	}

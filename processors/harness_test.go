@@ -237,11 +237,7 @@ func (s *system) read(topic string) []record.Record {
 				if r.Attrs.IsControl() {
 					return
 				}
-				out := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-				for _, h := range r.Headers {
-					out.Headers = append(out.Headers, record.Header(h))
-				}
-				all = append(all, out)
+				all = append(all, record.Of(r))
 			})
 		}
 		reader.Close()

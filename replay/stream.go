@@ -30,8 +30,7 @@ type stream struct {
 	pull func() (views.LogPart, error, bool)
 	stop func()
 	part []*kgo.Record
-	free []record.Header // room for headers
-	head record.Record   // a copy of the next record; valid where has
+	head record.Record // a copy of the next record; valid where has
 	has  bool
 	err  error
 
@@ -77,7 +76,7 @@ func (s *stream) advance() {
 			r := s.part[0]
 			s.part = s.part[1:]
 			if r.Offset < s.to {
-				s.head, s.has = s.plain(r), true
+				s.head, s.has = record.Of(r), true
 				return
 			}
 		}
@@ -87,20 +86,6 @@ func (s *stream) advance() {
 		}
 		s.part, s.err = part.Records, err
 	}
-}
-
-// plain returns a record in the project's shape. Headers of many records are allocated together, since there are several of each.
-func (s *stream) plain(r *kgo.Record) record.Record {
-	out := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	n := len(r.Headers)
-	if n > len(s.free) {
-		s.free = make([]record.Header, max(n, 512))
-	}
-	out.Headers, s.free = s.free[:n:n], s.free[n:]
-	for i, h := range r.Headers {
-		out.Headers[i] = record.Header(h)
-	}
-	return out
 }
 
 // parts brings a span part by part, and tries again where the cluster is in trouble, until its patience ends. The last one may be an error.

@@ -231,11 +231,7 @@ func (s *system) read(topic string) [][]record.Record {
 		end, _ := ends.Lookup(topic, int32(p))
 		err := log.Read(s.t.Context(), topic, int32(p), start.Offset, end.Offset, func(part views.LogPart) error {
 			for _, r := range part.Records {
-				out := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-				for _, h := range r.Headers {
-					out.Headers = append(out.Headers, record.Header(h))
-				}
-				all[p] = append(all[p], out)
+				all[p] = append(all[p], record.Of(r))
 			}
 			return nil
 		})
@@ -458,11 +454,7 @@ func (s *system) fill(l log) {
 	for topic, all := range l {
 		for p, list := range all {
 			for _, r := range list {
-				out := &kgo.Record{Topic: s.names.Prefix + topic, Partition: int32(p), Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-				for _, h := range r.Headers {
-					out.Headers = append(out.Headers, kgo.RecordHeader(h))
-				}
-				records = append(records, out)
+				records = append(records, &kgo.Record{Topic: s.names.Prefix + topic, Partition: int32(p), Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 			}
 		}
 	}

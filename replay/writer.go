@@ -21,10 +21,7 @@ func newWriter(client *kgo.Client) *writer { return &writer{client: client} }
 
 // write hands a record over. It waits while too much is under way; whether it succeeds, flush says.
 func (w *writer) write(ctx context.Context, r *record.Record) {
-	out := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	for _, h := range r.Headers {
-		out.Headers = append(out.Headers, kgo.RecordHeader(h))
-	}
+	out := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 	w.client.Produce(ctx, out, func(r *kgo.Record, err error) {
 		if err == nil {
 			return

@@ -57,7 +57,7 @@ var rooms = map[string]room{
 	"internal/cluster":    {imports: []string{".", "topology"}},
 	"internal/versions":   {imports: []string{"topology", "internal/cluster"}},
 	"internal/kafkatest":  {},
-	"internal/record":     {libraries: none},
+	"internal/record":     {libraries: []string{"github.com/twmb/franz-go/pkg/kgo"}},
 	"internal/planted":    {libraries: none},
 	"internal/history":    {libraries: none},
 	"internal/check":      {imports: []string{"internal/history"}}, // nothing that it judges

@@ -1,6 +1,10 @@
 package record
 
-import "time"
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Record is a record that was read from, or is to be written to, a Kafka topic.
 type Record struct {
@@ -16,10 +20,13 @@ type Record struct {
 	Timestamp time.Time
 }
 
-// Header is one header of a record. Keys may repeat.
-type Header struct {
-	Key   string
-	Value []byte
+// Header is one header of a record. Keys may repeat. It is franz-go's, so that the headers of records that are read or written are shared, not
+// copied: a record has half a dozen.
+type Header = kgo.RecordHeader
+
+// Of returns what was read, in this shape. It shares key, value and headers with it.
+func Of(r *kgo.Record) Record {
+	return Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 }
 
 // Header returns the value of the record's last header of that name, or nil: whoever adds a header later overrides.

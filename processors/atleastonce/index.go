@@ -58,11 +58,8 @@ func (l *lane) loadIndex(ctx context.Context, c cluster.Config) error {
 }
 
 func (l *lane) remember(ctx context.Context, r *kgo.Record) error {
-	in := &record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	for _, h := range r.Headers {
-		in.Headers = append(in.Headers, record.Header(h))
-	}
-	entry, ok, err := l.group.Index.Read(ctx, in)
+	in := record.Of(r)
+	entry, ok, err := l.group.Index.Read(ctx, &in)
 	if err != nil {
 		return fmt.Errorf("offset %d: %w", r.Offset, err)
 	}

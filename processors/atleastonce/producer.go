@@ -47,10 +47,7 @@ func (borrowed) Close() error { return nil }
 
 // produce writes one record and reports its acknowledgement.
 func (p *producer) produce(r *record.Record, done func(error)) {
-	out := &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-	for _, h := range r.Headers {
-		out.Headers = append(out.Headers, kgo.RecordHeader(h))
-	}
+	out := &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 	p.client.Produce(context.Background(), out, func(_ *kgo.Record, err error) {
 		if err != nil {
 			err = fmt.Errorf("write to %s: %w", r.Topic, err)

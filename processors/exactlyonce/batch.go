@@ -73,7 +73,6 @@ const slabSize = 256
 // slabs are used again once their transaction is over.
 type slab struct {
 	records []kgo.Record
-	headers []kgo.RecordHeader
 }
 
 var slabs = sync.Pool{New: func() any { return &slab{records: make([]kgo.Record, 0, slabSize)} }}
@@ -87,14 +86,7 @@ func (b *batch) write(r *record.Record, partition int32) {
 		c = slabs.Get().(*slab)
 		b.outputs = append(b.outputs, c)
 	}
-	c.records = append(c.records, kgo.Record{Topic: r.Topic, Partition: partition, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp})
-	if len(r.Headers) > 0 {
-		from := len(c.headers)
-		for i := range r.Headers {
-			c.headers = append(c.headers, kgo.RecordHeader(r.Headers[i]))
-		}
-		c.records[len(c.records)-1].Headers = c.headers[from:len(c.headers):len(c.headers)]
-	}
+	c.records = append(c.records, kgo.Record{Topic: r.Topic, Partition: partition, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 }
 
 // release lets go of all that the batch holds, once its transaction is over: entries remember the batch that they changed in last, and
@@ -102,8 +94,7 @@ func (b *batch) write(r *record.Record, partition int32) {
 func (b *batch) release() {
 	for _, c := range b.outputs {
 		clear(c.records)
-		clear(c.headers)
-		c.records, c.headers = c.records[:0], c.headers[:0]
+		c.records = c.records[:0]
 		slabs.Put(c)
 	}
 	b.outputs, b.rows, b.index, b.progress = nil, nil, nil, nil

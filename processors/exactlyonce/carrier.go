@@ -32,14 +32,7 @@ func carriers(fetched []*kgo.Record) []*carrier {
 			if r.Attrs.IsControl() {
 				continue
 			}
-			in := record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-			if len(r.Headers) > 0 {
-				in.Headers = make([]record.Header, len(r.Headers))
-				for i, h := range r.Headers {
-					in.Headers[i] = record.Header(h)
-				}
-			}
-			c.records = append(c.records, in)
+			c.records = append(c.records, record.Of(r))
 		}
 		all = append(all, c)
 		fetched = fetched[n:]

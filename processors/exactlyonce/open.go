@@ -131,15 +131,12 @@ func (l *lane) tableSink() func(*kgo.Record) (stored, bool, error) {
 // indexSink returns what is stored of a record of the index's topic.
 func (l *lane) indexSink(ctx context.Context) func(*kgo.Record) (stored, bool, error) {
 	return func(r *kgo.Record) (stored, bool, error) {
-		in := &record.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: r.Timestamp}
-		for _, h := range r.Headers {
-			in.Headers = append(in.Headers, record.Header(h))
-		}
-		found, ok, err := l.readIndex(ctx, in)
+		in := record.Of(r)
+		found, ok, err := l.readIndex(ctx, &in)
 		if err != nil || !ok || !l.group.Index.Retain(found) {
 			return stored{}, false, err
 		}
-		return stored{kindIndex, found.Key, encodeRemembered(in)}, true, nil
+		return stored{kindIndex, found.Key, encodeRemembered(&in)}, true, nil
 	}
 }
 
