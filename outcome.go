@@ -27,6 +27,8 @@ type Outcome struct {
 	PayloadHash []byte
 	// Position is the place of the command in its log.
 	Position Position
+	// Actor is who asked, as [Meta] has it; "" in an outcome of a version of Foldlog that did not record it.
+	Actor string
 	// Repeat marks a copy that answers a repeated command id. Copies do not count as outcomes.
 	Repeat bool
 }

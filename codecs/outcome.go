@@ -15,7 +15,7 @@ func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
 	dst := appendPrefix(make([]byte, 0, 384), a.outcomes.id)
 	err := checkTime(o.RecordedAt)
 	if err == nil {
-		err = checkTexts(o.CommandID, o.AggregateID, o.CommandType, o.Code, o.Message, o.Field, o.CorrelationID)
+		err = checkTexts(o.CommandID, o.AggregateID, o.CommandType, o.Code, o.Message, o.Field, o.CorrelationID, o.Actor)
 	}
 	if err == nil {
 		err = checkTexts(o.EventIDs...)
@@ -64,6 +64,8 @@ func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
 			dst = appendLong(dst, o.Position.Offset)
 		case "repeat":
 			dst = appendBool(dst, o.Repeat)
+		case "actor":
+			dst = appendOptionalString(dst, o.Actor)
 		}
 	}
 	return dst, nil
@@ -114,6 +116,10 @@ func (a *Aggregate) DecodeOutcome(ctx context.Context, value []byte) (foldlog.Ou
 			o.Position.Offset = readLong(v)
 		case "repeat":
 			o.Repeat = v[0] == 1
+		case "actor":
+			if v = readOptional(v); v != nil {
+				o.Actor = shared(readBytes(v), AnonymousActor)
+			}
 		}
 	}
 	return o, nil

@@ -78,7 +78,7 @@ func TestOutcomesComeBack(t *testing.T) {
 	w := newWorld(t)
 	accepted := foldlog.Outcome{
 		CommandID: "c1", AggregateID: "l1", CommandType: "set-up", Accepted: true, FirstVersion: 3, Version: 4, EventIDs: []string{"e1", "e2"},
-		RecordedAt: fullEvent().RecordedAt, CorrelationID: "k1", PayloadHash: []byte{1, 2, 3}, Position: foldlog.Position{Aggregate: "lamp", Partition: 11, Offset: 1 << 40},
+		RecordedAt: fullEvent().RecordedAt, CorrelationID: "k1", PayloadHash: []byte{1, 2, 3}, Position: foldlog.Position{Aggregate: "lamp", Partition: 11, Offset: 1 << 40}, Actor: "claimed:batch",
 	}
 	rejected := foldlog.Outcome{CommandID: "c2", AggregateID: "l1", Code: "invalid_field", Message: "is wrong", Field: "a.b", Version: 4, Repeat: true,
 		RecordedAt: accepted.RecordedAt, Position: foldlog.Position{Aggregate: "lamp"}}

@@ -79,7 +79,7 @@ func (c *clerk) decide(ctx context.Context, r *kgo.Record) error {
 	}
 	position := foldlog.Position{Aggregate: "account", Partition: r.Partition, Offset: r.Offset}
 	outcome := foldlog.Outcome{CommandID: command.CommandID, AggregateID: command.AggregateID, CommandType: command.Type, RecordedAt: command.RecordedAt,
-		CorrelationID: command.CorrelationID, PayloadHash: command.PayloadHash, Position: position}
+		CorrelationID: command.CorrelationID, PayloadHash: command.PayloadHash, Position: position, Actor: command.Actor}
 	verb, argument, _ := strings.Cut(deposit.Reference, " ")
 	switch verb {
 	case "accept":

@@ -292,7 +292,7 @@ func traceOfATransfer(t *testing.T, w *world) {
 	}
 	got := w.get(t, "/v1/traces/pay-rent")
 	if got.is(t, "a refusal", 200, map[string]any{"correlation_ids": []any{"pay-rent"}}); !strings.Contains(got.body, `"code":"amount_overflow"`) ||
-		!strings.Contains(got.body, `"accepted":false`) || !strings.Contains(got.body, `"command_type":"request"`) || !strings.Contains(got.body, `"events":[]`) {
+		!strings.Contains(got.body, `"accepted":false`) || !strings.Contains(got.body, `"actor":"anonymous"`) || !strings.Contains(got.body, `"command_type":"request"`) || !strings.Contains(got.body, `"events":[]`) {
 		t.Errorf("a refusal: %s", got.body)
 	}
 	w.get(t, "/v1/traces/nothing").is(t, "nothing", 404, map[string]any{"code": "not_found"})

@@ -104,6 +104,7 @@ func (d *decision) outcome() foldlog.Outcome {
 		CommandType:   d.command.Type,
 		RecordedAt:    d.command.RecordedAt,
 		CorrelationID: d.command.CorrelationID,
+		Actor:         d.command.Actor,
 		PayloadHash:   d.command.PayloadHash,
 		Position:      d.position,
 	}

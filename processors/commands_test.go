@@ -34,7 +34,7 @@ func TestBadInputIsAnsweredOrSetAside(t *testing.T) {
 		&kgo.Record{Topic: topic, Key: key, Value: nil},
 		&kgo.Record{Topic: topic, Key: key, Value: []byte(`{"command_id": "unknown-type", "type": "explode", "data": {}}`)},
 		&kgo.Record{Topic: topic, Key: key, Value: []byte(`{"command_id": "wrong-key", "type": "deposit", "aggregate_id": "bob", "data": {"amount": 1, "currency": "EUR", "reference": ""}}`)},
-		&kgo.Record{Topic: topic, Key: key, Value: []byte(`{"command_id": "bad-field", "type": "deposit", "data": {"amount": "much", "currency": "EUR", "reference": ""}}`)},
+		&kgo.Record{Topic: topic, Key: key, Value: []byte(`{"command_id": "bad-field", "type": "deposit", "actor": "till-3", "data": {"amount": "much", "currency": "EUR", "reference": ""}}`)},
 		&kgo.Record{Topic: topic, Key: key, Value: []byte("\x00\x00\x00\x00\x01truncated")},
 		&kgo.Record{Topic: topic, Key: []byte("__offset"), Value: []byte(`{"type": "freeze", "data": {"reason": "x"}}`)},
 		&kgo.Record{Topic: topic, Key: key, Value: append([]byte(`{"command_id": "huge", "type": "deposit", "data": "`), bytes.Repeat([]byte("x"), topology.MaxCommandBytes)...)},
@@ -43,13 +43,13 @@ func TestBadInputIsAnsweredOrSetAside(t *testing.T) {
 	if o := s.outcome("account", "alice", "good"); !o.Accepted || o.Version != 2 {
 		t.Errorf("the command behind the bad ones: %+v", o)
 	}
-	for _, c := range []struct{ id, code, field string }{
-		{"unknown-type", foldlog.CodeInvalidField, "type"},
-		{"wrong-key", foldlog.CodeKeyMismatch, ""},
-		{"bad-field", foldlog.CodeInvalidField, "amount"},
+	for _, c := range []struct{ id, code, field, actor string }{
+		{"unknown-type", foldlog.CodeInvalidField, "type", codecs.AnonymousActor},
+		{"wrong-key", foldlog.CodeKeyMismatch, "", codecs.AnonymousActor},
+		{"bad-field", foldlog.CodeInvalidField, "amount", codecs.ClaimedActorPrefix + "till-3"},
 	} {
-		if o := s.outcome("account", "alice", c.id); o.Accepted || o.Code != c.code || (c.field != "" && o.Field != c.field) {
-			t.Errorf("%s: got %+v, want code %s, field %q", c.id, o, c.code, c.field)
+		if o := s.outcome("account", "alice", c.id); o.Accepted || o.Code != c.code || (c.field != "" && o.Field != c.field) || o.Actor != c.actor {
+			t.Errorf("%s: got %+v, want code %s, field %q, actor %s", c.id, o, c.code, c.field, c.actor)
 		}
 	}
 	wantDead := map[string]bool{}

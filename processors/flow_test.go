@@ -118,8 +118,12 @@ func (s *system) checkLog(aggregate string) {
 			s.t.Errorf("%s %s: version %d after %d", aggregate, e.AggregateID, e.Version, versions[e.AggregateID])
 		}
 		versions[e.AggregateID] = e.Version
-		if !outcomes[e.AggregateID+" "+e.CommandID].Accepted {
+		outcome := outcomes[e.AggregateID+" "+e.CommandID]
+		if !outcome.Accepted {
 			s.t.Errorf("%s %s: event %d has no accepted command %s", aggregate, e.AggregateID, e.Version, e.CommandID)
+		}
+		if outcome.Actor != e.Actor || e.Actor == "" {
+			s.t.Errorf("%s %s: event %d is by %q, the outcome of command %s by %q", aggregate, e.AggregateID, e.Version, e.Actor, e.CommandID, outcome.Actor)
 		}
 		if states[e.AggregateID] == nil {
 			states[e.AggregateID] = spec.Decider.Initial()

@@ -112,6 +112,9 @@ func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 				fmt.Sprintf("that of command %q of %q", o.CommandID, o.AggregateID))
 			return false, nil
 		}
+		if o.Actor != "" && !o.Repeat && o.Actor != c.Actor {
+			h.ofAnswer(a, CheckCommand, fmt.Sprintf("actor %q, as the command has it", c.Actor), fmt.Sprintf("%q", o.Actor))
+		}
 	} else if m.exists {
 		h.ofAnswer(a, CheckOutcome, "a dead letter, since the command cannot be read", "an outcome")
 	}

@@ -253,6 +253,11 @@ func corruptions() []corruption {
 			k.editOutcome(at, func(o *foldlog.Outcome) { o.EventIDs = []string{"another"} })
 			return k.found(replay.CheckOutcome, at)
 		}, ""},
+		{"an outcome names somebody else", func(k *corrupt) replay.Finding {
+			at := k.outcome(0, ofCommand("b-1", "too-much"))
+			k.editOutcome(at, func(o *foldlog.Outcome) { o.Actor = "somebody else" })
+			return k.found(replay.CheckCommand, at)
+		}, ""},
 		{"an outcome is of nothing", func(k *corrupt) replay.Finding {
 			at := k.outcome(0, ofCommand("b-1", "too-much"))
 			k.editOutcome(at, func(o *foldlog.Outcome) {

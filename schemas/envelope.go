@@ -29,7 +29,7 @@ var (
 		{"command_id", "string"}, {"aggregate_id", "string"}, {"command_type", "string"}, {"accepted", "boolean"}, {"first_version", "long"},
 		{"version", "long"}, {"event_ids", "array"}, {"code", "?string"}, {"message", "?string"}, {"field", "?string"},
 		{"recorded_at", TimestampMicros}, {"correlation_id", "string"}, {"payload_hash", "bytes"}, {"command_partition", "int"},
-		{"command_offset", "long"}, {"repeat", "boolean"},
+		{"command_offset", "long"}, {"repeat", "boolean"}, {"actor", "?string"},
 	}
 )
 

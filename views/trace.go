@@ -41,7 +41,7 @@ type TracedCommand struct {
 	CorrelationID string
 	// Type is the command's name, "" where its outcome is beyond the horizon: events do not say it.
 	Type string
-	// Actor is who asked, "" where it is not known: an outcome without events does not say it, unless it was a policy.
+	// Actor is who asked, "" where it is not known: an old outcome without events does not say it, unless it was a policy.
 	Actor string
 	// RecordedAt is that of the events, or of the outcome where there are none.
 	RecordedAt time.Time
@@ -192,7 +192,7 @@ func (t *tracer) addOutcome(ctx context.Context, id string, l lead) error {
 	}
 	command := t.command(key)
 	command.CorrelationID, command.RecordedAt, command.Accepted = outcome.CorrelationID, outcome.RecordedAt, outcome.Accepted
-	command.Type, command.Rejection = outcome.CommandType, outcome.Rejection()
+	command.Type, command.Actor, command.Rejection = outcome.CommandType, outcome.Actor, outcome.Rejection()
 	return nil
 }
 

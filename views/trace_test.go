@@ -51,7 +51,7 @@ func (k *talk) command(aggregate, id, command, typ, actor string, version int64,
 	recorded := time.Now().UTC().Truncate(time.Second).Add(time.Duration(k.seconds) * time.Millisecond)
 	place := foldlog.Position{Aggregate: aggregate, Partition: homeOf(id), Offset: k.seconds}
 	o := foldlog.Outcome{CommandID: command, AggregateID: id, CommandType: typ, Accepted: true, Version: version + int64(len(payloads)) - 1,
-		RecordedAt: recorded, CorrelationID: k.correlationID, PayloadHash: make([]byte, 32), Position: place}
+		RecordedAt: recorded, CorrelationID: k.correlationID, PayloadHash: make([]byte, 32), Position: place, Actor: actor}
 	for i, payload := range payloads {
 		spec, _ := codec.Spec().EventOf(payload)
 		e := foldlog.Event[any]{EventID: foldlog.EventID(command, id, i), Type: spec.Name, Version: version + int64(i), Data: payload,
@@ -77,24 +77,25 @@ func (k *talk) outcome(o foldlog.Outcome) {
 	k.records = append(k.records, &kgo.Record{Topic: o.Position.Aggregate + ".outcomes", Key: []byte(o.AggregateID), Value: value})
 }
 
-func (k *talk) refused(aggregate, id, command, typ, code string) {
+func (k *talk) refused(aggregate, id, command, typ, code, actor string) {
 	k.t.Helper()
 	k.seconds++
 	k.outcome(foldlog.Outcome{CommandID: command, AggregateID: id, CommandType: typ, Code: code, CorrelationID: k.correlationID,
 		RecordedAt: time.Now().UTC().Truncate(time.Second).Add(time.Duration(k.seconds) * time.Millisecond), PayloadHash: make([]byte, 32),
-		Position: foldlog.Position{Aggregate: aggregate, Partition: homeOf(id), Offset: k.seconds}})
+		Position: foldlog.Position{Aggregate: aggregate, Partition: homeOf(id), Offset: k.seconds}, Actor: actor})
 }
 
 func TestTrace(t *testing.T) {
 	s := newSystem(t)
 	k := &talk{system: s, correlationID: "talk-1"}
 	k.command("account", "ann", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"})
-	k.refused("account", "ann", "greedy", "withdraw", "insufficient_funds")
+	k.refused("account", "ann", "greedy", "withdraw", "insufficient_funds", "claimed:batch")
+	k.refused("account", "ann", "old", "withdraw", "insufficient_funds", "") // of a time when outcomes did not name the actor
 	requested := k.command("transfer", "t1", "req", "request", "claimed:batch", 1, transfer.Requested{From: "ann", To: "bob", Amount: 5, Currency: "EUR"})
 	debit := foldlog.PolicyCommandID("transfer-steps", requested[0], 0)
 	debited := k.command("account", "ann", debit, "debit", "policy:transfer-steps", 2, account.Debited{TransferID: "t1", Counterparty: "bob", Amount: 5, Currency: "EUR"})
 	confirm := foldlog.PolicyCommandID("transfer-replies", debited[0], 0)
-	k.refused("transfer", "t1", confirm, "confirm-debit", "wrong_state")
+	k.refused("transfer", "t1", confirm, "confirm-debit", "wrong_state", "policy:transfer-replies")
 	k.command("account", "ann", "nothing", "freeze", "anonymous", 2) // accepted without effect
 	two := k.command("account", "ann", "two", "deposit", "anonymous", 3, account.Deposited{Amount: 1, Currency: "EUR"},
 		account.Deposited{Amount: 2, Currency: "EUR"})
@@ -107,13 +108,14 @@ func TestTrace(t *testing.T) {
 
 	const want = `open account ann by anonymous: accepted
   AccountOpened 1
+withdraw account ann by claimed:batch: insufficient_funds
 withdraw account ann by : insufficient_funds
 request transfer t1 by claimed:batch: accepted
   TransferRequested 1
     debit account ann by policy:transfer-steps: accepted
       Debited 2
         confirm-debit transfer t1 by policy:transfer-replies: wrong_state
-freeze account ann by : accepted
+freeze account ann by anonymous: accepted
 deposit account ann by anonymous: accepted
   Deposited 3
   Deposited 4

@@ -148,7 +148,7 @@ func (s *stalling) round(ctx context.Context, run int) error {
 		case faultLeader:
 			wait *= 2
 			acts = []act{func(ctx context.Context) (err error) {
-				if leader, err = kafka.Leader(ctx, s.task.Events, int32(run%s.site.partitions)); err != nil {
+				if leader, err = s.leader(ctx, run); err != nil {
 					return err
 				}
 				return kafka.Kill(leader)
@@ -171,9 +171,30 @@ func (s *stalling) round(ctx context.Context, run int) error {
 			}
 			wait = s.settings.Calm
 		}
+		if name == faultLeader || name == faultRoll { // a broker that was just started is slow, and the next fault is not its fault
+			if err := pause(ctx, s.settings.WarmBroker); err != nil {
+				return err
+			}
+		}
 	}
 	s.progress("run %d of %d: every fault was made", run+1, s.settings.Runs)
 	return nil
+}
+
+// leader returns a broker that leads a partition of the events and is not the active controller: that it is away, the next controller would notice only after it
+// was elected, which is another fault.
+func (s *stalling) leader(ctx context.Context, run int) (int, error) {
+	controller, err := s.site.kafka.Controller(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for i := range s.site.partitions {
+		leader, err := s.site.kafka.Leader(ctx, s.task.Events, int32((run+i)%s.site.partitions))
+		if err != nil || leader != controller {
+			return leader, err
+		}
+	}
+	return 0, errors.New("the active controller leads every partition of the events")
 }
 
 // stallSession is how long our engine and Kafka Streams wait for a member that is silent.

@@ -203,6 +203,9 @@ func (x *execution) outcomeFields(c *command, o *outcome) {
 		x.violate(Answered, where, "the outcome's command is %s %s of conversation %q, at %s it is %s of %q", o.command.in(x.commandsTopic), o.commandType,
 			o.correlationID, c.in(x.commandsTopic), c.kind, c.correlation)
 	}
+	if !o.repeat && o.namesActor && o.actor != c.actor {
+		x.violate(Answered, where, "the outcome says that %q asked, in the command at %s it is %q", o.actor, c.in(x.commandsTopic), c.actor)
+	}
 }
 
 // decideOne compares the outcome and the events of a command with what the rules lead to. out is nil where there is none.

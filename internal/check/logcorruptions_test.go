@@ -88,6 +88,12 @@ func logCorruptions() []corruption {
 		{"an outcome names other events", "I4 I1", "", func(k *kept, i *intact) {
 			k.fields(accountOutcomes, i.outcome(accepted).spot, func(f map[string]any) { f["event_ids"] = []any{"another"} })
 		}},
+		{"an outcome names somebody else", "I1", "", func(k *kept, i *intact) {
+			k.fields(accountOutcomes, i.outcome(func(o *outcome) bool { return o.code == "currency_mismatch" }).spot, func(f map[string]any) { f["actor"] = union("somebody else") })
+		}},
+		{"an outcome names nobody", "I1", "", func(k *kept, i *intact) {
+			k.fields(accountOutcomes, i.outcome(accepted).spot, func(f map[string]any) { f["actor"] = nil })
+		}},
 		{"two outcomes are swapped", "I5", "I1", func(k *kept, i *intact) {
 			var first *outcome
 			for _, o := range i.was.outcomes["account"] {

@@ -45,6 +45,8 @@ type outcome struct {
 	firstVersion, version, recordedAt   int64
 	eventIDs                            []string
 	code, correlationID                 string
+	actor                               string
+	namesActor                          bool // its schema has an actor
 	command                             spot // the place that the record names
 	cause                               spot // the place in the header: the command record that is answered
 }
@@ -159,6 +161,10 @@ func (d *dump) decodeOutcome(aggregate string, r *history.Record) (*outcome, err
 	}
 	o.code, _ = a.optional("code")
 	o.code = d.intern(o.code)
+	if _, o.namesActor = raw["actor"]; o.namesActor {
+		o.actor, _ = a.optional("actor")
+		o.actor = d.intern(o.actor)
+	}
 	ids, _ := raw["event_ids"].([]any)
 	for _, id := range ids {
 		s, _ := id.(string)

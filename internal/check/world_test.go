@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 			w.schema(a + kind)
 			topics = append(topics, a+kind)
 		}
-		w.file(a+".outcomes", schemaFile("foldlog", "outcomes", "v1.avsc"))
+		w.file(a+".outcomes", schemaFile("foldlog", "outcomes", "v2.avsc"))
 		topics = append(topics, a+".outcomes")
 	}
 	for _, p := range projections {
@@ -216,7 +216,7 @@ func (w *world) handle(a string, r *history.Record) {
 		w.append(a+".commands", c.aggregateID, r.Value, headers...)
 		return
 	}
-	o := &outcome{commandID: c.id, aggregateID: c.aggregateID, commandType: c.kind, correlationID: c.correlation, command: c.spot, recordedAt: c.time * 1000}
+	o := &outcome{commandID: c.id, aggregateID: c.aggregateID, commandType: c.kind, correlationID: c.correlation, actor: c.actor, command: c.spot, recordedAt: c.time * 1000}
 	key := a + "\x00" + commandKey(c.aggregateID, c.id)
 	if first, repeat := w.index[key]; repeat {
 		if first.same == c.same {
@@ -308,7 +308,7 @@ func (w *world) outcome(a string, c *command, o *outcome) {
 	w.append(a+".outcomes", c.aggregateID, w.encode(a+".outcomes", map[string]any{"command_id": o.commandID, "aggregate_id": o.aggregateID, "command_type": o.commandType,
 		"accepted": o.accepted, "first_version": o.firstVersion, "version": o.version, "event_ids": ids, "code": union(o.code), "message": nil, "field": nil,
 		"recorded_at": time.UnixMicro(o.recordedAt).UTC(), "correlation_id": o.correlationID, "payload_hash": c.same[:], "command_partition": o.command.partition,
-		"command_offset": o.command.offset, "repeat": o.repeat}), headerCause, position{a, c.partition, c.offset}.String())
+		"command_offset": o.command.offset, "repeat": o.repeat, "actor": union(o.actor)}), headerCause, position{a, c.partition, c.offset}.String())
 	w.last(a, o)
 }
 
