@@ -69,9 +69,10 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 }
 
 // retryPause returns how long a client waits before a try. The library's own pauses grow to five seconds, for which a partition whose leader is there
-// again would go on standing still. There is chance in it, so that not all clients come at once.
+// again would go on standing still. While a broker restarts a transaction comes to the wrong coordinator, to one that is loading and to closed connections,
+// half a dozen times one after another, and pauses of half a second were most of what it took. There is chance in it, so that not all clients come at once.
 func retryPause(tries int) time.Duration {
-	const shortest, longest = 50 * time.Millisecond, 500 * time.Millisecond
+	const shortest, longest = 25 * time.Millisecond, 150 * time.Millisecond
 	pause := min(shortest<<min(max(tries-1, 0), 4), longest)
 	return pause*3/4 + rand.N(pause/2)
 }

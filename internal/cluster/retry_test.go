@@ -8,7 +8,7 @@ import (
 func TestPausesBetweenTriesStayShort(t *testing.T) {
 	for tries := range 100 {
 		pause := retryPause(tries)
-		if pause < 30*time.Millisecond || pause > 700*time.Millisecond {
+		if pause < 15*time.Millisecond || pause > 200*time.Millisecond {
 			t.Errorf("%s before try %d", pause, tries)
 		}
 	}
