@@ -41,51 +41,85 @@ func (c Config) admin() (admin, error) {
 	return a, nil
 }
 
-// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the topology: creation is acknowledged before that, and a
-// process that starts then asks any broker.
+// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the topology.
 func awaitMetadata(ctx context.Context, a admin, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, topic := range wanted {
+		asked := kmsg.NewMetadataRequestTopic()
+		asked.Topic = &topic.Name
+		req.Topics = append(req.Topics, asked)
+	}
+	err := a.awaitEverywhere(ctx, req, func(answer kmsg.Response) (lacks string) {
+		for _, topic := range answer.(*kmsg.MetadataResponse).Topics {
+			if topic.ErrorCode == kerr.UnknownTopicOrPartition.Code {
+				return "topic " + *topic.Topic
+			}
+		}
+		return ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	return describe(ctx, a, t, s)
+}
+
+// awaitSetting waits until every broker has a setting of topics as it was just set.
+func (a admin) awaitSetting(ctx context.Context, setting, value string, topics []string) error {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for _, topic := range topics {
+		resource := kmsg.NewDescribeConfigsRequestResource()
+		resource.ResourceType, resource.ResourceName, resource.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, []string{setting}
+		req.Resources = append(req.Resources, resource)
+	}
+	return a.awaitEverywhere(ctx, req, func(answer kmsg.Response) (lacks string) {
+		for _, resource := range answer.(*kmsg.DescribeConfigsResponse).Resources {
+			for _, config := range resource.Configs {
+				if config.Name == setting && config.Value != nil && *config.Value != value {
+					return fmt.Sprintf("%s=%s of topic %s", setting, value, resource.ResourceName)
+				}
+			}
+		}
+		return ""
+	})
+}
+
+// awaitEverywhere waits until no broker lacks anything any more. What is changed is acknowledged before the brokers have heard of it, one after another, and
+// a process that starts then asks any of them. A broker that does not answer is left out: nobody hears anything old from it.
+func (a admin) awaitEverywhere(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	for {
-		missing, err := a.unknown(ctx, wanted)
+		missing, err := a.missing(ctx, req, lacks)
 		if err == nil && missing == "" {
-			return describe(ctx, a, t, s)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for new topic %s to be known to the brokers: %w", missing, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("wait for the brokers to know %s: %w", missing, errors.Join(err, ctx.Err()))
 		case <-time.After(metadataPause):
 		}
 	}
 }
 
-// unknown returns one of the topics that a broker does not know yet, or "". A broker that does not answer is left out: nobody hears anything old from it.
-func (a admin) unknown(ctx context.Context, topics []topology.Topic) (string, error) {
+// missing returns what a broker lacks, or "".
+func (a admin) missing(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) (string, error) {
 	brokers, err := a.ListBrokers(ctx)
 	if err != nil {
 		return "", fmt.Errorf("list brokers: %w", err)
 	}
 	var unheard []error
 	for _, broker := range brokers {
-		req := kmsg.NewPtrMetadataRequest()
-		for _, topic := range topics {
-			asked := kmsg.NewMetadataRequestTopic()
-			asked.Topic = &topic.Name
-			req.Topics = append(req.Topics, asked)
-		}
 		answer, err := a.kafka.Broker(int(broker.NodeID)).Request(ctx, req)
 		if err != nil {
 			unheard = append(unheard, err)
 			continue
 		}
-		for _, topic := range answer.(*kmsg.MetadataResponse).Topics {
-			if topic.ErrorCode == kerr.UnknownTopicOrPartition.Code {
-				return *topic.Topic, nil
-			}
+		if missing := lacks(answer); missing != "" {
+			return missing, nil
 		}
 	}
 	if len(unheard) == len(brokers) {
-		return "", fmt.Errorf("ask each broker for its topics: %w", errors.Join(unheard...))
+		return "", fmt.Errorf("ask each broker: %w", errors.Join(unheard...))
 	}
 	return "", nil
 }

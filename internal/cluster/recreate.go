@@ -150,7 +150,7 @@ func FinishTopics(ctx context.Context, c Config, topics []topology.Topic) error 
 	return alter(ctx, admin, cleanupPolicy, compacted, tables)
 }
 
-// alter sets one setting of topics.
+// alter sets one setting of topics, and returns when the brokers have it.
 func alter(ctx context.Context, admin admin, setting, value string, topics []string) error {
 	if len(topics) == 0 { // which would stand for all
 		return nil
@@ -164,7 +164,7 @@ func alter(ctx context.Context, admin admin, setting, value string, topics []str
 			return fmt.Errorf("set %s=%s of %s: %w", setting, value, a.Name, a.Err)
 		}
 	}
-	return nil
+	return admin.awaitSetting(ctx, setting, value, topics)
 }
 
 // lost returns the topics that are missing though there was something in them: to create them empty would start aggregates anew, or leave

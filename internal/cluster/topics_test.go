@@ -95,6 +95,41 @@ func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 	}
 }
 
+// An import that is over must not look as if it went on to whoever asks next.
+func TestASettingIsSetOnceEveryBrokerHasIt(t *testing.T) {
+	brokers, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(1, "lamp.commands"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer brokers.Close()
+	const late, times = 2, 4
+	asked := 0
+	brokers.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		brokers.KeepControl()
+		if brokers.CurrentNode() != late || asked == times {
+			return nil, nil, false
+		}
+		asked++
+		resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+		for _, r := range req.(*kmsg.DescribeConfigsRequest).Resources {
+			old := kmsg.NewDescribeConfigsResponseResource()
+			old.ResourceType, old.ResourceName = r.ResourceType, r.ResourceName
+			config := kmsg.NewDescribeConfigsResponseResourceConfig()
+			config.Name, config.Value = timestampType, kmsg.StringPtr(importedTime)
+			old.Configs = append(old.Configs, config)
+			resp.Resources = append(resp.Resources, old)
+		}
+		return resp, nil, true
+	})
+	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
+	if err := FinishImport(t.Context(), Config{Brokers: brokers.ListenAddrs()[:1]}, lamps, topology.Settings{Partitions: 1, ReplicationFactor: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if asked < times {
+		t.Errorf("the setting is said to be set, and a broker that was asked %d times has the old one", asked)
+	}
+}
+
 func TestMismatchesOfAllTopicsAreSaidOnce(t *testing.T) {
 	partitions := func(topic string) topology.Mismatch {
 		return topology.Mismatch{Topic: topic, Setting: "partitions", Want: "12", Have: "4"}
