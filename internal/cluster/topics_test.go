@@ -16,13 +16,24 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// A new topic reaches the brokers one after another: which answers the next question is chance.
-func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
-	brokers, err := kfake.NewCluster(kfake.NumBrokers(1))
+var (
+	lamps    = topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
+	settings = topology.Settings{Partitions: 1, ReplicationFactor: 1}
+)
+
+func startBrokers(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	brokers, err := kfake.NewCluster(opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer brokers.Close()
+	t.Cleanup(brokers.Close)
+	return brokers
+}
+
+// A new topic reaches the brokers one after another: which answers the next question is chance.
+func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
+	brokers := startBrokers(t, kfake.NumBrokers(1))
 	asked := 0
 	brokers.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		brokers.KeepControl()
@@ -37,8 +48,6 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
-	settings := topology.Settings{Partitions: 1, ReplicationFactor: 1}
 	created, err := EnsureTopics(context.Background(), Config{Brokers: brokers.ListenAddrs()}, lamps, settings)
 	if err != nil || len(created) == 0 {
 		t.Fatalf("created %v: %v", created, err)
@@ -55,11 +64,7 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 
 // Whoever starts after the topics were created asks any broker.
 func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
-	brokers, err := kfake.NewCluster(kfake.NumBrokers(3))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer brokers.Close()
+	brokers := startBrokers(t, kfake.NumBrokers(3))
 	const late, times = 1, 5
 	asked := 0
 	brokers.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -85,8 +90,6 @@ func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
-	settings := topology.Settings{Partitions: 1, ReplicationFactor: 1}
 	if _, err := EnsureTopics(t.Context(), Config{Brokers: brokers.ListenAddrs()[:1]}, lamps, settings); err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +100,7 @@ func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 
 // An import that is over must not look as if it went on to whoever asks next.
 func TestASettingIsSetOnceEveryBrokerHasIt(t *testing.T) {
-	brokers, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(1, "lamp.commands"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer brokers.Close()
+	brokers := startBrokers(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "lamp.commands"))
 	const late, times = 2, 4
 	asked := 0
 	brokers.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -121,8 +120,7 @@ func TestASettingIsSetOnceEveryBrokerHasIt(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	lamps := topology.New("lamps", topology.Aggregate("lamp", foldlog.Decider[int, any, any]{}, topology.Commands(), topology.Events()))
-	if err := FinishImport(t.Context(), Config{Brokers: brokers.ListenAddrs()[:1]}, lamps, topology.Settings{Partitions: 1, ReplicationFactor: 1}); err != nil {
+	if err := FinishImport(t.Context(), Config{Brokers: brokers.ListenAddrs()[:1]}, lamps, settings); err != nil {
 		t.Fatal(err)
 	}
 	if asked < times {
