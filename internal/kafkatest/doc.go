@@ -1,7 +1,8 @@
 // Package kafkatest starts Apache Kafka and a schema registry for tests, as child processes on loopback, and breaks them on purpose:
 // kill, freeze, stop and boot a broker, chosen by its role. It needs a JDK, from 17 on for Kafka and from 21 on for the registry, and Maven
 // for the first start on a machine, which fetches Apache Kafka and Apicurio Registry from Maven Central into a cache (FOLDLOG_CACHE,
-// default the user's cache directory).
+// default the user's cache directory). The first start also makes an archive of the classes that a broker loads, with which others start in two thirds of the
+// processor time.
 //
 // [StartKafka] and [StartRegistry] are for any program. [Shared], [SharedRegistry], [Start] and [Need] are the thin part for tests: they
 // skip where FOLDLOG_TEST_KAFKA is not 1, because `make test` needs only Go.

@@ -27,9 +27,11 @@ type Kafka struct {
 	dir    string
 	java   string
 	jars   string
-	ports  *Ports
-	nodes  []*node
-	closed sync.Once
+	// classes is the archive of the brokers' classes, "" while it is made.
+	classes string
+	ports   *Ports
+	nodes   []*node
+	closed  sync.Once
 }
 
 // node is one process, a broker and a controller.
@@ -61,22 +63,30 @@ func StartKafka(ctx context.Context, config KafkaConfig) (_ *Kafka, err error) {
 	if k.jars, err = kafkaDistribution.fetch(ctx, config.Logger); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	ctx, cancel := within(ctx, startLimit)
-	defer cancel()
-	if err := k.prepare(ctx); err != nil {
+	if k.classes, err = brokerClasses(ctx, k.java, k.jars, config.Logger); err != nil {
 		return nil, err
 	}
-	for _, n := range k.nodes {
-		if err := n.process.Boot(); err != nil {
-			return nil, err
-		}
-	}
-	if err := k.AwaitReady(ctx); err != nil {
+	begin := time.Now()
+	if err := k.start(ctx); err != nil {
 		return nil, err
 	}
 	config.Logger.Info("Kafka is ready", "version", KafkaVersion, "bootstrap", k.Bootstrap(), "took", time.Since(begin).Round(time.Millisecond))
 	return k, nil
+}
+
+// start boots the nodes for the first time and returns once they are ready.
+func (k *Kafka) start(ctx context.Context) error {
+	ctx, cancel := within(ctx, startLimit)
+	defer cancel()
+	if err := k.prepare(ctx); err != nil {
+		return err
+	}
+	for _, n := range k.nodes {
+		if err := n.process.Boot(); err != nil {
+			return err
+		}
+	}
+	return k.AwaitReady(ctx)
 }
 
 // prepare makes everything that a boot needs.
@@ -148,6 +158,9 @@ func (k *Kafka) broker(n *node) *exec.Cmd {
 	}
 	if !k.config.LongRun {
 		args = append(args, quickStart)
+	}
+	if k.classes != "" {
+		args = append(args, "-XX:SharedArchiveFile="+k.classes)
 	}
 	args = append(args, k.config.JVM...)
 	cmd := exec.Command(k.java, append(args, "kafka.Kafka", n.propertiesFile())...)

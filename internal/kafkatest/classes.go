@@ -1,0 +1,36 @@
+package kafkatest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+)
+
+const classesFile = "classes.jsa"
+
+// brokerClasses returns the archive of the classes that a broker loads, parsed and verified, which Java maps instead of loading them one by one
+// (class data sharing, JEP 350). A broker's start takes a third of processor time less with it; Apache Kafka's own image has one, too. The first
+// start of a Java on this machine makes it, by starting a broker that notes its classes at its end. A Java that cannot use it starts without.
+func brokerClasses(ctx context.Context, java, jars string, logger *slog.Logger) (string, error) {
+	version, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s -version: %w: %s", java, err, tail(string(version)))
+	}
+	archive := distribution{
+		name: filepath.Base(jars) + "-classes-" + shortHash(append(version, java...)),
+		fill: func(ctx context.Context, dir string) error {
+			k := &Kafka{java: java, jars: jars}
+			k.config.JVM = []string{"-XX:ArchiveClassesAtExit=" + filepath.Join(dir, classesFile)}
+			k.config.EnsureDefaults()
+			defer func() { _ = k.Close() }()
+			if err := k.start(ctx); err != nil {
+				return err
+			}
+			return k.Stop(ctx, 1)
+		},
+	}
+	dir, err := archive.fetch(ctx, logger)
+	return filepath.Join(dir, classesFile), err
+}
