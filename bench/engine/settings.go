@@ -44,6 +44,7 @@ type settings struct {
 	StallRate  int            `json:"stall_rate"`
 	Faults     []string       `json:"faults"`
 	Calm       time.Duration  `json:"calm_ns"`
+	RollPause  time.Duration  `json:"roll_pause_ns"`
 	WarmUp     int            `json:"latency_warm_up"`
 	Streams    streamsOptions `json:"streams"`
 	Quick      bool           `json:"quick"`
@@ -74,6 +75,7 @@ func parseFlags(args []string) (settings, error) {
 	f.IntVar(&s.StallRate, "stall-rate", 50, "commands per second in the part stalls")
 	f.StringVar(&faults, "faults", strings.Join(faultNames(), ","), "what happens in the part stalls")
 	f.DurationVar(&s.Calm, "calm", 5*time.Second, "how long nothing happens after each of them")
+	f.DurationVar(&s.RollPause, "roll-pause", 0, "how long a broker that is in sync again runs before the next is stopped, in a rolling restart")
 	f.BoolVar(&s.Quick, "quick", false, "300,000 commands, 100,000 keys, one run, 5 s for each rate: to see that it works, not to measure")
 	f.StringVar(&s.Streams.Dir, "streams-dir", "bench/peers/kafka-streams", "the Kafka Streams peer's Maven project")
 	f.IntVar(&s.Streams.Threads, "streams-threads", 1, "num.stream.threads; one was the best on two cores that the broker shares")

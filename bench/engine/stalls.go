@@ -154,7 +154,9 @@ func (s *stalling) round(ctx context.Context, run int) error {
 				return kafka.Kill(leader)
 			}, func(ctx context.Context) error { return errors.Join(kafka.Boot(leader), kafka.AwaitInSync(ctx)) }}
 		case faultRoll:
-			acts = []act{func(ctx context.Context) error { return kafka.Roll(ctx, nil) }}
+			acts = []act{func(ctx context.Context) error {
+				return kafka.Roll(ctx, func(ctx context.Context, _ int) error { return pause(ctx, s.settings.RollPause) })
+			}}
 		}
 		for i, do := range acts {
 			v := window{fault: name, end: i > 0, from: s.flow.sent()}
