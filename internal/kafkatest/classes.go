@@ -2,9 +2,7 @@ package kafkatest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -14,12 +12,12 @@ const classesFile = "classes.jsa"
 // (class data sharing, JEP 350). A broker's start takes a third of processor time less with it; Apache Kafka's own image has one, too. The first
 // start of a Java on this machine makes it, by starting a broker that notes its classes at its end. A Java that cannot use it starts without.
 func brokerClasses(ctx context.Context, java, jars string, logger *slog.Logger) (string, error) {
-	version, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
+	build, err := describeJava(ctx, java) // another build cannot use it
 	if err != nil {
-		return "", fmt.Errorf("%s -version: %w: %s", java, err, tail(string(version)))
+		return "", err
 	}
 	archive := distribution{
-		name: filepath.Base(jars) + "-classes-" + shortHash(append(version, java...)),
+		name: filepath.Base(jars) + "-classes-" + shortHash([]byte(build+java)),
 		fill: func(ctx context.Context, dir string) error {
 			k := &Kafka{java: java, jars: jars}
 			k.config.JVM = []string{"-XX:ArchiveClassesAtExit=" + filepath.Join(dir, classesFile)}

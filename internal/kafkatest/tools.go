@@ -89,15 +89,24 @@ func installedJavas() []string {
 }
 
 func javaVersion(ctx context.Context, java string) (int, error) {
-	printed, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
+	printed, err := describeJava(ctx, java)
 	if err != nil {
-		return 0, fmt.Errorf("%s -version: %w: %s", java, err, tail(string(printed)))
+		return 0, err
 	}
-	version, err := versionIn(string(printed))
+	version, err := versionIn(printed)
 	if err != nil {
 		return 0, fmt.Errorf("%s -version: %w", java, err)
 	}
 	return version, nil
+}
+
+// describeJava returns what a Java says of itself: version, build and vendor.
+func describeJava(ctx context.Context, java string) (string, error) {
+	printed, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s -version: %w: %s", java, err, tail(string(printed)))
+	}
+	return string(printed), nil
 }
 
 var quotedVersion = regexp.MustCompile(`version "(?:1\.)?([0-9]+)`) // until 8, versions were called 1.8
