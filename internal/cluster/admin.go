@@ -41,15 +41,20 @@ func (c Config) admin() (admin, error) {
 	return a, nil
 }
 
-// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the topology.
-func awaitMetadata(ctx context.Context, a admin, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
+// metadataRequest asks a broker for topics.
+func metadataRequest(topics []topology.Topic) *kmsg.MetadataRequest {
 	req := kmsg.NewPtrMetadataRequest()
-	for _, topic := range wanted {
+	for _, topic := range topics {
 		asked := kmsg.NewMetadataRequestTopic()
 		asked.Topic = &topic.Name
 		req.Topics = append(req.Topics, asked)
 	}
-	err := a.awaitEverywhere(ctx, req, func(answer kmsg.Response) (lacks string) {
+	return req
+}
+
+// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the topology.
+func awaitMetadata(ctx context.Context, a admin, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
+	err := a.awaitEverywhere(ctx, metadataRequest(wanted), func(answer kmsg.Response) (lacks string) {
 		for _, topic := range answer.(*kmsg.MetadataResponse).Topics {
 			if topic.ErrorCode == kerr.UnknownTopicOrPartition.Code {
 				return "topic " + *topic.Topic

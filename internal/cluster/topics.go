@@ -156,24 +156,26 @@ func describe(ctx context.Context, admin admin, t *topology.Topology, s topology
 }
 
 func describeOnce(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
-	var names []string
-	for _, topic := range t.Topics(s) {
-		names = append(names, topic.Name)
-	}
-	listed, err := admin.ListTopics(ctx, names...)
+	listed, err := metadataRequest(t.Topics(s)).RequestWith(ctx, admin.kafka) // kadm might say what it was told before a topic was created
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	have := map[string]topology.Topic{}
 	var existing []string
-	for name, detail := range listed {
-		if errors.Is(detail.Err, kerr.UnknownTopicOrPartition) {
+	for _, topic := range listed.Topics {
+		err := kerr.ErrorForCode(topic.ErrorCode)
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
 			continue
 		}
-		if detail.Err != nil {
-			return nil, fmt.Errorf("list topic %s: %w", name, detail.Err)
+		name := *topic.Topic
+		if err != nil {
+			return nil, fmt.Errorf("list topic %s: %w", name, err)
 		}
-		have[name] = topology.Topic{Name: name, Partitions: len(detail.Partitions), ReplicationFactor: detail.Partitions.NumReplicas()}
+		found := topology.Topic{Name: name, Partitions: len(topic.Partitions)}
+		if len(topic.Partitions) > 0 {
+			found.ReplicationFactor = len(topic.Partitions[0].Replicas)
+		}
+		have[name] = found
 		existing = append(existing, name)
 	}
 	if len(existing) == 0 {

@@ -74,15 +74,7 @@ func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 			return nil, nil, false
 		}
 		asked++
-		resp := req.ResponseKind().(*kmsg.MetadataResponse)
-		for i, addr := range brokers.ListenAddrs() {
-			broker := kmsg.NewMetadataResponseBroker()
-			broker.NodeID = int32(i)
-			host, port, _ := net.SplitHostPort(addr)
-			number, _ := strconv.Atoi(port)
-			broker.Host, broker.Port = host, int32(number)
-			resp.Brokers = append(resp.Brokers, broker)
-		}
+		resp := withoutTopics(brokers, req)
 		for _, topic := range topics {
 			unknown := kmsg.NewMetadataResponseTopic()
 			unknown.Topic, unknown.ErrorCode = topic.Topic, kerr.UnknownTopicOrPartition.Code
@@ -95,6 +87,40 @@ func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 	}
 	if asked < times {
 		t.Errorf("the topics are said to be there, and a broker that was asked %d times does not know them", asked)
+	}
+}
+
+// withoutTopics answers who the brokers are.
+func withoutTopics(brokers *kfake.Cluster, req kmsg.Request) *kmsg.MetadataResponse {
+	resp := req.ResponseKind().(*kmsg.MetadataResponse)
+	for i, addr := range brokers.ListenAddrs() {
+		broker := kmsg.NewMetadataResponseBroker()
+		broker.NodeID = int32(i)
+		host, port, _ := net.SplitHostPort(addr)
+		number, _ := strconv.Atoi(port)
+		broker.Host, broker.Port = host, int32(number)
+		resp.Brokers = append(resp.Brokers, broker)
+	}
+	return resp
+}
+
+// What a client was told a moment ago, by a broker that had not heard of the new topics, it must not go by when that broker has.
+func TestNewTopicsAreNotLookedForInAnOldAnswer(t *testing.T) {
+	brokers := startBrokers(t, kfake.NumBrokers(1))
+	old := 0
+	brokers.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		brokers.KeepControl()
+		if req.(*kmsg.MetadataRequest).Topics != nil { // those that are named are known as soon as they are created
+			return nil, nil, false
+		}
+		old++
+		return withoutTopics(brokers, req), nil, true
+	})
+	if _, err := EnsureTopics(t.Context(), Config{Brokers: brokers.ListenAddrs()}, lamps, settings); err != nil {
+		t.Error(err)
+	}
+	if old == 0 {
+		t.Error("nobody asked for all topics: there is no old answer")
 	}
 }
 
