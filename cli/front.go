@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 // other path is 503 until then.
 type front struct {
 	host     string
-	listener net.Listener
+	listener *lendable
 	server   *http.Server
 	served   chan error
+	stop     func() error
 
 	mu     sync.Mutex
 	checks map[string]func() error
@@ -44,7 +46,8 @@ func listenFront(address string, metrics prometheus.Gatherer) (*front, error) {
 	if err != nil {
 		return nil, Usage("--http %q: %w", address, err)
 	}
-	f := &front{host: host, listener: listener, served: make(chan error, 1), checks: map[string]func() error{}}
+	f := &front{host: host, listener: &lendable{TCPListener: listener.(*net.TCPListener)}, served: make(chan error, 1), checks: map[string]func() error{}}
+	f.stop = sync.OnceValue(f.shutDown)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"healthy": true})
@@ -61,7 +64,7 @@ func listenFront(address string, metrics prometheus.Gatherer) (*front, error) {
 	f.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 	}
-	go func() { f.served <- f.server.Serve(listener) }()
+	go func() { f.served <- f.server.Serve(f.listener) }()
 	return f, nil
 }
 
@@ -72,19 +75,33 @@ func (f *front) address() string {
 	return net.JoinHostPort(f.host, strconv.Itoa(port))
 }
 
-// handOver returns a listener on the same socket for whoever serves next. Connections that come while nobody serves wait in its queue, and nobody
-// else can take the address in between.
+// handOver stops serving and returns the listener, still open, for whoever serves next. Connections that come while nobody serves wait in its
+// queue, and nobody else can take the address in between.
 func (f *front) handOver() (net.Listener, error) {
-	file, err := f.listener.(*net.TCPListener).File()
-	if err != nil {
+	f.listener.lent.Store(true)
+	if err := f.Close(); err != nil {
+		return nil, errors.Join(err, f.listener.TCPListener.Close())
+	}
+	f.listener.lent.Store(false)
+	if err := f.listener.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
 	}
-	defer file.Close() // the listener has a descriptor of its own
-	next, err := net.FileListener(file)
-	if err != nil {
-		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
+	return f.listener.TCPListener, nil
+}
+
+// lendable is a listener that a server can stop accepting from without closing it. A second descriptor of the same socket would not do: while
+// the runtime makes a listener of it, the socket is in blocking mode for a moment, and who then waits for a connection cannot be interrupted.
+type lendable struct {
+	*net.TCPListener
+	lent atomic.Bool
+}
+
+// Close is what a server calls that is shut down.
+func (l *lendable) Close() error {
+	if l.lent.Load() {
+		return l.SetDeadline(time.Unix(1, 0)) // whoever accepts wakes up
 	}
-	return next, nil
+	return l.TCPListener.Close()
 }
 
 // check makes readiness depend on one more part. A check under the same name is replaced; nil takes it away.
@@ -133,8 +150,10 @@ func notReady(checks map[string]func() error) map[string]string {
 	return waiting
 }
 
-// Close stops serving and returns once nothing is served any more. The address is free unless it was handed over.
-func (f *front) Close() error {
+// Close stops serving and returns once nothing is served any more. The address is free unless it was handed over. It may be called more than once.
+func (f *front) Close() error { return f.stop() }
+
+func (f *front) shutDown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if f.server.Shutdown(ctx) != nil {

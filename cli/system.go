@@ -79,15 +79,7 @@ func startSystem(ctx context.Context, config systemConfig, st *stages) (*system,
 	if s.front, err = listenFront(config.http, s.metrics); err != nil {
 		return nil, err
 	}
-	frontOpen := true
-	closeFront := func() error {
-		if !frontOpen {
-			return nil
-		}
-		frontOpen = false
-		return s.front.Close()
-	}
-	st.add("health", closeFront)
+	st.add("health", s.front.Close)
 	s.address = s.front.address()
 	if err := s.awaitTopics(ctx); err != nil {
 		return nil, err
@@ -122,7 +114,7 @@ func startSystem(ctx context.Context, config systemConfig, st *stages) (*system,
 	if set == nil {
 		return s, nil // the front stays
 	}
-	return s, s.startHTTP(codec, set, closeFront)
+	return s, s.startHTTP(codec, set)
 }
 
 func newMetrics(config systemConfig) *prometheus.Registry {
@@ -228,15 +220,12 @@ func (s *system) startViews(codec *codecs.Codecs) (*views.Set, error) {
 }
 
 // startHTTP starts the HTTP interface, which takes over the front's listener.
-func (s *system) startHTTP(codec *codecs.Codecs, set *views.Set, closeFront func() error) error {
+func (s *system) startHTTP(codec *codecs.Codecs, set *views.Set) error {
 	others := maps.Clone(s.checks)
 	delete(others, "views") // the HTTP interface asks them itself
 	listener, err := s.front.handOver()
 	if err != nil {
 		return err
-	}
-	if err := closeFront(); err != nil {
-		return errors.Join(err, listener.Close())
 	}
 	server, err := edge.New(edge.Config{
 		Topology: s.app.Topology, Names: s.settings.Names(), Codecs: codec, Views: set, Cluster: s.cluster,

@@ -21,7 +21,7 @@ import (
 const controlUses = 1024
 
 // broker is kfake with a listener that watches what comes and goes (conn.go), and control functions that see each produce request
-// in the order in which it is appended (append_time.go).
+// in the order in which it is appended (append_time.go), and who leaves a group (leaving.go).
 type broker struct {
 	kfake   *kfake.Cluster
 	address string
@@ -70,6 +70,10 @@ func startBroker(l net.Listener, c Config) (*broker, error) {
 			return nil, nil, false
 		})
 	}
+	waiting := syncing{}
+	b.control(kmsg.JoinGroup, waiting.joins)
+	b.control(kmsg.SyncGroup, waiting.syncs)
+	b.control(kmsg.LeaveGroup, waiting.leaves)
 	close(b.ready)
 	if err := b.keepToFirstTransactions(); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.close())

@@ -46,6 +46,9 @@ const (
 	workers    = 4
 )
 
+// impatient asks for readiness as a load balancer does.
+var impatient = http.Client{Timeout: 5 * time.Second}
+
 // instance is a process of either release: the whole system but the broker.
 type instance struct {
 	t      *testing.T
@@ -104,7 +107,7 @@ func (f *fleet) start(app cli.App, name string) *instance {
 			f.t.Fatalf("%s ended with %d\n%s", name, code, i.log.String())
 		default:
 		}
-		resp, err := http.Get(i.url + "/readyz")
+		resp, err := impatient.Get(i.url + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -124,13 +127,20 @@ func (f *fleet) stop(i *instance) {
 	f.ready = slices.DeleteFunc(f.ready, func(other *instance) bool { return other == i })
 	f.mu.Unlock()
 	i.cancel()
-	if code := <-i.code; code != cli.ExitOK {
-		f.t.Errorf("%s ended with %d\n%s", i.name, code, i.log.String())
+	select {
+	case code := <-i.code:
+		if code != cli.ExitOK {
+			f.t.Errorf("%s ended with %d\n%s", i.name, code, i.log.String())
+		}
+	case <-time.After(time.Minute):
+		f.t.Fatalf("%s does not end\n%s", i.name, i.log.String())
 	}
 }
 
 // send sends a command to any instance, and again under the same id until there is an answer.
 func (f *fleet) send(ctx context.Context, n int, command client.Command) (client.Outcome, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("no instance answers it"))
+	defer cancel()
 	for attempt := n; ; attempt++ {
 		f.mu.Lock()
 		target := f.ready[attempt%len(f.ready)]
@@ -142,8 +152,10 @@ func (f *fleet) send(ctx context.Context, n int, command client.Command) (client
 		outcome, err := c.Send(ctx, command)
 		var refused *client.Problem
 		switch {
-		case err == nil || ctx.Err() != nil:
-			return outcome, err
+		case err == nil:
+			return outcome, nil
+		case ctx.Err() != nil:
+			return outcome, errors.Join(context.Cause(ctx), err)
 		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError && refused.Status != http.StatusTooManyRequests:
 			return outcome, err
 		}

@@ -4,20 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// coordinators is sarama's client with two differences, both about a group coordinator that is gone.
+// coordinators is sarama's client with three differences, two of them about a group coordinator that is gone.
 //
 // When the connection to it broke, the brokers are asked who it is now. sarama goes on with the broker that it knows: against a dead one its heartbeats
 // use up all their tries within a moment, the session ends, and the whole group rebalances although every member is well.
 //
 // When it is silent, and the brokers say that another one has taken over, its connections are cut. sarama would wait for an answer for longer than
 // the session lasts, since a join may take as long.
+//
+// And a join that waits for other members ends with the attempt. sarama would wait for the answer, and the group, once it has come about, for a
+// member that only leaves.
 type coordinators struct {
 	sarama.Client
 	engine *engine
@@ -50,8 +55,12 @@ func (c *coordinators) find(group string) (int32, error) {
 	return found.NodeID, nil
 }
 
-// Coordinator returns the broker that coordinates the group, connected or connecting.
+// Coordinator returns the broker that coordinates the group, connected or connecting; none where the end is wanted and no generation is left that would
+// need it, so that nobody joins any more.
 func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
+	if err := c.engine.ctx.Err(); err != nil && c.engine.current.Load() == nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	last := c.last
 	c.mu.Unlock()
@@ -102,6 +111,13 @@ func (c *coordinators) watch(group string) {
 	}
 }
 
+// stopJoining ends a join that is waiting, and lets none begin. The attempt's context has ended.
+func (c *coordinators) stopJoining() {
+	if c.engine.current.Load() == nil {
+		c.dialer.hangUpAll()
+	}
+}
+
 // hangingUp connects to brokers and can cut all connections to one.
 type hangingUp struct {
 	net.Dialer
@@ -143,15 +159,27 @@ func (d *hangingUp) Dial(network, address string) (net.Conn, error) {
 	return c, nil
 }
 
-// hangUp cuts all connections to an address. Whoever waits for an answer gets an error.
+// hangUp cuts all connections to an address, and has none made for a while. Whoever waits for an answer gets an error.
 func (d *hangingUp) hangUp(address string) {
 	d.mu.Lock()
 	d.avoided[address] = time.Now().Add(avoidFor)
+	all := slices.Collect(maps.Keys(d.open[address]))
+	d.mu.Unlock()
+	closeAll(all)
+}
+
+// hangUpAll cuts all connections. New ones can be made.
+func (d *hangingUp) hangUpAll() {
+	d.mu.Lock()
 	var all []*cuttable
-	for c := range d.open[address] {
-		all = append(all, c)
+	for _, open := range d.open {
+		all = slices.AppendSeq(all, maps.Keys(open))
 	}
 	d.mu.Unlock()
+	closeAll(all)
+}
+
+func closeAll(all []*cuttable) {
 	for _, c := range all {
 		_ = c.Close() // what is left of it does not matter
 	}

@@ -17,7 +17,7 @@ import (
 // Consume goes through all generations, since Goka would sleep five seconds between two.
 type membership struct {
 	sarama.ConsumerGroup
-	client sarama.Client
+	client *coordinators
 	engine *engine
 	errs   chan error
 	seen   chan struct{}
@@ -73,8 +73,8 @@ func (m *membership) Errors() <-chan error { return m.errs }
 // Consume takes part in the group until ctx ends or the attempt fails.
 func (m *membership) Consume(ctx context.Context, inputs []string, handler sarama.ConsumerGroupHandler) error {
 	e := m.engine
-	leaving := context.AfterFunc(ctx, m.leaveWhileJoining)
-	defer leaving()
+	unhook := context.AfterFunc(e.ctx, m.client.stopJoining)
+	defer unhook()
 	good := time.Now()
 	for wait := joinRetry; ; wait = min(2*wait, time.Second) {
 		h := &sessionHandler{membership: m, goka: handler}
@@ -126,13 +126,6 @@ func isForGood(err error) bool {
 		}
 	}
 	return false
-}
-
-// leaveWhileJoining sets a join free that waits for others, once the end is wanted: the brokers answer the join of a member that left.
-func (m *membership) leaveWhileJoining() {
-	if m.engine.current.Load() == nil && m.engine.failed() == nil {
-		m.leave()
-	}
 }
 
 // Close ends the membership. A member that finished its work leaves for good, so that others take over at once; sarama would let a static

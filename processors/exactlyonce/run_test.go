@@ -104,6 +104,31 @@ func TestTwoInstancesShareAndHandOver(t *testing.T) {
 	w.check()
 }
 
+// An instance that waits for others to join stops at once: they may take their time, and some brokers do not answer the join of a member that has left.
+func TestStopWhileOthersAreWaitedFor(t *testing.T) {
+	w := newWorld(t, 2)
+	busy := w.pause(PointCleanup)
+	defer busy.goOn()
+	a := w.start("a", busy.set)
+	w.send(50, 5)
+	w.awaitHandled(a)
+	b := w.start("b")
+	busy.await() // b has joined, and the group waits for a
+	stopped := make(chan []error, 1)
+	go func() { stopped <- b.stop() }()
+	select {
+	case errs := <-stopped:
+		mustNotFail(t, errs)
+	case <-time.After(20 * time.Second): // sarama waits for an answer for longer
+		t.Errorf("b still waits: %s", b.status())
+	}
+	busy.goOn()
+	w.send(50, 5)
+	w.awaitHandled(a)
+	mustNotFail(t, a.stop())
+	w.check()
+}
+
 // With a quick restart the others do not even notice.
 func TestQuickRestartMovesNoPartition(t *testing.T) {
 	if !onKafka {
