@@ -56,7 +56,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Client calls one server. It is safe for concurrent use.
+// Client calls one server. It is safe for concurrent use, and keeps connections open for the next call: make one for a server and share it.
 type Client struct {
 	config Config
 	base   string

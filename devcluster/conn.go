@@ -2,11 +2,13 @@ package devcluster
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -27,13 +29,21 @@ type listener struct {
 	broker *broker
 }
 
+// Accept fails only once the listener is closed: after any other error, such as too many open files, kfake would never take a connection again.
 func (l *listener) Accept() (net.Conn, error) {
 	<-l.broker.ready
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	for wait := shortest; ; wait = min(2*wait, longest) {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			return &conn{Conn: c, broker: l.broker}, nil
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		}
+		l.broker.log.to.Warn("a connection could not be taken, trying again", "error", err, "in", wait)
+		time.Sleep(wait)
 	}
-	return &conn{Conn: c, broker: l.broker}, nil
 }
 
 // conn watches one client's traffic. Kafka's protocol is a row of requests, answered in the same order.

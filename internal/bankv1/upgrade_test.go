@@ -54,6 +54,8 @@ type instance struct {
 	t      *testing.T
 	name   string
 	url    string
+	once   *client.Client // asks once
+	client *client.Client
 	cancel context.CancelFunc
 	code   chan int
 	log    lockedBuffer
@@ -97,6 +99,12 @@ func (f *fleet) start(app cli.App, name string) *instance {
 	l.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &instance{t: f.t, name: name, url: "http://" + address, cancel: cancel, code: make(chan int, 1)}
+	if i.once, err = client.New(client.Config{URL: i.url, Patience: -1}); err != nil {
+		f.t.Fatal(err)
+	}
+	if i.client, err = client.New(client.Config{URL: i.url}); err != nil {
+		f.t.Fatal(err)
+	}
 	line := []string{"run", "--brokers", f.cluster.Brokers()[0], "--registry", f.cluster.RegistryURL(), "--http", address, "--instance", name,
 		"--data-dir", filepath.Join(f.dir, name), "--partitions", partitions, "--replication-factor", "1", "--log-level", "warn"}
 	go func() { i.code <- cli.Run(ctx, app, line, strings.NewReader(""), &i.log, &i.log) }()
@@ -145,11 +153,7 @@ func (f *fleet) send(ctx context.Context, n int, command client.Command) (client
 		f.mu.Lock()
 		target := f.ready[attempt%len(f.ready)]
 		f.mu.Unlock()
-		c, err := client.New(client.Config{URL: target.url, Patience: -1})
-		if err != nil {
-			return client.Outcome{}, err
-		}
-		outcome, err := c.Send(ctx, command)
+		outcome, err := target.once.Send(ctx, command)
 		var refused *client.Problem
 		switch {
 		case err == nil:
@@ -299,14 +303,7 @@ func (f *fleet) sendAgain(t *testing.T, sent []acknowledged) {
 }
 
 // client returns a client of some instance.
-func (f *fleet) client() *client.Client {
-	f.t.Helper()
-	c, err := client.New(client.Config{URL: f.ready[0].url})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return c
-}
+func (f *fleet) client() *client.Client { return f.ready[0].client }
 
 // settle waits until no transfer is under way.
 func (f *fleet) settle(t *testing.T) {
