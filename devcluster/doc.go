@@ -20,11 +20,13 @@
 //  8. Old data is never compacted or expired: the disk only grows, until Reset.
 //
 // kfake alone does not hold 1 after a kill: commit.go and recovery.go say what they add. A transaction is then there as a whole or not
-// at all, with its offsets; one that was open is aborted and its producer fenced; a batch sent again is not written again.
+// at all, with its offsets; one that was open is aborted and its producer fenced; a batch sent again is not written again. Nor does it end a
+// rebalance that a member leaves at the wrong moment (leaving.go), or take connections again once it could not (conn.go).
 //
 // What the package cannot show, so that it takes Apache Kafka: replication and its failures, transaction markers that lag behind the
 // commit, compaction, retention, quotas, authentication. It does not refuse what Apache Kafka would refuse in these cases: unknown
 // topic settings and values that make no sense, fewer replicas in sync than min.insync.replicas, records without a key in a
-// compacted topic. It has the first version of transactions only (KIP-890 is the second). DeleteRecords is forgotten by a kill; group members are, too, as nothing but their offsets is on the disk. The
-// registry knows no schema contexts, compares only Avro schemas, and does not revive a deleted subject.
+// compacted topic. It has the first version of transactions only (KIP-890 is the second). DeleteRecords is forgotten by a kill; group
+// members are, too, as nothing but their offsets is on the disk. A member that leaves while it waits for others to join gets no answer.
+// The registry knows no schema contexts, compares only Avro schemas, and does not revive a deleted subject.
 package devcluster
