@@ -79,12 +79,10 @@ func (f *front) address() string {
 // queue, and nobody else can take the address in between.
 func (f *front) handOver() (net.Listener, error) {
 	f.listener.lent.Store(true)
-	if err := f.Close(); err != nil {
-		return nil, errors.Join(err, f.listener.TCPListener.Close())
-	}
+	err := f.Close()
 	f.listener.lent.Store(false)
-	if err := f.listener.SetDeadline(time.Time{}); err != nil {
-		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), err)
+	if err = errors.Join(err, f.listener.SetDeadline(time.Time{})); err != nil {
+		return nil, fmt.Errorf("hand over %s: %w", f.listener.Addr(), errors.Join(err, f.listener.Close()))
 	}
 	return f.listener.TCPListener, nil
 }
