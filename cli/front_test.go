@@ -5,7 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,7 +35,7 @@ func TestTheListenerIsHandedOver(t *testing.T) {
 						return
 					case err == nil:
 						resp.Body.Close()
-					case strings.Contains(err.Error(), "Timeout"):
+					case os.IsTimeout(err):
 						t.Errorf("not answered: %v", err)
 						return
 					}

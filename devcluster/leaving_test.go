@@ -94,16 +94,24 @@ func twoMembers(t *testing.T, c *Cluster) (leader, other *groupMember) {
 func TestLeavingBeforeTheAssignment(t *testing.T) {
 	c := started(t, t.TempDir())
 	leader, other := twoMembers(t, c)
-	synced, left := make(chan error, 1), make(chan error, 1)
+	waits, synced := make(chan struct{}), make(chan error, 1)
+	c.broker.control(kmsg.SyncGroup, func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(waits) // it is handled before any later request
+		c.broker.kfake.DropControl()
+		return nil, nil, false
+	})
 	go func() { synced <- other.sync(soon(t)) }()
-	time.Sleep(100 * time.Millisecond) // nothing says that the broker has it
-	go func() { left <- other.leave() }()
-	time.Sleep(100 * time.Millisecond)
+	<-waits
+	impatient := *other
+	impatient.client = client(t, c.Brokers(), kgo.RequestRetries(0))
+	if err := impatient.leave(); !errors.Is(err, kerr.CoordinatorLoadInProgress) {
+		t.Errorf("told to leave: %v, want that it asks again later", err)
+	}
 	if err := leader.sync(soon(t), leader, other); err != nil && !errors.Is(err, kerr.RebalanceInProgress) {
 		t.Fatal(err)
 	}
 	<-synced // whatever it is told
-	if err := <-left; err != nil {
+	if err := other.leave(); err != nil {
 		t.Fatal(err)
 	}
 	leader.join()

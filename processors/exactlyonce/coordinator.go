@@ -111,7 +111,7 @@ func (c *coordinators) watch(group string) {
 	}
 }
 
-// stopJoining ends a join that is waiting, and lets none begin. The attempt's context has ended.
+// stopJoining ends a join that is waiting; Coordinator lets none begin. The attempt's context has ended.
 func (c *coordinators) stopJoining() {
 	if c.engine.current.Load() == nil {
 		c.dialer.hangUpAll()
