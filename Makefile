@@ -45,11 +45,11 @@ simulate: ## run the engine on simulated brokers, 100,000 seeds, and see that th
 	$(GO) test -count=1 -timeout 20m -tags planted -run '^TestSimulationFindsPlantedBugs$$' ./processors/exactlyonce
 
 test-planted: ## plant each deliberate breakage and see a test notice it; prints the table; FOLDLOG_TEST_KAFKA=1 for those that need Apache Kafka
-	$(GO) test -tags planted -count=1 -parallel 2 -timeout 20m -v -run '^TestEveryBugIsCaught$$' ./internal/planted
+	$(GO) test -tags planted -count=1 -parallel 2 -timeout 20m -v -run '^TestEveryBugIsCaught$$' ./proof/planted
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, the compose file's parts, and clients in other languages; needs a JDK and Maven; says what it skips without python3 or node
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay ./deploy/... ./bench/engine
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -v -count=1 -timeout 20m ./interop
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay ./deploy/... ./proof/bench/engine
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -v -count=1 -timeout 20m ./proof/interop
 
 torture: bin/foldlog-torture bin/foldlog-check ## drive the real system under load and faults on Apache Kafka for some minutes, and judge what it wrote; needs a JDK and Maven
 	bin/foldlog-torture set short $(ARGS)
@@ -59,7 +59,7 @@ torture-long: bin/foldlog-torture bin/foldlog-check ## the same, all scenarios, 
 
 .PHONY: bin/foldlog-torture bin/foldlog-check
 bin/foldlog-torture bin/foldlog-check:
-	@$(GO) build -o $@ ./cmd/$(@F)
+	@$(GO) build -o $@ ./proof/cmd/$(@F)
 
 lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$unformatted" ] || { echo "gofmt: run 'gofmt -w' on:"; echo "$$unformatted"; exit 1; }
@@ -76,10 +76,10 @@ lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
 	  esac; }
 
 bench: build ## measure latency and throughput of a whole system on the embedded broker; ARGS passes flags
-	@$(GO) run ./bench/httpload --binary $(BIN) $(ARGS)
+	@$(GO) run ./proof/bench/httpload --binary $(BIN) $(ARGS)
 
 bench-engine: ## measure the engine against Goka and Kafka Streams on Apache Kafka; needs a JDK and Maven; ARGS="--quick" tries it, ARGS="--help" lists flags
-	@$(GO) build -o bin/bench-engine ./bench/engine
+	@$(GO) build -o bin/bench-engine ./proof/bench/engine
 	@exec bin/bench-engine $(ARGS)
 
 tidy: ## go mod tidy, here and in the examples

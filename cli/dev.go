@@ -42,12 +42,8 @@ directory over restarts; --reset begins with an empty one. It is meant for devel
 	level, _ := optionNamed("log-level")
 	level.addTo(cmd.Flags(), "warn") // so that the welcome is not drowned
 	reset := cmd.Flags().Bool("reset", false, "delete the data of earlier runs first")
-	atLeastOnce := cmd.Flags().Bool("at-least-once", false, "run without transactions, to compare: what is killed loses and doubles work; needs --reset")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		started := time.Now()
-		if *atLeastOnce && !*reset {
-			return Usage("--at-least-once needs --reset: without transactions, Goka waits for ever behind what transactions wrote")
-		}
 		kafka, registry := c.text("kafka"), c.text("registry-listen")
 		if err := errors.Join(checkAddress("kafka", kafka), checkAddress("registry-listen", registry), checkAddress("http", c.text("http"))); err != nil {
 			return err
@@ -58,7 +54,7 @@ directory over restarts; --reset begins with an empty one. It is meant for devel
 		}
 		config := systemConfig{
 			app: c.App, roles: []string{roleEdge, roleProcessor, roleView}, settings: settings,
-			createTopics: true, atLeastOnce: *atLeastOnce, http: c.text("http"), logger: c.Logger,
+			createTopics: true, http: c.text("http"), logger: c.Logger,
 		}
 		st := newStages(c.Logger)
 		if config.data, config.instance, err = c.ownDataDir(st); err != nil {

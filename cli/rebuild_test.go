@@ -18,7 +18,7 @@ import (
 	"github.com/foldlog/foldlog/cli/clitest"
 	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/devcluster"
-	"github.com/foldlog/foldlog/internal/banknext"
+	"github.com/foldlog/foldlog/proof/banknext"
 )
 
 // secondVersions is the bank's next release.
@@ -344,7 +344,7 @@ func TestNewestVersionOnEmptyCluster(t *testing.T) {
 
 // The page shows the code and the schema that the test above runs.
 func TestRebuildPageShowsWhatRuns(t *testing.T) {
-	shown := map[string]string{"```go\n": "../internal/banknext/balances.go", "```json\n": "../internal/banknext/schemas/balances.v2-table/v1.avsc"}
+	shown := map[string]string{"```go\n": "../proof/banknext/balances.go", "```json\n": "../proof/banknext/schemas/balances.v2-table/v1.avsc"}
 	page, err := os.ReadFile("../docs/read-models.md")
 	if err != nil {
 		t.Fatal(err)

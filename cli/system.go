@@ -42,7 +42,6 @@ type systemConfig struct {
 	createTopics   bool
 	quickRestart   bool
 	transactionsV1 bool
-	atLeastOnce    bool
 	http           string
 	data           *dataDir
 	instance       string
@@ -190,7 +189,7 @@ func (s *system) startProcessors(codec *codecs.Codecs) error {
 	}
 	p, err := processors.New(processors.Config{
 		Topology: s.app.Topology, Settings: s.settings, Codecs: codec, Cluster: s.cluster,
-		DataDir: s.data.processors(), Instance: s.instance, AtLeastOnce: s.atLeastOnce, QuickRestart: s.quickRestart, TransactionsV1: s.transactionsV1, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
+		DataDir: s.data.processors(), Instance: s.instance, QuickRestart: s.quickRestart, TransactionsV1: s.transactionsV1, Versions: s.versions, Logger: s.logger, Metrics: s.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)

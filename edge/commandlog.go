@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // errNothingWritten says that a command is not in the log and will not get there.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Header names of the HTTP interface.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 

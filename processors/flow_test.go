@@ -144,16 +144,7 @@ func (s *system) checkLog(aggregate string) {
 
 // Stopping in the middle of a flood, again and again and with another instance, loses and doubles nothing.
 func TestGracefulStopsAndRebalances(t *testing.T) {
-	t.Run("exactly once", func(t *testing.T) { stopAgainAndAgain(startBank(t)) })
-	t.Run("at least once", func(t *testing.T) {
-		s := startBank(t)
-		s.atLeastOnce = true
-		stopAgainAndAgain(s)
-	})
-}
-
-func stopAgainAndAgain(s *system) {
-	t := s.t
+	s := startBank(t)
 	const commands = 3000
 	var records []*kgo.Record
 	for n := range commands {

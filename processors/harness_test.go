@@ -54,8 +54,6 @@ type system struct {
 	logger   *slog.Logger
 	dev      *devcluster.Cluster
 	devDir   string
-	// atLeastOnce runs groups on the runner without transactions.
-	atLeastOnce bool
 }
 
 func startBank(t *testing.T) *system { return startSystem(t, bank.Topology(), bankschemas.Files) }
@@ -146,7 +144,7 @@ func (s *system) run(instance string) (stop func()) {
 	s.t.Helper()
 	p, err := processors.New(processors.Config{
 		Topology: s.topology, Settings: s.settings, Codecs: s.codecs, Cluster: s.cluster, DataDir: s.dataDir + "/" + instance, Instance: instance,
-		AtLeastOnce: s.atLeastOnce, Logger: s.logger, Metrics: prometheus.NewRegistry(),
+		Logger: s.logger, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -13,11 +13,10 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/versions"
-	"github.com/foldlog/foldlog/processors/atleastonce"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -39,8 +38,6 @@ type Config struct {
 	QuickRestart bool
 	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers have the second (KIP-890).
 	TransactionsV1 bool
-	// AtLeastOnce runs groups without transactions: what is killed can lose and double work. It is there to be compared with.
-	AtLeastOnce bool
 	// Versions says which versions of projections to run. It is needed where the topology has several of one.
 	Versions *versions.Follower
 	// Only, where not nil, is the one version of a projection that is run, and nothing else, at Rate events a second; 0 means as fast as it goes.
@@ -58,7 +55,7 @@ type Processors struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	runners map[string]runner // running now, by group
+	runners map[string]*exactlyonce.Runner // running now, by group
 	faults  map[string]error  // why a group is not running, by group
 }
 
@@ -79,7 +76,7 @@ func New(c Config) (*Processors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
-	p := &Processors{config: c, log: c.Logger, runners: map[string]runner{}, faults: map[string]error{}}
+	p := &Processors{config: c, log: c.Logger, runners: map[string]*exactlyonce.Runner{}, faults: map[string]error{}}
 	if p.engine, err = newEngineMetrics(c.Metrics, p.stats); err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
@@ -105,21 +102,9 @@ func (p *Processors) wanted(g group) bool {
 	return state.Runs(g.projection.Version)
 }
 
-// runner is one attempt at running a group.
-type runner interface {
-	// Run returns nil after ctx has ended and all that was begun is finished; an error means that the attempt stopped.
-	Run(ctx context.Context) error
-	// Recovered reports whether every assigned partition is restored and consuming.
-	Recovered() bool
-	// Status says in a few words what the group is doing or waiting for.
-	Status() string
-}
-
-func (p *Processors) runner(g step.Group) (runner, error) {
+// runner returns one attempt at running a group.
+func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
 	c := p.config
-	if c.AtLeastOnce {
-		return atleastonce.New(g, atleastonce.Config{Cluster: c.Cluster, DataDir: c.DataDir, Logger: p.log}), nil
-	}
 	return exactlyonce.New(g, exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionsV1: c.TransactionsV1, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
@@ -180,7 +165,7 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 	}
 }
 
-func (p *Processors) running(group string, attempt runner, fault error) {
+func (p *Processors) running(group string, attempt *exactlyonce.Runner, fault error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.runners[group], p.faults[group] = attempt, fault
@@ -212,8 +197,8 @@ func (p *Processors) stats() map[string]exactlyonce.Stats {
 	defer p.mu.Unlock()
 	all := map[string]exactlyonce.Stats{}
 	for name, r := range p.runners {
-		if engine, ok := r.(*exactlyonce.Runner); ok {
-			all[name] = engine.Stats()
+		if r != nil {
+			all[name] = r.Stats()
 		}
 	}
 	return all

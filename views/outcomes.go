@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/lovoo/goka/storage"
 
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 

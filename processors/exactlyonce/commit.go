@@ -7,9 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // commit makes what the lanes have gathered one transaction. Meanwhile they gather the next.

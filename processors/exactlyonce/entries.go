@@ -3,7 +3,7 @@ package exactlyonce
 import (
 	"sync/atomic"
 
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Kinds of stored keys. They keep rows, index entries and the store's own receipt apart.

@@ -10,7 +10,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching that partition and serves the others.

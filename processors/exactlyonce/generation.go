@@ -10,7 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // generation is one assignment of partitions to this member: its lanes, its fetcher and its committer. Nothing of it outlives it.

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/foldlog/foldlog/internal/planted"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // What the simulation must say to each planted bug of the engine, and within how many seeds. That a run does not drain is no finding: it is what

@@ -8,8 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/foldlog/foldlog/internal/planted"
 	"github.com/foldlog/foldlog/processors/step"
+	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
