@@ -19,8 +19,8 @@ const MaxViewKeyLength = 512
 // NB: must not change. Tables contain such keys.
 const ReservedKeyPrefix = "__foldlog-"
 
-// CheckAggregateID returns nil or says what is wrong with an aggregate's id: it is 1 to 200 ASCII letters, digits and
-// "-_.:~", does not start with "__" and is neither "." nor "..".
+// CheckAggregateID returns nil or says what is wrong with an aggregate's id: it is 1 to 200 ASCII
+// letters, digits and "-_.:~", does not start with "__" and is neither "." nor "..".
 func CheckAggregateID(id string) error {
 	switch {
 	case id == "":
@@ -42,8 +42,8 @@ func CheckAggregateID(id string) error {
 	return nil
 }
 
-// CheckViewKey returns nil or says what is wrong with a key that a projection computed: it is 1 to 512 bytes of UTF-8 and does not start with
-// [ReservedKeyPrefix].
+// CheckViewKey returns nil or says what is wrong with a key that a projection computed: it is 1 to
+// 512 bytes of UTF-8 and does not start with [ReservedKeyPrefix].
 func CheckViewKey(key string) error {
 	switch {
 	case key == "":
@@ -58,7 +58,8 @@ func CheckViewKey(key string) error {
 	return nil
 }
 
-// CheckCommandID returns nil or says what is wrong with a command's id: it is 1 to 200 visible ASCII characters.
+// CheckCommandID returns nil or says what is wrong with a command's id: it is 1 to 200 visible
+// ASCII characters.
 func CheckCommandID(id string) error {
 	if id == "" {
 		return InvalidField("command_id", "is empty")
@@ -76,17 +77,18 @@ func CheckCommandID(id string) error {
 
 // namespace is the UUID namespace of all derived ids.
 //
-// NB: must not change, or events and commands that are delivered twice would no longer be recognised.
+// NB: must not change, or events and commands that are delivered twice would no longer be
+// recognised.
 var namespace = [16]byte{0x8f, 0x0e, 0x2c, 0x5b, 0x1d, 0x6a, 0x4b, 0x37, 0x9c, 0x41, 0xf0, 0x1d, 0x10, 0x6e, 0x57, 0xa3}
 
-// EventID returns the id of a command's event: a version 5 UUID (RFC 9562, section 5.5) of the command's id, the
-// aggregate's id and the event's 0-based place among the command's events.
+// EventID returns the id of a command's event: a version 5 UUID (RFC 9562, section 5.5) of the
+// command's id, the aggregate's id and the event's 0-based place among the command's events.
 func EventID(commandID, aggregateID string, index int) string {
 	return uuid5("event", commandID, aggregateID, strconv.Itoa(index))
 }
 
-// PolicyCommandID returns the id of a command that a policy sends: a version 5 UUID of the policy's name, the id of the event it reacts
-// to and the command's 0-based place among the reactions.
+// PolicyCommandID returns the id of a command that a policy sends: a version 5 UUID of the policy's
+// name, the id of the event it reacts to and the command's 0-based place among the reactions.
 func PolicyCommandID(policy, eventID string, index int) string {
 	return uuid5("policy", policy, eventID, strconv.Itoa(index))
 }
@@ -96,7 +98,8 @@ func uuid5(parts ...string) string {
 	h.Write(namespace[:])
 	for _, p := range parts {
 		h.Write([]byte(p))
-		h.Write([]byte{0}) // no part contains a zero byte, so different parts never give the same input
+		// no part contains a zero byte, so different parts never give the same input
+		h.Write([]byte{0})
 	}
 	sum := h.Sum(nil)[:16]
 	sum[6] = sum[6]&0x0f | 0x50

@@ -4,33 +4,36 @@ import "time"
 
 // Meta is what is known about a command or an event besides its payload.
 type Meta struct {
-	// AggregateID is the id of the aggregate that the command addresses or that the event belongs to.
+	// AggregateID is the id of the aggregate that the command addresses or that the event belongs
+	// to.
 	AggregateID string
 	// CommandID is the command's own id; for an event, the id of the command that caused it.
 	CommandID string
 	// CorrelationID is shared by all commands and events of one conversation, across aggregates.
 	CorrelationID string
-	// CausationID is the direct cause: the event a policy reacted to, or empty where a client started it. For an
-	// event it is the id of its command.
+	// CausationID is the direct cause: the event a policy reacted to, or empty where a client
+	// started it. For an event it is the id of its command.
 	CausationID string
-	// Actor is who asked: a verified identity, "anonymous", "claimed:NAME" (said by a Kafka producer, not verified) or
-	// "policy:NAME".
+	// Actor is who asked: a verified identity, "anonymous", "claimed:NAME" (said by a Kafka
+	// producer, not verified) or "policy:NAME".
 	Actor string
-	// RecordedAt is when the log recorded the command, in UTC with microseconds. Events carry the time of
-	// their command, and it never goes backwards within an aggregate.
+	// RecordedAt is when the log recorded the command, in UTC with microseconds. Events carry the
+	// time of their command, and it never goes backwards within an aggregate.
 	RecordedAt time.Time
 }
 
-// Command is an intent addressed to one aggregate. C is the domain's command type, usually an interface over its
-// command structs.
+// Command is an intent addressed to one aggregate. C is the domain's command type, usually an
+// interface over its command structs.
 type Command[C any] struct {
 	Meta
-	// ExpectedVersion, when not nil, is the version that the aggregate must have: 0 means that it must not exist yet.
+	// ExpectedVersion, when not nil, is the version that the aggregate must have: 0 means that it
+	// must not exist yet.
 	ExpectedVersion *int64
 	Data            C
 }
 
-// Event is a fact of one aggregate. E is the domain's event type, usually an interface over its event structs.
+// Event is a fact of one aggregate. E is the domain's event type, usually an interface over its
+// event structs.
 type Event[E any] struct {
 	Meta
 	// EventID is [EventID] of the command and the event's place among the command's events.
@@ -42,8 +45,8 @@ type Event[E any] struct {
 	Data    E
 }
 
-// Send is a command that a policy wants sent. Its id, correlation, causation and actor are filled in from the event
-// that the policy reacted to.
+// Send is a command that a policy wants sent. Its id, correlation, causation and actor are filled
+// in from the event that the policy reacted to.
 type Send struct {
 	// Aggregate is the declared name of the aggregate type, such as "account".
 	Aggregate string
@@ -53,9 +56,10 @@ type Send struct {
 	Command any
 }
 
-// Validator is implemented by command types that can be found wrong without knowing any state: an empty name, a date
-// that is none. Validate runs before the command is written to the log where the sender can be answered at once, and
-// again before it is decided. It returns nil or a [*Rejection], normally [InvalidField].
+// Validator is implemented by command types that can be found wrong without knowing any state: an
+// empty name, a date that is none. Validate runs before the command is written to the log where the
+// sender can be answered at once, and again before it is decided. It returns nil or a [*Rejection],
+// normally [InvalidField].
 type Validator interface {
 	Validate() error
 }

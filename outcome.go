@@ -2,16 +2,18 @@ package foldlog
 
 import "time"
 
-// Outcome is what became of one command: accepted with its events, or rejected with a code. Each command
-// has exactly one; later answers to the same command id are copies of it, marked Repeat.
+// Outcome is what became of one command: accepted with its events, or rejected with a code. Each
+// command has exactly one; later answers to the same command id are copies of it, marked Repeat.
 type Outcome struct {
 	CommandID   string
 	AggregateID string
-	// CommandType is the declared name of the command, or what the sender wrote where it is unknown.
+	// CommandType is the declared name of the command, or what the sender wrote where it is
+	// unknown.
 	CommandType string
 	Accepted    bool
-	// FirstVersion and Version are the versions of the command's first and last event. Where an accepted command
-	// caused none, FirstVersion is 0 and Version is the aggregate's version at that time.
+	// FirstVersion and Version are the versions of the command's first and last event. Where an
+	// accepted command caused none, FirstVersion is 0 and Version is the aggregate's version at
+	// that time.
 	FirstVersion int64
 	Version      int64
 	EventIDs     []string
@@ -23,11 +25,13 @@ type Outcome struct {
 	RecordedAt time.Time
 	// CorrelationID is the command's.
 	CorrelationID string
-	// PayloadHash is the SHA-256 that decides whether a second command with this id is the same one.
+	// PayloadHash is the SHA-256 that decides whether a second command with this id is the same
+	// one.
 	PayloadHash []byte
 	// Position is the place of the command in its log.
 	Position Position
-	// Actor is who asked, as [Meta] has it; "" in an outcome of a version of Foldlog that did not record it.
+	// Actor is who asked, as [Meta] has it; "" in an outcome of a version of Foldlog that did not
+	// record it.
 	Actor string
 	// Repeat marks a copy that answers a repeated command id. Copies do not count as outcomes.
 	Repeat bool
@@ -41,7 +45,8 @@ func (o Outcome) Rejection() *Rejection {
 	return &Rejection{Code: o.Code, Message: o.Message, Field: o.Field}
 }
 
-// Token returns the token that makes a later read see the command's effect. It is empty where there is no effect.
+// Token returns the token that makes a later read see the command's effect. It is empty where there
+// is no effect.
 func (o Outcome) Token() Token {
 	if !o.Accepted || len(o.EventIDs) == 0 {
 		return nil

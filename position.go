@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Position is a place in the command log of an aggregate type: everything that follows from the command at Offset, and
-// from those before it in the same partition.
+// Position is a place in the command log of an aggregate type: everything that follows from the
+// command at Offset, and from those before it in the same partition.
 type Position struct {
 	Aggregate string
 	Partition int32
@@ -42,7 +42,8 @@ func ParsePosition(text string) (Position, error) {
 	return Position{Aggregate: aggregate, Partition: int32(partition), Offset: offset}, nil
 }
 
-// parseNumber reads a number from 0 on as String writes it, and no other way: "+1" and "01" are numbers, too, but one position has one text.
+// parseNumber reads a number from 0 on as String writes it, and no other way: "+1" and "01" are
+// numbers, too, but one position has one text.
 func parseNumber(text string, bits int) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, bits)
 	if err != nil || text[0] == '-' || text[0] == '+' || text[0] == '0' && len(text) > 1 {
@@ -51,8 +52,9 @@ func parseNumber(text string, bits int) (int64, error) {
 	return n, nil
 }
 
-// Token is a set of positions, at most one for each aggregate type and partition. A writer gets one with an accepted command and
-// gives it to a read to see the write. Clients treat its text as opaque.
+// Token is a set of positions, at most one for each aggregate type and partition. A writer gets one
+// with an accepted command and gives it to a read to see the write. Clients treat its text as
+// opaque.
 type Token []Position
 
 // String returns the token as text for headers and JSON; "" for an empty one.

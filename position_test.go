@@ -104,7 +104,8 @@ func TestParseTokenRejectsGarbage(t *testing.T) {
 	}
 }
 
-// FuzzParseToken: any text is refused or gives positions that can exist and survive being written again.
+// FuzzParseToken: any text is refused or gives positions that can exist and survive being written
+// again.
 func FuzzParseToken(f *testing.F) {
 	f.Add("")
 	f.Add("account/1/2")

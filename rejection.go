@@ -7,8 +7,8 @@ import (
 
 // Codes that Foldlog itself gives. A domain adds its own, in lower case with underscores.
 //
-// Precedence inside the log: malformed, invalid_field, key_mismatch, command_id_reused, version_conflict, then the
-// decider's codes.
+// Precedence inside the log: malformed, invalid_field, key_mismatch, command_id_reused,
+// version_conflict, then the decider's codes.
 //
 // NB: must not change. They are stored in outcomes and compared by clients.
 const (
@@ -25,7 +25,8 @@ const (
 	CodeTooLarge         = "too_large"
 )
 
-// Rejection is a refusal: the command was understood and changes nothing. It is an ordinary outcome, not a failure.
+// Rejection is a refusal: the command was understood and changes nothing. It is an ordinary
+// outcome, not a failure.
 type Rejection struct {
 	// Code is stable and meant for programs.
 	Code string
@@ -60,8 +61,9 @@ func AsRejection(err error) (*Rejection, bool) {
 	return r, ok
 }
 
-// Unhandled returns the error for a value that a type switch does not know. A decider returns it for an unknown
-// command and panics with it for an unknown event; both mean that the domain and its topology disagree.
+// Unhandled returns the error for a value that a type switch does not know. A decider returns it
+// for an unknown command and panics with it for an unknown event; both mean that the domain and its
+// topology disagree.
 func Unhandled(value any) error {
 	return fmt.Errorf("%T is declared in the topology but not handled by the domain; add a case for it", value)
 }

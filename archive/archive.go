@@ -16,10 +16,12 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// saveEvery is how often the manifest takes up the files that were completed while an export runs: what a kill costs at most.
+// saveEvery is how often the manifest takes up the files that were completed while an export runs:
+// what a kill costs at most.
 const saveEvery = 5 * time.Second
 
-// Archive is a directory with an archive that this process has to itself. It is safe for concurrent use.
+// Archive is a directory with an archive that this process has to itself. It is safe for concurrent
+// use.
 type Archive struct {
 	dir  string
 	lock *flock.Flock
@@ -37,8 +39,8 @@ const (
 	unfinished = ".new" // the end of a name under which something is being written
 )
 
-// Create opens the archive in a directory to add to it, or begins one where the directory is empty or does not exist. What an interrupted export
-// has left is removed.
+// Create opens the archive in a directory to add to it, or begins one where the directory is empty
+// or does not exist. What an interrupted export has left is removed.
 func Create(dir, system string, partitions int) (*Archive, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, err
@@ -116,7 +118,8 @@ func (a *Archive) Close() error {
 	return a.lock.Unlock()
 }
 
-// Manifest returns what the archive has. It must not be changed, and is valid while nothing is added.
+// Manifest returns what the archive has. It must not be changed, and is valid while nothing is
+// added.
 func (a *Archive) Manifest() *Manifest { return a.manifest }
 
 // Of returns [Manifest.Of] as of now.

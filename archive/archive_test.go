@@ -18,21 +18,24 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// Schemas of two versions; "fields" stands where it is none, and a name is relative to the record's namespace.
+// Schemas of two versions; "fields" stands where it is none, and a name is relative to the record's
+// namespace.
 const (
 	one = `{"doc": "has \"fields\": [ in it", "x": {"fields": [1]}, "type": "record", "name": "E", "namespace": "a.b", "fields": [
 		{"name": "version", "type": "long"}, {"name": "data", "type": [{"type": "record", "name": "D", "fields": [{"name": "n", "type": "string"}]}]}]}`
 	two = `{"type":"record","name":"a.b.E","fields":[{"name":"version","type":"long"}]}`
 )
 
-// value returns a value of the first schema, written as no encoder of ours would: with more bytes for a number than needed.
+// value returns a value of the first schema, written as no encoder of ours would: with more bytes
+// for a number than needed.
 func value(version byte, n string) []byte {
 	return append([]byte{version<<1 | 0x80, 0x00, 0x00, byte(len(n) << 1)}, n...)
 }
 
 func day(n int) time.Time { return time.Date(2026, 3, n, 23, 59, 59, 999000, time.UTC) }
 
-// filled returns an archive with three rows of the first schema, over two days, and one of the second.
+// filled returns an archive with three rows of the first schema, over two days, and one of the
+// second.
 func filled(t *testing.T) (string, []archive.Row) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "a")
@@ -128,7 +131,8 @@ func TestFilesAreOrdinaryContainerFiles(t *testing.T) {
 	}
 }
 
-// Whatever is cut off or changed in a file is noticed, without the check of its SHA-256, too, as far as its form tells.
+// Whatever is cut off or changed in a file is noticed, without the check of its SHA-256, too, as
+// far as its form tells.
 func TestBrokenFiles(t *testing.T) {
 	dir, _ := filled(t)
 	a, err := archive.Open(dir)

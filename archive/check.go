@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// Check reads a file and returns an error that wraps [ErrDamaged] where it is not the one that the manifest names.
+// Check reads a file and returns an error that wraps [ErrDamaged] where it is not the one that the
+// manifest names.
 func (a *Archive) Check(ctx context.Context, f File) error {
 	file, err := a.open(f)
 	if err != nil {
@@ -58,7 +59,8 @@ func (r *interruptible) Read(p []byte) (int, error) {
 	return r.in.Read(p)
 }
 
-// Rows returns the rows of files, one after another, each with the schema of its value. The last one may be an error, with the file's name.
+// Rows returns the rows of files, one after another, each with the schema of its value. The last
+// one may be an error, with the file's name.
 func (a *Archive) Rows(files []File) iter.Seq2[Written, error] {
 	return func(yield func(Written, error) bool) {
 		for _, f := range files {

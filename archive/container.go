@@ -14,7 +14,8 @@ import (
 const (
 	// blockBytes is how much a block has before it is compressed, but for the record that fills it.
 	blockBytes = 1 << 20
-	// maxBlock bounds a block, compressed and not: a full one with the largest record. What claims more is not ours.
+	// maxBlock bounds a block, compressed and not: a full one with the largest record. What claims
+	// more is not ours.
 	maxBlock = 16 << 20
 	// maxMeta bounds a text in the head of a file.
 	maxMeta = 4 << 20
@@ -27,8 +28,8 @@ const (
 
 var magic = [4]byte{'O', 'b', 'j', 1}
 
-// Reader reads the rows of one file. The library for container files decodes what it reads, which need not give the same bytes again; this one
-// leaves values as they are.
+// Reader reads the rows of one file. The library for container files decodes what it reads, which
+// need not give the same bytes again; this one leaves values as they are.
 type Reader struct {
 	in    *bufio.Reader
 	sync  [16]byte

@@ -31,7 +31,8 @@ const (
 	Outcomes Kind = "outcomes"
 	// Commands are commands that were handled: for auditing.
 	Commands Kind = "commands"
-	// Pending are the commands that were not handled as of the cut. There is a new set of them for each cut.
+	// Pending are the commands that were not handled as of the cut. There is a new set of them for
+	// each cut.
 	Pending Kind = "pending"
 )
 
@@ -41,16 +42,18 @@ type Manifest struct {
 	// System is the topology's name, and Partitions the count of every topic.
 	System     string `json:"system"`
 	Partitions int    `json:"partitions"`
-	// Cut is what the archive is as of; nil before the first export has ended. Files may have more, where a later one was interrupted.
+	// Cut is what the archive is as of; nil before the first export has ended. Files may have more,
+	// where a later one was interrupted.
 	Cut *Cut `json:"cut"`
 	// Schemas are the texts of the schemas of commands in Avro, by fingerprint.
 	Schemas map[string]string `json:"schemas,omitempty"`
-	// Files are the complete files, those of a kind, aggregate type and partition in the order of offsets.
+	// Files are the complete files, those of a kind, aggregate type and partition in the order of
+	// offsets.
 	Files []File `json:"files"`
 }
 
-// Cut is a consistent state of the whole system: everything that follows from the commands before some place of each partition, and nothing
-// else.
+// Cut is a consistent state of the whole system: everything that follows from the commands before
+// some place of each partition, and nothing else.
 type Cut struct {
 	// Number counts the exports into the directory.
 	Number int `json:"number"`
@@ -81,13 +84,15 @@ type Range struct {
 	Count int64 `json:"count"`
 }
 
-// Answered says up to which offset of its source's events, exclusively, a policy has answered them; -1 where it never ran.
+// Answered says up to which offset of its source's events, exclusively, a policy has answered them;
+// -1 where it never ran.
 type Answered struct {
 	Source  string  `json:"source"`
 	Offsets []int64 `json:"offsets"`
 }
 
-// AnsweredBy returns up to which offset a policy has answered the events of a partition; -1 where it never ran.
+// AnsweredBy returns up to which offset a policy has answered the events of a partition; -1 where
+// it never ran.
 func (c *Cut) AnsweredBy(policy string, partition int32) int64 {
 	if a, known := c.Policies[policy]; known {
 		return a.Offsets[partition]
@@ -102,7 +107,8 @@ type File struct {
 	Partition int32  `json:"partition"`
 	// Path is relative to the archive's directory, with slashes.
 	Path string `json:"path"`
-	// First and Last are the offsets of the first and the last record, FirstTime and LastTime the least and the largest of the times that they were recorded at.
+	// First and Last are the offsets of the first and the last record, FirstTime and LastTime the
+	// least and the largest of the times that they were recorded at.
 	First     int64     `json:"first_offset"`
 	Last      int64     `json:"last_offset"`
 	Count     int64     `json:"count"`
@@ -117,7 +123,8 @@ type File struct {
 // ErrDamaged is wrapped by errors about an archive that is not as it was written.
 var ErrDamaged = errors.New("the archive is damaged")
 
-// ErrUnfit is wrapped by errors about a directory that has no archive, or not one that can be used here.
+// ErrUnfit is wrapped by errors about a directory that has no archive, or not one that can be used
+// here.
 var ErrUnfit = errors.New("this archive cannot be used")
 
 var errNone = fmt.Errorf("%w: there is none", ErrUnfit)
@@ -153,7 +160,8 @@ func (m *Manifest) Of(kind Kind, aggregate string, partition int32) []File {
 	return all
 }
 
-// Within returns those of [Manifest.Of] that have the range, or an error where they are not exactly that: one is missing, or there is one too many.
+// Within returns those of [Manifest.Of] that have the range, or an error where they are not exactly
+// that: one is missing, or there is one too many.
 func (m *Manifest) Within(kind Kind, aggregate string, partition int32, r Range) ([]File, error) {
 	var all []File
 	at, count := r.From, int64(0)

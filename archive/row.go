@@ -24,12 +24,13 @@ type Row struct {
 	Complete bool
 	// Headers are those that are in no column and do not follow from the value.
 	Headers []record.Header
-	// Value is the record's value without the prefix that names its schema: Avro, as the file's [Reader.Schema] describes it.
+	// Value is the record's value without the prefix that names its schema: Avro, as the file's
+	// [Reader.Schema] describes it.
 	Value []byte
 }
 
-// columns are the fields that come before those of the writer's record. The last one is the length of what follows, so that the value is found
-// without its schema.
+// columns are the fields that come before those of the writer's record. The last one is the length
+// of what follows, so that the value is found without its schema.
 //
 // NB: must not change. Files have it.
 const columns = `{"name":"foldlog_partition","type":"int","doc":"Partition of the log that was exported."},` +
@@ -148,7 +149,8 @@ func (s *scanner) row() *Row {
 	return r
 }
 
-// CommandSchema is the schema of a command's [Row.Value]: what a producer wrote may be JSON, Avro of any schema, or neither.
+// CommandSchema is the schema of a command's [Row.Value]: what a producer wrote may be JSON, Avro
+// of any schema, or neither.
 //
 // NB: must not change. Files have it.
 const CommandSchema = `{"type":"record","name":"Command","namespace":"foldlog.archive","doc":"A record of a log of commands.","fields":[` +
@@ -159,7 +161,8 @@ const CommandSchema = `{"type":"record","name":"Command","namespace":"foldlog.ar
 // Command is a command's record.
 type Command struct {
 	Key []byte
-	// Schema is the fingerprint of the value's schema, and the value lacks its prefix; "" for a value as it is.
+	// Schema is the fingerprint of the value's schema, and the value lacks its prefix; "" for a
+	// value as it is.
 	Schema string
 	Value  []byte
 }

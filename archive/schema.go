@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// fileSchema returns the schema of a file: the writer's record with our columns before its own fields. Its name and namespace stay, so that names
-// within it mean what they meant.
+// fileSchema returns the schema of a file: the writer's record with our columns before its own
+// fields. Its name and namespace stay, so that names within it mean what they meant.
 func fileSchema(writer string) (string, error) {
 	at, err := startOfFields(writer)
 	if err != nil {

@@ -17,19 +17,21 @@ import (
 	"github.com/twmb/avro/ocf"
 )
 
-// Writer writes the records of one kind and partition, in their order, to as many files as are needed: one for each day, schema, and export. It
-// belongs to one goroutine. What was written counts once [Writer.Close] has returned nil.
+// Writer writes the records of one kind and partition, in their order, to as many files as are
+// needed: one for each day, schema, and export. It belongs to one goroutine. What was written
+// counts once [Writer.Close] has returned nil.
 type Writer struct {
 	archive *Archive
-	next    File // of the file that is being written; its kind, aggregate type and partition are the writer's
-	cut     int
-	schema  string // of the file that is being written
-	day     string
-	to      *os.File
-	rows    *ocf.Writer
-	hash    hash.Hash
-	buffer  []byte
-	last    []byte // value of the last row
+	// of the file that is being written; its kind, aggregate type and partition are the writer's
+	next   File
+	cut    int
+	schema string // of the file that is being written
+	day    string
+	to     *os.File
+	rows   *ocf.Writer
+	hash   hash.Hash
+	buffer []byte
+	last   []byte // value of the last row
 }
 
 // Writer returns a writer. The cut is the number of the one to come.

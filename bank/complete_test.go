@@ -8,8 +8,8 @@ import (
 	"github.com/foldlog/foldlog/bank"
 )
 
-// A new event needs a case in Evolve and in every policy and projection of its aggregate, be it an empty one: their type switches are
-// total, and what they do not know they panic on.
+// A new event needs a case in Evolve and in every policy and projection of its aggregate, be it an
+// empty one: their type switches are total, and what they do not know they panic on.
 func TestEveryEventIsHandledEverywhere(t *testing.T) {
 	top := bank.Topology()
 	for _, a := range top.Aggregates {

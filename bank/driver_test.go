@@ -11,8 +11,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// world runs the declared bank in memory: it executes one command at a time, as the engine would, and keeps what policies
-// send until somebody decides that it arrives.
+// world runs the declared bank in memory: it executes one command at a time, as the engine would,
+// and keeps what policies send until somebody decides that it arrives.
 type world struct {
 	topology *topology.Topology
 	rows     map[string]*row
@@ -57,7 +57,8 @@ func (w *world) transfer(id string) transfer.Transfer {
 	return w.row("transfer", id).state.(transfer.Transfer)
 }
 
-// execute has the aggregate decide a command and puts what policies send in reply among the pending ones.
+// execute has the aggregate decide a command and puts what policies send in reply among the pending
+// ones.
 func (w *world) execute(d delivery) ([]any, error) {
 	w.commands++
 	w.executed[d.commandID] = true

@@ -10,9 +10,9 @@ import (
 	"github.com/foldlog/foldlog/bank/transfer"
 )
 
-// book is the second model of the bank, written from the contract and not from the code: a list of entries that is never
-// summed up ahead, numbers without a range, and a table of what stands against what. It shares no function and no constant
-// with the deciders.
+// book is the second model of the bank, written from the contract and not from the code: a list of
+// entries that is never summed up ahead, numbers without a range, and a table of what stands
+// against what. It shares no function and no constant with the deciders.
 type book struct {
 	accounts  map[string]*folder
 	transfers map[string]string // transfer id -> last thing that was said about it
@@ -80,8 +80,8 @@ var (
 	anID         = regexp.MustCompile(`\A[-A-Za-z0-9_.:~]{1,200}\z`)
 )
 
-// objections are all reasons against a command, in the contract's order, each with the words that it can stand
-// against.
+// objections are all reasons against a command, in the contract's order, each with the words that
+// it can stand against.
 var objections = []struct {
 	code   string
 	words  string

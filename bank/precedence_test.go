@@ -18,9 +18,10 @@ type situation struct {
 	command any
 }
 
-// TestPrecedenceOfCodes has a row for every pair of codes that can apply at once and have none between them that could: in
-// both, the first is given; in repaired, where only the cause of the first is gone, the second is. Pairs that are missing
-// exclude each other (an account is not both closed and frozen) or belong to different commands.
+// TestPrecedenceOfCodes has a row for every pair of codes that can apply at once and have none
+// between them that could: in both, the first is given; in repaired, where only the cause of the
+// first is gone, the second is. Pairs that are missing exclude each other (an account is not both
+// closed and frozen) or belong to different commands.
 func TestPrecedenceOfCodes(t *testing.T) {
 	opened := account.Opened{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}
 	frozen, closed := account.Frozen{HolderID: "ann", HolderName: "Ann"}, account.Closed{HolderID: "ann", HolderName: "Ann"}
@@ -55,7 +56,8 @@ func TestPrecedenceOfCodes(t *testing.T) {
 			situation{nil, withdraw(1, "USD")}, situation{[]any{opened}, withdraw(1, "USD")}},
 		{"unknown_aggregate", "wrong_state",
 			situation{nil, account.Unfreeze{}}, situation{[]any{opened}, account.Unfreeze{}}},
-		{"already_exists", "account_closed", // opening is no use for a closed account; the other commands say closed
+		// opening is no use for a closed account; the other commands say closed
+		{"already_exists", "account_closed",
 			situation{[]any{opened, closed}, account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}}, situation{[]any{opened, closed}, account.Close{}}},
 		{"already_exists", "account_frozen",
 			situation{[]any{opened, frozen}, account.Open{HolderID: "ann", HolderName: "Ann", Currency: "EUR"}}, situation{[]any{opened, frozen}, account.Freeze{}}},

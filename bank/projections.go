@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog/bank/transfer"
 )
 
-// BalancesRow is one account, under its id. An account that only ever declined has a row, too, with status none.
+// BalancesRow is one account, under its id. An account that only ever declined has a row, too, with
+// status none.
 type BalancesRow struct {
 	AccountID  string `json:"account_id"`
 	HolderID   string `json:"holder_id"`
@@ -45,7 +46,8 @@ func projectBalance(row BalancesRow, event foldlog.Event[account.Event]) Balance
 	}
 }
 
-// MaxListedAccounts is how many accounts of one holder are listed. The row is one Kafka record, so it must not grow without bound.
+// MaxListedAccounts is how many accounts of one holder are listed. The row is one Kafka record, so
+// it must not grow without bound.
 const MaxListedAccounts = 1000
 
 // AccountsByHolderRow lists a holder's accounts, under the holder's id.
@@ -53,14 +55,16 @@ type AccountsByHolderRow struct {
 	HolderID string `json:"holder_id"`
 	// Count is how many accounts were ever opened for the holder.
 	Count int64 `json:"count"`
-	// Accounts are those whose ids come first, at most MaxListedAccounts, in ascending order of their ids.
+	// Accounts are those whose ids come first, at most MaxListedAccounts, in ascending order of
+	// their ids.
 	Accounts []HolderAccount `json:"accounts"`
 }
 
 // HolderAccount is one account of a holder.
 type HolderAccount struct {
 	AccountID string `json:"account_id"`
-	// HolderName is the holder's name as the account has it: accounts of one holder are opened by different people.
+	// HolderName is the holder's name as the account has it: accounts of one holder are opened by
+	// different people.
 	HolderName string         `json:"holder_name"`
 	Currency   string         `json:"currency"`
 	Status     account.Status `json:"status"`
@@ -96,7 +100,8 @@ func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) 
 		return cmp.Compare(a.AccountID, id)
 	})
 	setStatus := func(s account.Status) {
-		if listed { // else it comes after those that are listed, and will: the list only ever takes lower ids
+		// else it comes after those that are listed, and will: the list only ever takes lower ids
+		if listed {
 			row.Accounts[at].Status = s
 		}
 	}
@@ -116,10 +121,12 @@ func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) 
 	return row
 }
 
-// DailyTurnoverRow sums what moved on one day in one currency, over all accounts, under "YYYY-MM-DD:CUR".
+// DailyTurnoverRow sums what moved on one day in one currency, over all accounts, under
+// "YYYY-MM-DD:CUR".
 //
-// Sums are in minor units. A sum that would pass 2^63-1 stays there and Saturated is set; it takes more than 9,000 movements of the largest
-// amount. Counts are exact. In flight after a day is what it debited less what it credited and refunded, added up over the days.
+// Sums are in minor units. A sum that would pass 2^63-1 stays there and Saturated is set; it takes
+// more than 9,000 movements of the largest amount. Counts are exact. In flight after a day is what
+// it debited less what it credited and refunded, added up over the days.
 type DailyTurnoverRow struct {
 	// Date is booked_on where the movement has one, else the UTC date on which it was recorded.
 	Date            string `json:"date"`
@@ -134,7 +141,8 @@ type DailyTurnoverRow struct {
 	CreditCount     int64  `json:"credit_count"`
 	Refunds         int64  `json:"refunds"`
 	RefundCount     int64  `json:"refund_count"`
-	// Saturated says that at least one of the sums is too low, since it has reached the largest number that fits.
+	// Saturated says that at least one of the sums is too low, since it has reached the largest
+	// number that fits.
 	Saturated bool `json:"saturated"`
 }
 

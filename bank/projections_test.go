@@ -58,13 +58,15 @@ func TestAccountsByHolder(t *testing.T) {
 
 func TestAccountsByHolderSkipsWhatDoesNotShow(t *testing.T) {
 	scenario.Projection(t, bank.AccountsByHolder()).Given(
-		account.DebitDeclined{Reason: "unknown_aggregate"}, account.CreditDeclined{Reason: "unknown_aggregate"}, // never opened: no holder
+		// never opened: no holder
+		account.DebitDeclined{Reason: "unknown_aggregate"}, account.CreditDeclined{Reason: "unknown_aggregate"},
 		account.Deposited{HolderID: "ann", HolderName: "Ann"}, account.Withdrawn{HolderID: "ann", HolderName: "Ann"}, account.Debited{HolderID: "ann", HolderName: "Ann"}, account.DebitDeclined{HolderID: "ann", HolderName: "Ann"},
 		account.Credited{HolderID: "ann", HolderName: "Ann"}, account.CreditDeclined{HolderID: "ann", HolderName: "Ann"}, account.Refunded{HolderID: "ann", HolderName: "Ann"},
 	).ThenKeys()
 }
 
-// TestAccountsByHolderIsBoundedAndIndependentOfOrder opens more accounts than a row lists, from both ends.
+// TestAccountsByHolderIsBoundedAndIndependentOfOrder opens more accounts than a row lists, from
+// both ends.
 func TestAccountsByHolderIsBoundedAndIndependentOfOrder(t *testing.T) {
 	const opened = bank.MaxListedAccounts + 5
 	rows := make([]bank.AccountsByHolderRow, 2)

@@ -26,8 +26,9 @@ type pair struct {
 	tally    map[string]int
 }
 
-// TestMain has rapid try more than its default of 100 random runs, unless -rapid.checks says otherwise: they are cheap, and
-// a mistake that shows at one balance of one account only needs them.
+// TestMain has rapid try more than its default of 100 random runs, unless -rapid.checks says
+// otherwise: they are cheap, and a mistake that shows at one balance of one account only needs
+// them.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "500"); err != nil {
 		panic(err)
@@ -112,7 +113,8 @@ func (p *pair) run(d delivery) {
 	p.compare()
 }
 
-// declineReason returns the code of the one event that answers a debit or credit, "" where it was done.
+// declineReason returns the code of the one event that answers a debit or credit, "" where it was
+// done.
 func declineReason(t *rapid.T, events []any) string {
 	if len(events) != 1 {
 		t.Fatalf("a debit or credit is answered by %d events: %v", len(events), events)
@@ -151,8 +153,8 @@ func (p *pair) compare() {
 	}
 }
 
-// amount draws an amount for a movement on the account: small, at an edge of what is allowed, or such that the balance
-// comes to an edge, give or take one.
+// amount draws an amount for a movement on the account: small, at an edge of what is allowed, or
+// such that the balance comes to an edge, give or take one.
 func (p *pair) amount(id string) int64 {
 	t := p.t
 	switch rapid.IntRange(0, 9).Draw(t, "kind of amount") {
@@ -289,8 +291,8 @@ func TestDecidersAgreeWithTheBook(t *testing.T) {
 	}
 }
 
-// TestMoneyIsConserved lets policies run. What they send arrives in any order, some of it twice, between any commands of
-// clients.
+// TestMoneyIsConserved lets policies run. What they send arrives in any order, some of it twice,
+// between any commands of clients.
 func TestMoneyIsConserved(t *testing.T) {
 	tally := map[string]int{}
 	ends := map[transfer.Status]int{}
@@ -322,7 +324,8 @@ func TestMoneyIsConserved(t *testing.T) {
 	}
 }
 
-// deliver executes one of the pending commands, and leaves it among them now and then, so that it arrives again.
+// deliver executes one of the pending commands, and leaves it among them now and then, so that it
+// arrives again.
 func (p *pair) deliver() {
 	which := rapid.IntRange(0, len(p.pending)-1).Draw(p.t, "which arrives")
 	d, first := p.arrive(which)
@@ -335,8 +338,9 @@ func (p *pair) deliver() {
 	}
 }
 
-// conserved checks that the balances and what is in flight add up to what came from outside. It knows what is in flight from
-// the transfers and from the answers that are still on their way to them.
+// conserved checks that the balances and what is in flight add up to what came from outside. It
+// knows what is in flight from the transfers and from the answers that are still on their way to
+// them.
 func (p *pair) conserved(requested []string) {
 	sum := new(big.Int)
 	for _, id := range accountIDs {
@@ -375,8 +379,8 @@ func (p *pair) inFlight(id string) int64 {
 	return 0
 }
 
-// settled checks what must hold once no policy has anything left to do: every transfer is in a final state, and each balance
-// is what came from outside and by completed transfers.
+// settled checks what must hold once no policy has anything left to do: every transfer is in a
+// final state, and each balance is what came from outside and by completed transfers.
 func (p *pair) settled(requested []string, ends map[transfer.Status]int) {
 	t := p.t
 	want := map[string]*big.Int{}

@@ -85,7 +85,8 @@ func avroType(t *testing.T, typ reflect.Type) string {
 	return ""
 }
 
-// compareFields reports every way in which an Avro record and a Go struct do not have the same fields in the same order.
+// compareFields reports every way in which an Avro record and a Go struct do not have the same
+// fields in the same order.
 func compareFields(t *testing.T, r record, typ reflect.Type) {
 	t.Helper()
 	if r.Type != "record" {
@@ -94,7 +95,8 @@ func compareFields(t *testing.T, r record, typ reflect.Type) {
 	if r.Doc == "" {
 		t.Errorf("record %s has no doc", r.Name)
 	}
-	r.Fields = slices.DeleteFunc(slices.Clone(r.Fields), func(f field) bool { return f.CopyOf != "" }) // retired: no Go type has them
+	// retired: no Go type has them
+	r.Fields = slices.DeleteFunc(slices.Clone(r.Fields), func(f field) bool { return f.CopyOf != "" })
 	if typ.NumField() != len(r.Fields) {
 		t.Errorf("%s has %d fields, record %s has %d", typ, typ.NumField(), r.Name, len(r.Fields))
 	}

@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the code gives into testdata")
 
-// golden compares got with a file of testdata. Names of topics, groups and commands are contracts: a difference here is one
-// that other people's programs see.
+// golden compares got with a file of testdata. Names of topics, groups and commands are contracts:
+// a difference here is one that other people's programs see.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", file)

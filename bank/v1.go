@@ -2,8 +2,8 @@ package bank
 
 import "github.com/foldlog/foldlog/bank/account"
 
-// The forms that rows had before holder became holder_id and holder_name. Processes of the release before write them during a rolling upgrade, and a
-// row keeps its form until its next event.
+// The forms that rows had before holder became holder_id and holder_name. Processes of the release
+// before write them during a rolling upgrade, and a row keeps its form until its next event.
 //
 // NB: must not change. Tables have rows of these forms.
 

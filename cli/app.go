@@ -24,9 +24,11 @@ type App struct {
 	Version string
 	// Topology is the declared system.
 	Topology *topology.Topology
-	// Schemas has one .avsc file for each published version of each topic's values, as the schemas package expects them.
+	// Schemas has one .avsc file for each published version of each topic's values, as the schemas
+	// package expects them.
 	Schemas fs.FS
-	// Examples are commands that work in this order on an empty system. Help texts and the welcome of dev show them; none is allowed.
+	// Examples are commands that work in this order on an empty system. Help texts and the welcome
+	// of dev show them; none is allowed.
 	Examples []Example
 	// Commands add the domain's own commands.
 	Commands []func(*Context) *cobra.Command
@@ -34,7 +36,8 @@ type App struct {
 
 // Example is a command that a newcomer can send.
 type Example struct {
-	// Aggregate, ID and Command are the parts of the path, such as "account", "alice" and "deposit".
+	// Aggregate, ID and Command are the parts of the path, such as "account", "alice" and
+	// "deposit".
 	Aggregate, ID, Command string
 	// Body is the payload in JSON, in one line.
 	Body string
@@ -50,8 +53,9 @@ func (a *App) ensureDefaults() {
 	}
 }
 
-// Main runs the program with the arguments of the process and ends it with one of the exit codes. SIGINT, SIGTERM and, unless it is
-// ignored (nohup), SIGHUP let the running command finish cleanly; a second one ends the process at once.
+// Main runs the program with the arguments of the process and ends it with one of the exit codes.
+// SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP let the running command finish cleanly;
+// a second one ends the process at once.
 func Main(app App) {
 	app.ensureDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,9 +74,9 @@ func Main(app App) {
 	os.Exit(Run(ctx, app, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// Run runs one command line, given without the program's name, and returns its exit code. It touches nothing of the process but
-// the environment variables and the working directory that the configuration comes from. When ctx ends, the command stops
-// cleanly.
+// Run runs one command line, given without the program's name, and returns its exit code. It
+// touches nothing of the process but the environment variables and the working directory that the
+// configuration comes from. When ctx ends, the command stops cleanly.
 func Run(ctx context.Context, app App, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	app.ensureDefaults()
 	c := &Context{App: app, In: stdin, Out: stdout, Err: stderr}

@@ -10,7 +10,8 @@ import (
 	"github.com/foldlog/foldlog/cli/clitest"
 )
 
-// The page on archives is what an operator types, in this order: the system that is exported, an empty cluster, and the system that is started on it.
+// The page on archives is what an operator types, in this order: the system that is exported, an
+// empty cluster, and the system that is started on it.
 func TestArchivePage(t *testing.T) {
 	page, err := filepath.Abs("../docs/archive.md")
 	if err != nil {

@@ -19,7 +19,8 @@ type pageStep struct {
 	want []string
 }
 
-// pageSteps returns the commands of a page: indented lines that begin with "$ foldlog", with the indented lines below them.
+// pageSteps returns the commands of a page: indented lines that begin with "$ foldlog", with the
+// indented lines below them.
 func pageSteps(t *testing.T, file string) []pageStep {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -20,8 +20,8 @@ import (
 // outcomePatience is how long the outcome of a written command may take.
 const outcomePatience = time.Minute
 
-// CommandLog sends commands to one aggregate type straight through Kafka, without the HTTP interface, and waits for their outcomes. It is
-// safe for concurrent use.
+// CommandLog sends commands to one aggregate type straight through Kafka, without the HTTP
+// interface, and waits for their outcomes. It is safe for concurrent use.
 type CommandLog struct {
 	aggregate string
 	topic     string
@@ -43,8 +43,8 @@ type answered struct {
 	cause   string
 }
 
-// OpenCommandLog connects to Kafka and the schema registry. It needs the flags [KafkaFlags], [RegistryFlags] and [NameFlags]. Close must
-// follow.
+// OpenCommandLog connects to Kafka and the schema registry. It needs the flags [KafkaFlags],
+// [RegistryFlags] and [NameFlags]. Close must follow.
 func (c *Context) OpenCommandLog(ctx context.Context, aggregate string) (*CommandLog, error) {
 	config, err := c.clusterConfig()
 	if err != nil {
@@ -103,7 +103,8 @@ func (c *Context) codecs(ctx context.Context, config schemas.Config) (*codecs.Co
 	return codec, err
 }
 
-// outcomesFromNow returns a client that produces, and consumes what is written to the topic from now on.
+// outcomesFromNow returns a client that produces, and consumes what is written to the topic from
+// now on.
 func outcomesFromNow(ctx context.Context, config cluster.Config, topic string) (*kgo.Client, error) {
 	opts, err := config.Franz()
 	if err != nil {
@@ -136,7 +137,8 @@ func (l *CommandLog) read(ctx context.Context) {
 			l.fail(errors.New("the command log was closed"))
 			return
 		}
-		for _, failure := range fetches.Errors() { // what may pass is retried by the client; this does not
+		// what may pass is retried by the client; this does not
+		for _, failure := range fetches.Errors() {
 			l.fail(fmt.Errorf("read outcomes: %w", failure.Err))
 			return
 		}
@@ -200,8 +202,9 @@ func (l *CommandLog) fail(err error) {
 	}
 }
 
-// Send writes the command and returns the outcome that answers it. Two commands with the same aggregate id and command id must not be
-// sent at the same time. An error leaves it unknown whether the command is executed: send it again with the same id.
+// Send writes the command and returns the outcome that answers it. Two commands with the same
+// aggregate id and command id must not be sent at the same time. An error leaves it unknown whether
+// the command is executed: send it again with the same id.
 func (l *CommandLog) Send(ctx context.Context, command foldlog.Command[any]) (foldlog.Outcome, error) {
 	value, err := l.codec.EncodeCommand(command)
 	if err != nil {

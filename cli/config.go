@@ -25,7 +25,8 @@ type config struct {
 	file string
 }
 
-// loadConfig reads the configuration for a command. Afterwards the command's flags have the values that are in force, whatever they came from.
+// loadConfig reads the configuration for a command. Afterwards the command's flags have the values
+// that are in force, whatever they came from.
 func loadConfig(cmd *cobra.Command) (*config, error) {
 	c := &config{flags: cmd.Flags(), values: viper.New()}
 	c.values.SetEnvPrefix(strings.TrimSuffix(envPrefix, "_"))
@@ -76,7 +77,8 @@ func (c *config) readFile() error {
 		return Usage("configuration file %s: %w", name, err)
 	}
 	c.file = name
-	// A viper of its own for the keys: in the other one a bound variable hides what lies below it, as in "kafka: {tls: true}".
+	// A viper of its own for the keys: in the other one a bound variable hides what lies below it,
+	// as in "kafka: {tls: true}".
 	only := viper.New()
 	only.SetConfigFile(name)
 	only.SetConfigType("yaml")

@@ -54,7 +54,8 @@ func TestPrecedence(t *testing.T) {
 	if got := partitions(t); got != "5" {
 		t.Errorf("an empty variable is an unset one: %s partitions", got)
 	}
-	if out := run(t, "topology").Out; !strings.Contains(out, "retention.ms=259200000") { // outcomes: horizon and a day
+	// outcomes: horizon and a day
+	if out := run(t, "topology").Out; !strings.Contains(out, "retention.ms=259200000") {
 		t.Errorf("the file's horizon of 2 days is not in force:\n%s", out)
 	}
 }
@@ -122,7 +123,8 @@ func TestSecretsAreNotFlags(t *testing.T) {
 	if got := run(t, "topics", "verify", "--kafka-sasl-password", "x"); got.Code != cli.ExitUsage || !strings.Contains(got.Err, "unknown flag") {
 		t.Errorf("%+v", got)
 	}
-	// From the environment it is taken: a mechanism without a password is refused, with one the broker is asked.
+	// From the environment it is taken: a mechanism without a password is refused, with one the
+	// broker is asked.
 	args := []string{"topics", "verify", "--brokers", "127.0.0.1:1", "--kafka-sasl-mechanism", "plain", "--kafka-sasl-user", "u"}
 	if got := run(t, args...); got.Code != cli.ExitUsage || !strings.Contains(got.Err, "needs a user and a password") {
 		t.Errorf("without a password: %+v", got)

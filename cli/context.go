@@ -17,8 +17,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Context is what a command works with: the app, the streams and the configuration. The methods that read
-// configuration may be called once the command runs, and only for groups of flags that it asked for ([Context.AddFlags]).
+// Context is what a command works with: the app, the streams and the configuration. The methods
+// that read configuration may be called once the command runs, and only for groups of flags that it
+// asked for ([Context.AddFlags]).
 type Context struct {
 	App App
 	In  io.Reader
@@ -66,7 +67,8 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 // JSON reports whether the result is to be printed as JSON.
 func (c *Context) JSON() bool { return c.yes("json") }
 
-// Given reports whether the flag stands on the command line, whatever the environment and the file say.
+// Given reports whether the flag stands on the command line, whatever the environment and the file
+// say.
 func (c *Context) Given(flag string) bool { return c.config.flags.Changed(flag) }
 
 // brokers returns the Kafka brokers to start from.

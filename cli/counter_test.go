@@ -14,8 +14,8 @@ import (
 	"github.com/foldlog/foldlog/cli"
 )
 
-// A second domain, in a module of its own, is a program with all commands. This also runs the real thing: a process, its signals and
-// its exit codes.
+// A second domain, in a module of its own, is a program with all commands. This also runs the real
+// thing: a process, its signals and its exit codes.
 func TestCounterExample(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "counter")
 	build := exec.Command("go", "build", "-o", program, "./cmd/counter")
@@ -74,7 +74,8 @@ func TestCounterExample(t *testing.T) {
 	}
 }
 
-// exitCodeOf returns the exit code that an error of exec stands for; -1 where the program did not run.
+// exitCodeOf returns the exit code that an error of exec stands for; -1 where the program did not
+// run.
 func exitCodeOf(err error) int {
 	var exit *exec.ExitError
 	switch {

@@ -21,8 +21,8 @@ type dataDir struct {
 	lock *flock.Flock
 }
 
-// openDataDir takes the directory for this process and creates it where it does not exist. It is private (0700), since it contains
-// everything the system knows.
+// openDataDir takes the directory for this process and creates it where it does not exist. It is
+// private (0700), since it contains everything the system knows.
 func openDataDir(path string) (*dataDir, error) {
 	if path == "" {
 		return nil, Usage("--data-dir is empty")
@@ -44,13 +44,14 @@ func openDataDir(path string) (*dataDir, error) {
 // Close gives the directory up.
 func (d *dataDir) Close() error { return d.lock.Unlock() }
 
-// cluster is where the embedded broker and registry keep their data, processors where the processors do; views is what the views make of path.
+// cluster is where the embedded broker and registry keep their data, processors where the
+// processors do; views is what the views make of path.
 func (d *dataDir) cluster() string    { return filepath.Join(d.path, "cluster") }
 func (d *dataDir) processors() string { return filepath.Join(d.path, "processors") }
 func (d *dataDir) views() string      { return filepath.Join(d.path, "views") }
 
-// instance returns a name for this process that is the same at every start on this directory and differs from that of other hosts and
-// directories.
+// instance returns a name for this process that is the same at every start on this directory and
+// differs from that of other hosts and directories.
 func (d *dataDir) instance() (string, error) {
 	path := filepath.Join(d.path, "id")
 	id, err := os.ReadFile(path)

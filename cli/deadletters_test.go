@@ -107,8 +107,8 @@ func TestDeadLetters(t *testing.T) {
 	stop(t, s)
 }
 
-// Offsets between the newest dead letters and the end of a partition may hold no dead letter: the ends of transactions, and what an
-// aborted transaction wrote.
+// Offsets between the newest dead letters and the end of a partition may hold no dead letter: the
+// ends of transactions, and what an aborted transaction wrote.
 func TestDeadLettersBetweenTransactions(t *testing.T) {
 	t.Chdir(t.TempDir())
 	s := clitest.Start(t, testApp(), "data")

@@ -46,7 +46,8 @@ func send(t *testing.T, s *clitest.System, code int, args ...string) outcome {
 	return decode[outcome](t, got.Out)
 }
 
-// onFreePorts returns a dev command line that is expected to fail, so that it needs no clitest.Start.
+// onFreePorts returns a dev command line that is expected to fail, so that it needs no
+// clitest.Start.
 func onFreePorts(more ...string) []string {
 	return append([]string{"dev", "--data-dir", "data", "--http", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0"}, more...)
 }
@@ -176,7 +177,8 @@ func TestDevNamesTheFlagOfATakenPort(t *testing.T) {
 	}
 }
 
-// Requests that are under way when the process is asked to stop are answered, and what was answered is there after the next start.
+// Requests that are under way when the process is asked to stop are answered, and what was answered
+// is there after the next start.
 func TestDevDrains(t *testing.T) {
 	t.Chdir(t.TempDir())
 	app := testApp()

@@ -108,7 +108,8 @@ type difference struct {
 	More int64 `json:"more_events,omitempty"`
 }
 
-// side is one of the two states. Before the first event it has version 0 and neither time nor state.
+// side is one of the two states. Before the first event it has version 0 and neither time nor
+// state.
 type side struct {
 	Version    int64           `json:"version"`
 	RecordedAt *time.Time      `json:"recorded_at,omitempty"`
@@ -131,7 +132,8 @@ type change struct {
 	To    json.RawMessage `json:"to"`
 }
 
-// changes returns the fields that differ, those of objects within with a dot, in the order of their names.
+// changes returns the fields that differ, those of objects within with a dot, in the order of their
+// names.
 func changes(from, to json.RawMessage) ([]change, error) {
 	before, after := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	if err := errors.Join(flatten(before, "", from), flatten(after, "", to)); err != nil {
@@ -152,7 +154,8 @@ func changes(from, to json.RawMessage) ([]change, error) {
 	return all, nil
 }
 
-// flatten collects the fields of an object and of the objects within. Numbers stay as they are written.
+// flatten collects the fields of an object and of the objects within. Numbers stay as they are
+// written.
 func flatten(into map[string]json.RawMessage, prefix string, object json.RawMessage) error {
 	if object == nil {
 		return nil

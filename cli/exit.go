@@ -14,11 +14,13 @@ import (
 const (
 	// ExitOK means that everything is as it should be.
 	ExitOK = 0
-	// ExitFinding means that the command worked and what it found is not as it should be: a lint finding, a rejected command, a mismatch.
+	// ExitFinding means that the command worked and what it found is not as it should be: a lint
+	// finding, a rejected command, a mismatch.
 	ExitFinding = 1
 	// ExitUsage means that the command line, the environment or the configuration file is wrong.
 	ExitUsage = 2
-	// ExitInfrastructure means that something outside the program is in the way: no broker, a taken port, a full disk.
+	// ExitInfrastructure means that something outside the program is in the way: no broker, a taken
+	// port, a full disk.
 	ExitInfrastructure = 3
 )
 
@@ -41,13 +43,14 @@ func Usage(format string, args ...any) error {
 	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// Infrastructure returns an error with [ExitInfrastructure]. It formats like fmt.Errorf. It is also what an error without a
-// code counts as.
+// Infrastructure returns an error with [ExitInfrastructure]. It formats like fmt.Errorf. It is also
+// what an error without a code counts as.
 func Infrastructure(format string, args ...any) error {
 	return &exitError{code: ExitInfrastructure, err: fmt.Errorf(format, args...)}
 }
 
-// exitCode returns the code of an error. started says whether the command itself ran: what fails before is the command line.
+// exitCode returns the code of an error. started says whether the command itself ran: what fails
+// before is the command line.
 func exitCode(err error, started bool) int {
 	var coded *exitError
 	switch {
@@ -61,7 +64,8 @@ func exitCode(err error, started bool) int {
 	return ExitInfrastructure
 }
 
-// mismatchIsFinding gives an error about topics that are not as declared its exit code: no retry mends it.
+// mismatchIsFinding gives an error about topics that are not as declared its exit code: no retry
+// mends it.
 func mismatchIsFinding(err error) error {
 	if errors.Is(err, cluster.ErrMismatch) {
 		return Finding("%w", err)

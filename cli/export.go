@@ -54,7 +54,8 @@ Exit codes: 0 done, 1 not possible, and why (the events are damaged, the directo
 	return cmd
 }
 
-// archiveIsFinding gives an error about an archive, or about a log that does not go with it, its exit code: no retry mends it.
+// archiveIsFinding gives an error about an archive, or about a log that does not go with it, its
+// exit code: no retry mends it.
 func archiveIsFinding(err error) error {
 	for _, finding := range []error{replay.ErrDamaged, replay.ErrOtherLog, replay.ErrActive, replay.ErrUndecided, replay.ErrNotImportable,
 		archive.ErrDamaged, archive.ErrUnfit, cluster.ErrNotEmpty} {

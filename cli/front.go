@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// front answers health, readiness and metrics before the HTTP interface can, and instead of it in a process without that role. Every
-// other path is 503 until then.
+// front answers health, readiness and metrics before the HTTP interface can, and instead of it in a
+// process without that role. Every other path is 503 until then.
 type front struct {
 	host     string
 	listener *lendable
@@ -68,15 +68,15 @@ func listenFront(address string, metrics prometheus.Gatherer) (*front, error) {
 	return f, nil
 }
 
-// address is the address that is served: the host as it was given, so that it means the same when it is taken again, with the
-// real port.
+// address is the address that is served: the host as it was given, so that it means the same when
+// it is taken again, with the real port.
 func (f *front) address() string {
 	port := f.listener.Addr().(*net.TCPAddr).Port
 	return net.JoinHostPort(f.host, strconv.Itoa(port))
 }
 
-// handOver stops serving and returns the listener, still open, for whoever serves next. Connections that come while nobody serves wait in its
-// queue, and nobody else can take the address in between.
+// handOver stops serving and returns the listener, still open, for whoever serves next. Connections
+// that come while nobody serves wait in its queue, and nobody else can take the address in between.
 func (f *front) handOver() (net.Listener, error) {
 	f.listener.lent.Store(true)
 	err := f.Close()
@@ -87,8 +87,9 @@ func (f *front) handOver() (net.Listener, error) {
 	return f.listener.TCPListener, nil
 }
 
-// lendable is a listener that a server can stop accepting from without closing it. A second descriptor of the same socket would not do: while
-// the runtime makes a listener of it, the socket is in blocking mode for a moment, and who then waits for a connection cannot be interrupted.
+// lendable is a listener that a server can stop accepting from without closing it. A second
+// descriptor of the same socket would not do: while the runtime makes a listener of it, the socket
+// is in blocking mode for a moment, and who then waits for a connection cannot be interrupted.
 type lendable struct {
 	*net.TCPListener
 	lent atomic.Bool
@@ -102,7 +103,8 @@ func (l *lendable) Close() error {
 	return l.TCPListener.Close()
 }
 
-// check makes readiness depend on one more part. A check under the same name is replaced; nil takes it away.
+// check makes readiness depend on one more part. A check under the same name is replaced; nil takes
+// it away.
 func (f *front) check(name string, ready func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +150,8 @@ func notReady(checks map[string]func() error) map[string]string {
 	return waiting
 }
 
-// Close stops serving and returns once nothing is served any more. The address is free unless it was handed over. It may be called more than once.
+// Close stops serving and returns once nothing is served any more. The address is free unless it
+// was handed over. It may be called more than once.
 func (f *front) Close() error { return f.stop() }
 
 func (f *front) shutDown() error {

@@ -10,10 +10,12 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// shortPatience is how long a command for people retries: long enough for a restart's hiccup, short enough to sit through.
+// shortPatience is how long a command for people retries: long enough for a restart's hiccup, short
+// enough to sit through.
 const shortPatience = 3 * time.Second
 
-// Client returns a client of the HTTP interface that --url names. Patience is how long a call is retried; zero means the client's default.
+// Client returns a client of the HTTP interface that --url names. Patience is how long a call is
+// retried; zero means the client's default.
 func (c *Context) Client(patience time.Duration) (*client.Client, error) {
 	address, err := c.URL()
 	if err != nil {
@@ -26,7 +28,8 @@ func (c *Context) Client(patience time.Duration) (*client.Client, error) {
 	return cl, nil
 }
 
-// clientError gives a failed call its exit code and says what to do. A refusal by the server is a finding.
+// clientError gives a failed call its exit code and says what to do. A refusal by the server is a
+// finding.
 func clientError(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err

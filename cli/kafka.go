@@ -12,7 +12,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// pingTimeout bounds how long a command waits for an answer of any broker before it says that there is none.
+// pingTimeout bounds how long a command waits for an answer of any broker before it says that there
+// is none.
 const pingTimeout = 5 * time.Second
 
 // clusterConfig returns how to reach Kafka, checked.

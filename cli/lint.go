@@ -74,8 +74,8 @@ func lint(app App) []topology.Finding {
 		add(ruleSchema, err)
 		return findings
 	}
-	// What is left is to compare Go types with schemas, which codecs.New does before it goes to the registry. With a context
-	// that has ended it goes no further.
+	// What is left is to compare Go types with schemas, which codecs.New does before it goes to the
+	// registry. With a context that has ended it goes no further.
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	log := slog.New(slog.DiscardHandler)

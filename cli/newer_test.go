@@ -11,7 +11,8 @@ import (
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 )
 
-// A release that would not understand what a newer one may have written does not start: it would set events aside that nobody handles then.
+// A release that would not understand what a newer one may have written does not start: it would
+// set events aside that nobody handles then.
 func TestRunRefusesAnUnreadableSchema(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c := kafka(t, "cluster", "", "")

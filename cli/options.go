@@ -116,8 +116,8 @@ func (o option) env() string {
 
 const envPrefix = "FOLDLOG_"
 
-// AddFlags gives a command the flags of the groups. Their values are read through the context's methods once the command runs. It is
-// called once for a command, with the groups joined by "|".
+// AddFlags gives a command the flags of the groups. Their values are read through the context's
+// methods once the command runs. It is called once for a command, with the groups joined by "|".
 func (c *Context) AddFlags(cmd *cobra.Command, groups Flags) {
 	if groups&TopicFlags != 0 {
 		groups |= NameFlags // topics have names

@@ -11,8 +11,8 @@ import (
 // progressEvery is how often progress is told where no terminal shows a bar.
 const progressEvery = 5 * time.Second
 
-// Progress tells on the context's Err how far a long work is: a bar on a terminal, else a line every few seconds. It is safe for
-// concurrent use.
+// Progress tells on the context's Err how far a long work is: a bar on a terminal, else a line
+// every few seconds. It is safe for concurrent use.
 type Progress struct {
 	mu    sync.Mutex
 	bar   *progressbar.ProgressBar
@@ -22,7 +22,8 @@ type Progress struct {
 	clock func() time.Time
 }
 
-// NewProgress returns the progress of a work with a known number of steps. What says what is being done, such as "importing".
+// NewProgress returns the progress of a work with a known number of steps. What says what is being
+// done, such as "importing".
 func (c *Context) NewProgress(what, unit string, total int) *Progress {
 	p := &Progress{clock: time.Now, last: time.Now()}
 	if c.Terminal() {

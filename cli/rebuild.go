@@ -78,7 +78,9 @@ Exit codes: 0 done, 1 refused, and why (rows differ from the events, the process
 		}
 		reading := replay.Config{Topology: c.App.Topology, Logger: c.Logger}
 		var err error
-		if *status || *back || *drop { // they decode nothing: an outage of the schema registry must not keep anybody from going back
+		// they decode nothing: an outage of the schema registry must not keep anybody from going
+		// back
+		if *status || *back || *drop {
 			reading.Cluster, reading.Settings, err = c.clusterAndSettings(cmd)
 		} else {
 			reading, err = c.readingConfig(cmd, flags)

@@ -55,7 +55,8 @@ func startTraffic(t *testing.T, s *clitest.System, paid map[string]int64) *traff
 	w := &traffic{t: t, client: c, paid: paid, versions: map[int]int{}}
 	for i := range writers {
 		w.wait.Go(func() {
-			pace := time.NewTicker(15 * time.Millisecond) // the machine shall not be busy with this alone
+			// the machine shall not be busy with this alone
+			pace := time.NewTicker(15 * time.Millisecond)
 			defer pace.Stop()
 			for n := 0; !w.stopped.Load(); n++ {
 				<-pace.C

@@ -30,8 +30,8 @@ func (c *Context) addReplayFlags(cmd *cobra.Command) replayFlags {
 	return f
 }
 
-// replayConfig returns how to read the log, of those versions of projections that are live. The progress is shown under the name of what is done; done removes
-// it.
+// replayConfig returns how to read the log, of those versions of projections that are live. The
+// progress is shown under the name of what is done; done removes it.
 func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (config replay.Config, live *versions.Resolved, done func(), err error) {
 	if config, err = c.readingConfig(cmd, f); err != nil {
 		return config, nil, nil, err
@@ -66,9 +66,10 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config repla
 	return config, err
 }
 
-// collectRarely lets garbage grow to twice what is kept before it is collected. Whoever reads a whole log throws nearly everything away at once: with Go's
-// default a third of the processors' time went into looking at what is kept, over and over. Where that is much, it is collected as often as it needs to
-// be. GOGC and GOMEMLIMIT in the environment decide otherwise.
+// collectRarely lets garbage grow to twice what is kept before it is collected. Whoever reads a
+// whole log throws nearly everything away at once: with Go's default a third of the processors'
+// time went into looking at what is kept, over and over. Where that is much, it is collected as
+// often as it needs to be. GOGC and GOMEMLIMIT in the environment decide otherwise.
 func collectRarely(memory int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
@@ -78,7 +79,8 @@ func collectRarely(memory int64) {
 	}
 }
 
-// openProgress is the progress of a work of which it shows only when it begins how much there is to do.
+// openProgress is the progress of a work of which it shows only when it begins how much there is to
+// do.
 type openProgress struct {
 	begin    func(total int64) *Progress
 	once     sync.Once

@@ -61,7 +61,8 @@ file that --config names, in this order of precedence.`,
 	return root
 }
 
-// prepareUnlessHelp reads the configuration for commands that use it. Help and completion work beside a broken file, too.
+// prepareUnlessHelp reads the configuration for commands that use it. Help and completion work
+// beside a broken file, too.
 func (c *Context) prepareUnlessHelp(cmd *cobra.Command) error {
 	for at := cmd; at.HasParent(); at = at.Parent() {
 		if n := at.Name(); n == "help" || n == "completion" || strings.HasPrefix(n, "__complete") {
@@ -88,7 +89,8 @@ func paragraphs(texts ...string) string {
 	return strings.Join(kept, "\n\n")
 }
 
-// Group makes a command that only has commands of its own. Its examples are the first ones of theirs.
+// Group makes a command that only has commands of its own. Its examples are the first ones of
+// theirs.
 func Group(use, short string, children ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
@@ -108,7 +110,8 @@ func Group(use, short string, children ...*cobra.Command) *cobra.Command {
 
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// noSuchCommand refuses arguments of a command that only has commands of its own, with the nearest of them.
+// noSuchCommand refuses arguments of a command that only has commands of its own, with the nearest
+// of them.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

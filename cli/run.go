@@ -81,7 +81,8 @@ func (c *Context) runConfig() (systemConfig, error) {
 	return config, err
 }
 
-// ownDataDir takes the data directory and returns it with the name of this process. The stages give it back.
+// ownDataDir takes the data directory and returns it with the name of this process. The stages give
+// it back.
 func (c *Context) ownDataDir(st *stages) (*dataDir, string, error) {
 	dir, err := openDataDir(c.text("data-dir"))
 	if err != nil {
@@ -97,8 +98,8 @@ func (c *Context) ownDataDir(st *stages) (*dataDir, string, error) {
 	return dir, instance, nil
 }
 
-// serve starts something and keeps it running until ctx ends, which is a good end, or a part of it fails. Either way everything is
-// stopped in order.
+// serve starts something and keeps it running until ctx ends, which is a good end, or a part of it
+// fails. Either way everything is stopped in order.
 func (c *Context) serve(ctx context.Context, st *stages, start func(context.Context) error) error {
 	err := start(ctx)
 	if err == nil {

@@ -51,7 +51,8 @@ func golden(t *testing.T, name, got string) {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	for _, variable := range os.Environ() { // the developer's own settings must not change the tests
+	// the developer's own settings must not change the tests
+	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "FOLDLOG_") {
 			os.Unsetenv(name)
 		}

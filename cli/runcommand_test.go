@@ -21,7 +21,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// kafka starts a broker and a registry, without any topic, on the addresses given; "" takes free ports.
+// kafka starts a broker and a registry, without any topic, on the addresses given; "" takes free
+// ports.
 func kafka(t *testing.T, dir, broker, registry string) *devcluster.Cluster {
 	t.Helper()
 	if broker == "" {

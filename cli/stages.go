@@ -12,8 +12,9 @@ import (
 // drainNotice is how long a stage may take to stop before the log says what is being waited for.
 const drainNotice = 5 * time.Second
 
-// stages are the parts of a process in the order in which they were started. They are stopped in the opposite order, each before the
-// next, so that no part loses what it depends on while it drains.
+// stages are the parts of a process in the order in which they were started. They are stopped in
+// the opposite order, each before the next, so that no part loses what it depends on while it
+// drains.
 type stages struct {
 	logger *slog.Logger
 	// failed takes the first error of a stage that ended although nobody stopped it.
@@ -32,7 +33,8 @@ func newStages(logger *slog.Logger) *stages {
 	return &stages{logger: logger, failed: make(chan error, 1)}
 }
 
-// start runs a stage in the background until it is stopped. The stage drains when its context ends and then returns.
+// start runs a stage in the background until it is stopped. The stage drains when its context ends
+// and then returns.
 func (s *stages) start(name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -50,7 +50,8 @@ type systemConfig struct {
 
 func (c systemConfig) has(role string) bool { return slices.Contains(c.roles, role) }
 
-// system is the running parts of a process. They are started by startSystem and stopped by the stages they are in.
+// system is the running parts of a process. They are started by startSystem and stopped by the
+// stages they are in.
 type system struct {
 	systemConfig
 	metrics *prometheus.Registry
@@ -63,9 +64,9 @@ type system struct {
 	address string
 }
 
-// startSystem starts what the roles ask for, in the order in which each depends on those before. It waits for Kafka and the schema registry
-// as long as ctx allows; meanwhile /healthz is 200 and /readyz says what it waits for. What was started is in the stages even when it
-// fails.
+// startSystem starts what the roles ask for, in the order in which each depends on those before. It
+// waits for Kafka and the schema registry as long as ctx allows; meanwhile /healthz is 200 and
+// /readyz says what it waits for. What was started is in the stages even when it fails.
 func startSystem(ctx context.Context, config systemConfig, st *stages) (*system, error) {
 	if err := lintError(config.app); err != nil {
 		return nil, err
@@ -101,8 +102,8 @@ func startSystem(ctx context.Context, config systemConfig, st *stages) (*system,
 	default:
 		return nil, Infrastructure("codecs: %w", err)
 	}
-	// Views before processors before HTTP, since they are stopped in the opposite order: requests that are draining wait for outcomes, and
-	// outcomes reach them through the views.
+	// Views before processors before HTTP, since they are stopped in the opposite order: requests
+	// that are draining wait for outcomes, and outcomes reach them through the views.
 	set, err := s.startViews(codec)
 	if err != nil {
 		return nil, err
@@ -131,7 +132,8 @@ func newMetrics(config systemConfig) *prometheus.Registry {
 	return registry
 }
 
-// awaitTopics returns nil when the topics are as declared. An unreachable cluster is waited for, a difference is a finding.
+// awaitTopics returns nil when the topics are as declared. An unreachable cluster is waited for, a
+// difference is a finding.
 func (s *system) awaitTopics(ctx context.Context) error {
 	brokers := strings.Join(s.cluster.Brokers, ",")
 	s.front.waiting("kafka", "waiting for Kafka at "+brokers)

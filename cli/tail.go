@@ -12,7 +12,8 @@ import (
 	"github.com/foldlog/foldlog/internal/cluster"
 )
 
-// stallTimeout is how long a read of a bounded range may go without a record before it counts as failed.
+// stallTimeout is how long a read of a bounded range may go without a record before it counts as
+// failed.
 const stallTimeout = 15 * time.Second
 
 // span is a range of offsets of one partition: from is included, to is not.
@@ -73,7 +74,8 @@ func rangeError(what string, err error) error {
 	return fmt.Errorf("find the %s of the dead letter topics: %w", what, err)
 }
 
-// readSpans calls visit with every committed record in the ranges, in order within a partition. The record is only valid during the call.
+// readSpans calls visit with every committed record in the ranges, in order within a partition. The
+// record is only valid during the call.
 func readSpans(ctx context.Context, config cluster.Config, ranges spans, visit func(*kgo.Record)) error {
 	opts, err := config.Franz()
 	if err != nil {
@@ -133,8 +135,8 @@ func readSpans(ctx context.Context, config cluster.Config, ranges spans, visit f
 	return nil
 }
 
-// readTails calls visit with at least the last limit records of each partition, or all where there are fewer. It may visit a
-// record twice.
+// readTails calls visit with at least the last limit records of each partition, or all where there
+// are fewer. It may visit a record twice.
 func readTails(ctx context.Context, config cluster.Config, topics []string, limit int, visit func(*kgo.Record)) error {
 	whole, err := logRanges(ctx, config, topics)
 	if err != nil {

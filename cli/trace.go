@@ -59,7 +59,8 @@ commands that policies sent because of them, across all aggregates. Refused comm
 	return cmd
 }
 
-// commandRows returns the rows of a command and of all that it led to. Lead is drawn before its own row, indent before those below it.
+// commandRows returns the rows of a command and of all that it led to. Lead is drawn before its own
+// row, indent before those below it.
 func commandRows(command client.TracedCommand, lead, indent string) [][]string {
 	name := command.CommandType
 	if name == "" {

@@ -80,7 +80,8 @@ func TestExitCodesOfCommands(t *testing.T) {
 	}
 }
 
-// Every command explains itself, with an example, and every flag that is a setting names its variable.
+// Every command explains itself, with an example, and every flag that is a setting names its
+// variable.
 func TestHelp(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var all strings.Builder

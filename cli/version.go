@@ -26,7 +26,8 @@ func (c *Context) versionCommand() *cobra.Command {
 	}
 }
 
-// buildVersion returns the version that the Go toolchain recorded: a release's tag, or the commit, or "devel".
+// buildVersion returns the version that the Go toolchain recorded: a release's tag, or the commit,
+// or "devel".
 func buildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -37,7 +37,8 @@ func (c *Context) welcome(s *system, took time.Duration) error {
 	return c.Printf("%s", b.String())
 }
 
-// reachable returns an address that a program on this machine can connect to, for one that is listened on.
+// reachable returns an address that a program on this machine can connect to, for one that is
+// listened on.
 func reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

@@ -9,18 +9,21 @@ import (
 	"time"
 )
 
-// Config says which server to talk to and how. The zero value of each field but URL means its default.
+// Config says which server to talk to and how. The zero value of each field but URL means its
+// default.
 type Config struct {
 	// URL is where the server is, such as "http://127.0.0.1:8080".
 	URL string
-	// HTTPClient sends the requests; default one with room for many connections to the server and Timeout for each attempt.
+	// HTTPClient sends the requests; default one with room for many connections to the server and
+	// Timeout for each attempt.
 	HTTPClient *http.Client
 	// Header is sent with every request, such as Authorization.
 	Header http.Header
-	// Timeout is how long one attempt may take, where HTTPClient is not given; default 30 s. It must be longer than
-	// the server's own limits, or answers are thrown away.
+	// Timeout is how long one attempt may take, where HTTPClient is not given; default 30 s. It
+	// must be longer than the server's own limits, or answers are thrown away.
 	Timeout time.Duration
-	// Patience is how long a call is retried altogether; default 1 min, negative means a single attempt.
+	// Patience is how long a call is retried altogether; default 1 min, negative means a single
+	// attempt.
 	Patience time.Duration
 }
 
@@ -56,7 +59,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Client calls one server. It is safe for concurrent use, and keeps connections open for the next call: make one for a server and share it.
+// Client calls one server. It is safe for concurrent use, and keeps connections open for the next
+// call: make one for a server and share it.
 type Client struct {
 	config Config
 	base   string

@@ -20,11 +20,13 @@ type Command struct {
 	Aggregate, ID, Type string
 	// Data has the command's fields: anything that JSON makes an object of. Nil means no fields.
 	Data any
-	// CommandID identifies the command for ever; default a new UUID. The same id with the same content is executed once.
+	// CommandID identifies the command for ever; default a new UUID. The same id with the same
+	// content is executed once.
 	CommandID string
 	// CorrelationID is the conversation's id; default the command's id.
 	CorrelationID string
-	// ExpectedVersion, when not nil, is the version that the aggregate must have; 0 means that it must not exist yet.
+	// ExpectedVersion, when not nil, is the version that the aggregate must have; 0 means that it
+	// must not exist yet.
 	ExpectedVersion *int64
 }
 
@@ -40,13 +42,14 @@ type Outcome struct {
 	Token foldlog.Token
 	// Repeat says that the command had been executed before, under the same id.
 	Repeat bool
-	// Code, Detail and Field say why, where the command was refused; [Client.Send] returns a [*Problem] instead.
+	// Code, Detail and Field say why, where the command was refused; [Client.Send] returns a
+	// [*Problem] instead.
 	Code, Detail, Field string
 }
 
-// Send sends a command and returns its outcome. A refusal is a [*Problem] of status 412 or 422. Any other error may leave
-// it unknown whether the command is executed: send it again with the returned outcome's CommandID, which is always set, or ask
-// [Client.Command].
+// Send sends a command and returns its outcome. A refusal is a [*Problem] of status 412 or 422. Any
+// other error may leave it unknown whether the command is executed: send it again with the returned
+// outcome's CommandID, which is always set, or ask [Client.Command].
 func (c *Client) Send(ctx context.Context, command Command) (Outcome, error) {
 	if command.CommandID == "" {
 		id, err := uuid.NewRandom()
@@ -84,8 +87,8 @@ func (c *Client) Send(ctx context.Context, command Command) (Outcome, error) {
 	return outcome, nil
 }
 
-// Command returns what became of a command. A command that is not known is a [*Problem] of status 404: it was not sent,
-// is not decided yet, or is past the horizon.
+// Command returns what became of a command. A command that is not known is a [*Problem] of status
+// 404: it was not sent, is not decided yet, or is past the horizon.
 func (c *Client) Command(ctx context.Context, aggregate, id, commandID string) (Outcome, error) {
 	resp, err := c.do(ctx, request{method: http.MethodGet, path: path("v1", aggregate, id, "commands", commandID)})
 	if err != nil {

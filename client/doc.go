@@ -1,13 +1,16 @@
-// Package client speaks the HTTP interface of a Foldlog server: commands with their outcomes, states now and as of
-// a moment, events, traces, views.
+// Package client speaks the HTTP interface of a Foldlog server: commands with their outcomes,
+// states now and as of a moment, events, traces, views.
 //
-// Importers: applications and their commands. It imports the root package, the standard library and a UUID library.
+// Importers: applications and their commands. It imports the root package, the standard library and
+// a UUID library.
 //
 // Invariants:
 //
-//  1. A command has one id for all of its attempts, so however often it is sent it is executed once.
+//  1. A command has one id for all of its attempts, so however often it is sent it is executed
+//     once.
 //  2. A refusal is a [*Problem] with the server's status and code. It is never retried.
-//  3. What may pass is retried with a growing, random delay, no sooner than the server's Retry-After: 429, 502, 503, 504 and broken
-//     connections. Retrying ends with Config.Patience or the context.
+//  3. What may pass is retried with a growing, random delay, no sooner than the server's
+//     Retry-After: 429, 502, 503, 504 and broken connections. Retrying ends with Config.Patience or
+//     the context.
 //  4. JSON numbers are passed on as text ([encoding/json.RawMessage]), so int64 amounts stay exact.
 package client

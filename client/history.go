@@ -33,9 +33,11 @@ type LogPlace struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
-	// Cause is the place of the command, as foldlog.Position writes it; "" where the record does not say.
+	// Cause is the place of the command, as foldlog.Position writes it; "" where the record does
+	// not say.
 	Cause string `json:"cause,omitempty"`
-	// Chain is the event's link in the hash chain of its aggregate, hexadecimal; "" where the record has none.
+	// Chain is the event's link in the hash chain of its aggregate, hexadecimal; "" where the
+	// record has none.
 	Chain string `json:"chain,omitempty"`
 }
 
@@ -49,14 +51,16 @@ type EventQuery struct {
 	Token foldlog.Token
 }
 
-// EventPage is a part of an aggregate's events in the order of their versions. Next is the After of the next page, 0 at the end.
+// EventPage is a part of an aggregate's events in the order of their versions. Next is the After of
+// the next page, 0 at the end.
 type EventPage struct {
 	Events   []Event       `json:"events"`
 	Next     int64         `json:"next"`
 	Position foldlog.Token `json:"-"`
 }
 
-// EventPage returns a page of an aggregate's events. An aggregate without events is a [*Problem] of status 404.
+// EventPage returns a page of an aggregate's events. An aggregate without events is a [*Problem] of
+// status 404.
 func (c *Client) EventPage(ctx context.Context, aggregate, id string, query EventQuery) (EventPage, error) {
 	values := url.Values{}
 	if query.After != 0 {
@@ -96,14 +100,15 @@ func (c *Client) Events(ctx context.Context, aggregate, id string, query EventQu
 	}
 }
 
-// Moment is a point in an aggregate's history: behind the event of a version or, where Version is 0, behind the last event that was
-// recorded at a time or before.
+// Moment is a point in an aggregate's history: behind the event of a version or, where Version is
+// 0, behind the last event that was recorded at a time or before.
 type Moment struct {
 	Version int64
 	At      time.Time
 }
 
-// StateAsOf returns what an aggregate's state was. Where there was none, or the version has not come yet, it is a [*Problem] of status 404.
+// StateAsOf returns what an aggregate's state was. Where there was none, or the version has not
+// come yet, it is a [*Problem] of status 404.
 func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Moment, after foldlog.Token) (State, error) {
 	values := url.Values{}
 	if moment.Version != 0 {
@@ -114,7 +119,8 @@ func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Mom
 	return c.state(ctx, withQuery(path("v1", aggregate, id), values), aggregate, id, after)
 }
 
-// Trace is a conversation as a tree: commands, under them their events, under those the commands that policies sent because of them.
+// Trace is a conversation as a tree: commands, under them their events, under those the commands
+// that policies sent because of them.
 type Trace struct {
 	// ID is what was asked for.
 	ID             string          `json:"id"`
@@ -151,8 +157,8 @@ type TracedEvent struct {
 	Commands []TracedCommand `json:"commands"`
 }
 
-// Trace returns the conversations in which the id is a command's, an event's or the correlation id. An id that nothing is known of is a
-// [*Problem] of status 404.
+// Trace returns the conversations in which the id is a command's, an event's or the correlation id.
+// An id that nothing is known of is a [*Problem] of status 404.
 func (c *Client) Trace(ctx context.Context, id string, after foldlog.Token) (Trace, error) {
 	var trace Trace
 	position, err := c.read(ctx, path("v1", "traces", id), after, &trace)

@@ -15,8 +15,8 @@ import (
 type Problem struct {
 	// Status is the HTTP status.
 	Status int `json:"status"`
-	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty where the answer did not come
-	// from a Foldlog server.
+	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty
+	// where the answer did not come from a Foldlog server.
 	Code   string `json:"code"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`

@@ -37,7 +37,8 @@ type Row struct {
 	Position foldlog.Token `json:"-"`
 }
 
-// Page is a part of a view's rows in the order of their keys. Next is the After of the next page, "" at the end.
+// Page is a part of a view's rows in the order of their keys. Next is the After of the next page,
+// "" at the end.
 type Page struct {
 	Rows     []Row         `json:"rows"`
 	Next     string        `json:"next"`
@@ -56,7 +57,8 @@ type Query struct {
 	Token foldlog.Token
 }
 
-// State returns an aggregate's state as of the token or later. An aggregate without events is a [*Problem] of status 404.
+// State returns an aggregate's state as of the token or later. An aggregate without events is a
+// [*Problem] of status 404.
 func (c *Client) State(ctx context.Context, aggregate, id string, after foldlog.Token) (State, error) {
 	return c.state(ctx, path("v1", aggregate, id), aggregate, id, after)
 }
@@ -71,7 +73,8 @@ func (c *Client) state(ctx context.Context, target, aggregate, id string, after 
 	return state, nil
 }
 
-// ViewRow returns a row of a view as of the token or later. A missing row is a [*Problem] of status 404.
+// ViewRow returns a row of a view as of the token or later. A missing row is a [*Problem] of status
+// 404.
 func (c *Client) ViewRow(ctx context.Context, view, key string, after foldlog.Token) (Row, error) {
 	var row Row
 	position, header, err := c.readWith(ctx, path("v1", "views", view, key), after, &row)
@@ -127,7 +130,8 @@ func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Se
 	}
 }
 
-// versionOf returns the version of the projection that an answer is of; 0 where the server does not say.
+// versionOf returns the version of the projection that an answer is of; 0 where the server does not
+// say.
 func versionOf(h http.Header) int {
 	version, _ := strconv.Atoi(h.Get("Foldlog-View-Version"))
 	return version
@@ -155,7 +159,8 @@ func (c *Client) readWith(ctx context.Context, target string, after foldlog.Toke
 	return position, resp.header, nil
 }
 
-// Ready asks once whether the server is ready. It returns nil or an error that says what the server waits for.
+// Ready asks once whether the server is ready. It returns nil or an error that says what the server
+// waits for.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.attempt(ctx, request{method: http.MethodGet, path: "/readyz"})
 	var p *Problem

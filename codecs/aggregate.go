@@ -55,9 +55,10 @@ func layoutOf(t *topic) layout {
 // Spec returns the aggregate type's declaration.
 func (a *Aggregate) Spec() *topology.AggregateSpec { return a.spec }
 
-// Chain returns the link of the hash chain that follows previous for an event's value: SHA-256 of the previous link, the fingerprint of
-// the schema that the value was written with, and the value without its prefix. The first link follows 32 zero bytes. The
-// error is an *Undecodable or wraps schemas.ErrUnavailable.
+// Chain returns the link of the hash chain that follows previous for an event's value: SHA-256 of
+// the previous link, the fingerprint of the schema that the value was written with, and the value
+// without its prefix. The first link follows 32 zero bytes. The error is an *Undecodable or wraps
+// schemas.ErrUnavailable.
 func (a *Aggregate) Chain(ctx context.Context, previous [32]byte, value []byte) ([32]byte, error) {
 	return a.events.chain(ctx, previous, value)
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// maxItems bounds the items of one array. The bytes that reach the library have passed a converter, which lets no count
-// pass that the bytes do not bear out; this is the second guard.
+// maxItems bounds the items of one array. The bytes that reach the library have passed a converter,
+// which lets no count pass that the bytes do not bear out; this is the second guard.
 const maxItems = 1 << 22
 
-// newAPI returns the library's configuration: a domain's structs have one set of tags, arrays and maps are one block
-// without a size, and no length is believed beyond the largest record. There is one API for each topic: the library caches
-// codecs by a schema's fingerprint and a Go type, and one topic's must not be another's.
+// newAPI returns the library's configuration: a domain's structs have one set of tags, arrays and
+// maps are one block without a size, and no length is believed beyond the largest record. There is
+// one API for each topic: the library caches codecs by a schema's fingerprint and a Go type, and
+// one topic's must not be another's.
 func newAPI(maxBytes int) avro.API {
 	return avro.Config{
 		TagKey:                 "json",
@@ -50,7 +51,8 @@ type binding struct {
 	// record is the record's type without retired fields, full with them.
 	record, full *schemas.Type
 	typ          reflect.Type
-	// check is the plan from the record to the full one: what was encoded must be acceptable, and becomes canonical; retired fields are added.
+	// check is the plan from the record to the full one: what was encoded must be acceptable, and
+	// becomes canonical; retired fields are added.
 	check *plan
 	// parts is the plan from the full record to itself, today the one from it to the record.
 	parts, today *plan
@@ -61,7 +63,8 @@ type binding struct {
 	readers, writers, scratch sync.Pool
 }
 
-// newBinding binds a Go type to a record. The schema is the record's for the library, without retired fields.
+// newBinding binds a Go type to a record. The schema is the record's for the library, without
+// retired fields.
 func newBinding(api avro.API, schema avro.Schema, full *schemas.Type, typ reflect.Type) (*binding, error) {
 	record := full.Current()
 	check, err := compile(record, full)
@@ -183,8 +186,8 @@ func hasBytes(t *schemas.Type) bool {
 
 var byteSlice = reflect.TypeFor[[]byte]()
 
-// clipBytes limits the capacity of every []byte to its length. The library cuts them from one block, so that appending to one
-// would overwrite its neighbours.
+// clipBytes limits the capacity of every []byte to its length. The library cuts them from one
+// block, so that appending to one would overwrite its neighbours.
 func clipBytes(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Slice:

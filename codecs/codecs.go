@@ -20,12 +20,15 @@ type Codecs struct {
 // Aggregate returns the codecs of a declared aggregate type, or nil.
 func (c *Codecs) Aggregate(name string) *Aggregate { return c.aggregates[name] }
 
-// Projection returns the codecs of a declared version of a projection, by its [topology.ProjectionSpec.ID], or nil.
+// Projection returns the codecs of a declared version of a projection, by its
+// [topology.ProjectionSpec.ID], or nil.
 func (c *Codecs) Projection(id string) *Projection { return c.projections[id] }
 
-// New checks that every declared Go struct matches its Avro record field by field, registers the schemas of every topic, all versions in
-// order, and returns the codecs. While the registry is unavailable it tries again, with growing pauses, until the context ends. The error joins
-// everything that does not match, or says why the registry refuses a schema, or wraps [ErrNewerSchema] where the registry has a version that cannot be read.
+// New checks that every declared Go struct matches its Avro record field by field, registers the
+// schemas of every topic, all versions in order, and returns the codecs. While the registry is
+// unavailable it tries again, with growing pauses, until the context ends. The error joins
+// everything that does not match, or says why the registry refuses a schema, or wraps
+// [ErrNewerSchema] where the registry has a version that cannot be read.
 func New(ctx context.Context, t *topology.Topology, names topology.Names, set *schemas.Set, reg *schemas.Registry,
 	logger *slog.Logger) (*Codecs, error) {
 	b := &builder{set: set, registry: reg, names: names, log: logger, topics: map[string]*topic{}}
@@ -79,7 +82,8 @@ func (b *builder) topic(base string) *topic {
 	return t
 }
 
-// register registers all versions of a topic's schema. What is known of them from the start needs no look-up later.
+// register registers all versions of a topic's schema. What is known of them from the start needs
+// no look-up later.
 func (b *builder) register(ctx context.Context, base string) error {
 	subject := topology.Subject(b.names.Prefix + base)
 	ids := map[int]bool{}

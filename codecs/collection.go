@@ -10,7 +10,8 @@ import (
 
 // Arrays and maps: read in whatever blocks they come, written as one block.
 
-// blocks reads the blocks of an array or map, calling item for each item, and returns how many there were.
+// blocks reads the blocks of an array or map, calling item for each item, and returns how many
+// there were.
 func (c *converter) blocks(item func()) (n int) {
 	for c.err == nil {
 		count := c.long()
@@ -79,7 +80,8 @@ func (c *converter) sortEntries(mark int, bounds []int) {
 	}
 }
 
-// closeBlock puts the count before the n items that were appended since mark, and the end after them.
+// closeBlock puts the count before the n items that were appended since mark, and the end after
+// them.
 func closeBlock(dst []byte, mark, n int) []byte {
 	if n > 0 {
 		var count [binary.MaxVarintLen64]byte

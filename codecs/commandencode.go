@@ -6,8 +6,9 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// EncodeCommand returns the value of a command's record in Avro. The data is a value of a declared Go type. How large a record may be is for the
-// writer to check. Actor is written as it is; who vouches for it says so in [HeaderActor].
+// EncodeCommand returns the value of a command's record in Avro. The data is a value of a declared
+// Go type. How large a record may be is for the writer to check. Actor is written as it is; who
+// vouches for it says so in [HeaderActor].
 func (a *Aggregate) EncodeCommand(cmd foldlog.Command[any]) ([]byte, error) {
 	codec := a.commandFor(cmd.Data)
 	if codec == nil {

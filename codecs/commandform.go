@@ -7,8 +7,9 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// A command's record has had one form after another, and producers write all of them. Which form a command came in must not matter to whether a
-// second one with its id is the same: the sender may have been upgraded in between, or the process that answered first may be one that knows older
+// A command's record has had one form after another, and producers write all of them. Which form a
+// command came in must not matter to whether a second one with its id is the same: the sender may
+// have been upgraded in between, or the process that answered first may be one that knows older
 // versions only. So the payload hash covers the oldest form that says all that the command says.
 
 // commandForm is a form that a command's record has had.
@@ -16,7 +17,8 @@ type commandForm struct {
 	record *schemas.Type
 	// slot reads it as today's Go value.
 	slot *slot
-	// down leads from today's full record to this form, nil where it lacks something that has no default; up from this form to the slot's record.
+	// down leads from today's full record to this form, nil where it lacks something that has no
+	// default; up from this form to the slot's record.
 	down, up *plan
 	// older leads from the slot's record to each older form, nil where there is no way.
 	older []*plan
@@ -53,8 +55,9 @@ func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
 	return forms, nil
 }
 
-// readJSON returns the canonical bytes of a JSON object and what reads them: today's form, or else the newest of the old forms with a Go type of
-// their own that it fits. A fault is that of today's form.
+// readJSON returns the canonical bytes of a JSON object and what reads them: today's form, or else
+// the newest of the old forms with a Go type of their own that it fits. A fault is that of today's
+// form.
 func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *fault) {
 	body, f := c.json.appendJSON(make([]byte, 0, len(object)), object)
 	if f == nil {
@@ -72,8 +75,9 @@ func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *fault) {
 	return nil, nil, f
 }
 
-// canonicalForm returns the oldest form that says all that a command says, as its place in forms and in its own bytes. The body is in the form that
-// the slot reads, data what it read, or nil where it could not.
+// canonicalForm returns the oldest form that says all that a command says, as its place in forms
+// and in its own bytes. The body is in the form that the slot reads, data what it read, or nil
+// where it could not.
 func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []byte) {
 	latest := len(c.forms) - 1
 	if latest == 0 {
@@ -97,7 +101,8 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	for latest > 0 && c.forms[latest].slot != from {
 		latest--
 	}
-	for i, down := range c.forms[latest].older { // what today's form cannot say in an old one, the form that it came in may
+	// what today's form cannot say in an old one, the form that it came in may
+	for i, down := range c.forms[latest].older {
 		if old := c.sameIn(i, down, body, full); old != nil {
 			return i, old
 		}
@@ -105,7 +110,8 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	return latest, body
 }
 
-// sameIn returns what bytes become in an older form by a plan, where that says the same as today's full bytes, else nil.
+// sameIn returns what bytes become in an older form by a plan, where that says the same as today's
+// full bytes, else nil.
 func (c *commandCodec) sameIn(form int, down *plan, body, full []byte) []byte {
 	if down == nil || full == nil {
 		return nil

@@ -130,9 +130,10 @@ func (r *raw) set(name string, member []byte) {
 	}
 }
 
-// ParseJSON returns the command that a JSON object of its fields describes, a value of the declared Go type. The rejection is malformed where
-// the body is not JSON, invalid_field with the field's path where it does not fit the command's Avro record, or what the command's own
-// Validate returned. Which forms are accepted is said at appendJSON (jsonwalk.go).
+// ParseJSON returns the command that a JSON object of its fields describes, a value of the declared
+// Go type. The rejection is malformed where the body is not JSON, invalid_field with the field's
+// path where it does not fit the command's Avro record, or what the command's own Validate
+// returned. Which forms are accepted is said at appendJSON (jsonwalk.go).
 func (a *Aggregate) ParseJSON(commandName string, body []byte) (any, *foldlog.Rejection) {
 	codec := a.commandOf[commandName]
 	if codec == nil {

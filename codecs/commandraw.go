@@ -9,17 +9,19 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// raw is a command taken apart: what JSON and Avro have in common. Texts are nil where they are absent; a fault is what is wrong with the
-// field that it is named after.
+// raw is a command taken apart: what JSON and Avro have in common. Texts are nil where they are
+// absent; a fault is what is wrong with the field that it is named after.
 type raw struct {
 	typ, commandID, aggregateID, correlationID, causationID, actor                            []byte
 	typeFault, commandIDFault, aggregateIDFault, correlationFault, causationFault, actorFault *fault
 
 	expected *int64
 	codec    *commandCodec // nil where the type is unknown
-	body     []byte        // canonical bytes of the data, nil where there is something wrong with it
-	slot     *slot         // reads the body
-	problem  *fault        // the first thing that is wrong with what does not make the command unanswerable
+	// canonical bytes of the data, nil where there is something wrong with it
+	body []byte
+	slot *slot // reads the body
+	// the first thing that is wrong with what does not make the command unanswerable
+	problem *fault
 }
 
 func (r *raw) note(f *fault) {
@@ -28,7 +30,8 @@ func (r *raw) note(f *fault) {
 	}
 }
 
-// fillIDs fills in the command's id and the aggregate's. Without them nobody can be answered, so the error says what is wrong with them.
+// fillIDs fills in the command's id and the aggregate's. Without them nobody can be answered, so
+// the error says what is wrong with them.
 func (r *raw) fillIDs(meta *foldlog.Meta, rec *Record) error {
 	switch {
 	case r.commandIDFault != nil:
@@ -119,8 +122,9 @@ func checkActor(actor []byte) *fault {
 	return nil
 }
 
-// defaultCommandID returns the id of a command whose sender gave none: the place where it first stood in the log. That is the one that its
-// sender knows, and a command that is forwarded twice, since the forwarder crashed in between, stays one command.
+// defaultCommandID returns the id of a command whose sender gave none: the place where it first
+// stood in the log. That is the one that its sender knows, and a command that is forwarded twice,
+// since the forwarder crashed in between, stays one command.
 //
 // NB: must not change. Outcomes are found by it.
 func defaultCommandID(rec *Record) string {
@@ -129,7 +133,8 @@ func defaultCommandID(rec *Record) string {
 	if topic != nil && partition != nil && offset != nil {
 		id = string(topic) + "-" + string(partition) + "-" + string(offset)
 	}
-	if len(id) > foldlog.MaxIDLength { // a topic's name has up to 249 characters; the end of the id tells its commands apart
+	// a topic's name has up to 249 characters; the end of the id tells its commands apart
+	if len(id) > foldlog.MaxIDLength {
 		id = id[len(id)-foldlog.MaxIDLength:]
 	}
 	return id

@@ -13,7 +13,8 @@ import (
 func TestConcurrentUse(t *testing.T) {
 	w := newWorld(t)
 	event := w.event(t, fullEvent())
-	foreign := append(w.register(t, string(w.lamp.events.latest.Canonical())), event[prefixSize:]...) // seen by all at the same time
+	// seen by all at the same time
+	foreign := append(w.register(t, string(w.lamp.events.latest.Canonical())), event[prefixSize:]...)
 	command := w.encode(t, foldlog.Command[any]{Meta: foldlog.Meta{AggregateID: "l1"}, Data: fullSetUp()})
 	text := []byte(`{"type":"set-up","data":` + fullJSON + `}`)
 	var group sync.WaitGroup

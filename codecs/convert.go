@@ -12,16 +12,18 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// converter reads bytes by a plan and writes canonical bytes of the reader's type: shortest numbers, one block for an array or map, entries of a
-// map sorted by key. It believes nothing that the bytes claim: it stops at the first thing that cannot be a value (err), and notes the
-// first value that is sound but not acceptable (fault), reading on.
+// converter reads bytes by a plan and writes canonical bytes of the reader's type: shortest
+// numbers, one block for an array or map, entries of a map sorted by key. It believes nothing that
+// the bytes claim: it stops at the first thing that cannot be a value (err), and notes the first
+// value that is sound but not acceptable (fault), reading on.
 type converter struct {
 	src   []byte
 	pos   int
 	dst   []byte
 	err   error
 	fault *fault
-	// steps bounds the work: types of no bytes (null, empty records) can be repeated without end otherwise.
+	// steps bounds the work: types of no bytes (null, empty records) can be repeated without end
+	// otherwise.
 	steps    int
 	skipping int // within something that is thrown away: its faults do not matter
 	envelope envelope

@@ -2,8 +2,8 @@ package codecs
 
 import "encoding/binary"
 
-// envelope is a record of the top level, taken apart: the canonical bytes of each field of the reader's type, in its order, and what is not
-// acceptable about each.
+// envelope is a record of the top level, taken apart: the canonical bytes of each field of the
+// reader's type, in its order, and what is not acceptable about each.
 type envelope struct {
 	values [][]byte
 	faults []*fault
@@ -30,8 +30,8 @@ func (e *envelope) fault() *fault {
 	return nil
 }
 
-// open reads the whole source by a record's plan and takes the result apart. The envelope is valid until the converter is
-// released; it is complete where the error is nil.
+// open reads the whole source by a record's plan and takes the result apart. The envelope is valid
+// until the converter is released; it is complete where the error is nil.
 func (c *converter) open(p *plan) (*envelope, error) {
 	e := &c.envelope
 	e.reset()

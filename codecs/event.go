@@ -8,8 +8,9 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// EncodeEvent returns the value of an event's record. The event's type must be the declared one of its data, a value of the declared Go type.
-// The time is cut to microseconds. How large a record may be is for the writer to check.
+// EncodeEvent returns the value of an event's record. The event's type must be the declared one of
+// its data, a value of the declared Go type. The time is cut to microseconds. How large a record
+// may be is for the writer to check.
 func (a *Aggregate) EncodeEvent(e foldlog.Event[any]) ([]byte, error) {
 	value, err := a.appendEvent(appendPrefix(make([]byte, 0, 384), a.events.id), e)
 	if err != nil {
@@ -64,8 +65,8 @@ func (a *Aggregate) appendEvent(dst []byte, e foldlog.Event[any]) ([]byte, error
 	return dst, nil
 }
 
-// DecodeEvent returns the event in a record's value; its data is a value of the declared Go type. The error is an *Undecodable or wraps
-// schemas.ErrUnavailable.
+// DecodeEvent returns the event in a record's value; its data is a value of the declared Go type.
+// The error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Event[any], error) {
 	c, envelope, err := a.events.openSound(ctx, value)
 	if err != nil {
@@ -92,8 +93,9 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 	return e, nil
 }
 
-// DecodeEventEnvelope returns the event in a record's value without its data. It reads events of types that are not known here, too: what
-// happened can be kept and found by whoever does not understand it yet. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+// DecodeEventEnvelope returns the event in a record's value without its data. It reads events of
+// types that are not known here, too: what happened can be kept and found by whoever does not
+// understand it yet. The error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (foldlog.Event[any], error) {
 	c, envelope, err := a.events.open(ctx, value)
 	if err != nil {
@@ -149,7 +151,8 @@ func errVersion(version int64) error {
 	return fmt.Errorf("version is %d: versions count from 1", version)
 }
 
-// EventBody is an event's envelope as it is in JSON, with the field names of the Avro envelope. Make one with [NewEventBody].
+// EventBody is an event's envelope as it is in JSON, with the field names of the Avro envelope.
+// Make one with [NewEventBody].
 //
 // NB: must not change. Clients read events by these names.
 type EventBody struct {

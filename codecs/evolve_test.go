@@ -232,7 +232,8 @@ func TestOldReaderTakesWhatItKnowsOfANewerSchema(t *testing.T) {
 	}
 }
 
-// A foreign producer's Avro command: another schema, other order, one field more, and data that does not fit here.
+// A foreign producer's Avro command: another schema, other order, one field more, and data that
+// does not fit here.
 func TestForeignAvroCommands(t *testing.T) {
 	w := newWorld(t)
 	const foreign = `{"type":"record","name":"LampCommand","namespace":"their.own","fields":[{"name":"data","type":[

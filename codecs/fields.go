@@ -19,7 +19,8 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// matchFields returns every way in which a Go type and an Avro type differ. The library would drop such a field without a word.
+// matchFields returns every way in which a Go type and an Avro type differ. The library would drop
+// such a field without a word.
 func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, where+": "+fmt.Sprintf(format, args...)) }
 	if other, null, ok := t.Nullable(); ok {
@@ -67,7 +68,8 @@ func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems [
 	return problems
 }
 
-// matchPrimitive reports whether a Go type takes every value of an Avro type and has no others, and otherwise what would.
+// matchPrimitive reports whether a Go type takes every value of an Avro type and has no others, and
+// otherwise what would.
 func matchPrimitive(goType reflect.Type, t *schemas.Type) (wanted string, ok bool) {
 	kind := goType.Kind()
 	switch {

@@ -15,7 +15,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// Whatever the bytes are, a command is decoded, answered or undecodable; and what is decoded can be encoded and means the same again.
+// Whatever the bytes are, a command is decoded, answered or undecodable; and what is decoded can be
+// encoded and means the same again.
 func FuzzDecodeCommand(f *testing.F) {
 	w := newWorld(f)
 	add := func(key string, value []byte) {
@@ -63,7 +64,8 @@ func FuzzDecodeCommand(f *testing.F) {
 	})
 }
 
-// Whatever the bytes are, an event is decoded or undecodable; and what is decoded can be encoded, and said in JSON.
+// Whatever the bytes are, an event is decoded or undecodable; and what is decoded can be encoded,
+// and said in JSON.
 func FuzzDecodeEvent(f *testing.F) {
 	w := newWorld(f)
 	f.Add(w.event(f, fullEvent()))
@@ -93,7 +95,8 @@ func FuzzDecodeEvent(f *testing.F) {
 	})
 }
 
-// JSON that is accepted means the same in JSON, in Avro, and in the Go value; and only sound JSON is accepted.
+// JSON that is accepted means the same in JSON, in Avro, and in the Go value; and only sound JSON
+// is accepted.
 func FuzzJSONWalk(f *testing.F) {
 	w := newWorld(f)
 	f.Add([]byte(fullJSON))
@@ -112,7 +115,8 @@ func FuzzJSONWalk(f *testing.F) {
 		if !json.Valid(body) || !utf8.Valid(body) {
 			t.Fatal("unsound JSON was accepted")
 		}
-		// The standard library reads the same value from the same text; dates are the one form that it does not know.
+		// The standard library reads the same value from the same text; dates are the one form that
+		// it does not know.
 		var std struct {
 			setUp
 			Day any `json:"day"`
@@ -174,7 +178,8 @@ func FuzzWriterSchema(f *testing.F) {
 		c := newConverter(body)
 		defer c.release()
 		if e, err := c.open(writer.plan); err == nil && e.fault() == nil {
-			// It is canonical: reading it as the reader's own gives the same bytes, and the library reads them.
+			// It is canonical: reading it as the reader's own gives the same bytes, and the library
+			// reads them.
 			own := newConverter(bytes.Clone(e.joined(c)))
 			defer own.release()
 			again, err := own.open(events.newWriter(events.latest.Text).plan)

@@ -29,8 +29,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files that do not exist; existing ones are never changed")
 
-// golden is where the wire bytes of every published schema version are kept: <topic>/v<N>/<record>.txt with the value's JSON on the first line
-// and the Avro body, without the prefix, in hex on the second.
+// golden is where the wire bytes of every published schema version are kept:
+// <topic>/v<N>/<record>.txt with the value's JSON on the first line and the Avro body, without the
+// prefix, in hex on the second.
 const golden = "testdata/golden"
 
 type bankWorld struct {
@@ -173,7 +174,8 @@ func dataOf(t *testing.T, codec *Aggregate, value []byte) (any, error) {
 	return r.slot.decode(r.body)
 }
 
-// A value that was written once is read for ever, and the encoding of a published version never changes.
+// A value that was written once is read for ever, and the encoding of a published version never
+// changes.
 func TestGoldenWireBytes(t *testing.T) {
 	b := newBank(t)
 	expected := map[string]bool{}
@@ -250,7 +252,8 @@ func checkGolden(t *testing.T, name string, c goldenCase, version schemas.Schema
 		t.Fatal(err)
 	}
 	was := []byte(lines[0])
-	if c.upcast(version.Version) { // what it became, as JSON, when it was first read in another form
+	// what it became, as JSON, when it was first read in another form
+	if c.upcast(version.Version) {
 		was = upcastGolden(t, strings.TrimSuffix(name, ".txt")+".upcast.json", now)
 	}
 	var before, after any

@@ -16,7 +16,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// register puts a writer's schema into the registry, past every check, and returns a value's prefix.
+// register puts a writer's schema into the registry, past every check, and returns a value's
+// prefix.
 func (w *world) register(tb testing.TB, schema string) []byte {
 	tb.Helper()
 	id, err := w.registry.Register(context.Background(), "foreign-value", schema)

@@ -11,12 +11,14 @@ import (
 // maxCause is the largest cause in a header, in bytes. Input can make a cause as long as itself.
 const maxCause = 4 << 10
 
-// CloudEventSource returns the ce_source of an aggregate type's events, such as "/foldlog/bank/account".
+// CloudEventSource returns the ce_source of an aggregate type's events, such as
+// "/foldlog/bank/account".
 //
 // NB: must not change. Routers match on it.
 func CloudEventSource(system, aggregate string) string { return "/foldlog/" + system + "/" + aggregate }
 
-// CloudEventHeaders returns the copies of an event's attributes in CloudEvents' binary mode, with the content type.
+// CloudEventHeaders returns the copies of an event's attributes in CloudEvents' binary mode, with
+// the content type.
 func CloudEventHeaders(source string, e foldlog.Event[any]) []Header {
 	return []Header{
 		{Key: HeaderContentType, Value: []byte(ContentTypeAvro)},
@@ -29,8 +31,8 @@ func CloudEventHeaders(source string, e foldlog.Event[any]) []Header {
 	}
 }
 
-// Rekeyed returns an event's record as it goes to the partition of a row. The progress that it announces stays behind: it is
-// announced to every partition, after the event.
+// Rekeyed returns an event's record as it goes to the partition of a row. The progress that it
+// announces stays behind: it is announced to every partition, after the event.
 func Rekeyed(event Record, topic, key string) Record {
 	headers := make([]Header, 0, len(event.Headers))
 	for _, h := range event.Headers {
@@ -50,8 +52,8 @@ func OriginHeaders(r Record) []Header {
 	}
 }
 
-// DeadLetterHeaders returns the headers that say why the group could not handle the record, and where it stands. The
-// record's own headers are not among them.
+// DeadLetterHeaders returns the headers that say why the group could not handle the record, and
+// where it stands. The record's own headers are not among them.
 func DeadLetterHeaders(r Record, group string, cause error) []Header {
 	return []Header{
 		{Key: HeaderDeadLetterCause, Value: []byte(causeText(cause))},

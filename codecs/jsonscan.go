@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// checkJSON returns nil where the text is one JSON value in valid UTF-8 and nothing else. What follows in this file relies on it: it walks
-// text that is known to be sound, without building maps of it.
+// checkJSON returns nil where the text is one JSON value in valid UTF-8 and nothing else. What
+// follows in this file relies on it: it walks text that is known to be sound, without building maps
+// of it.
 func checkJSON(text []byte) error {
 	if len(text) == 0 {
 		return errors.New("is empty")
@@ -79,7 +80,8 @@ func trim(b []byte) []byte {
 	return b[i:valueEnd(b, i)]
 }
 
-// members calls member for each member of an object, in the order of the text. The key is still quoted.
+// members calls member for each member of an object, in the order of the text. The key is still
+// quoted.
 func members(object []byte, member func(quoted, value []byte) error) error {
 	for i := skipSpace(object, 1); object[i] != '}'; {
 		keyEnd := stringEnd(object, i)

@@ -14,7 +14,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// jsonPlan says how JSON becomes the canonical bytes of a type: the type with the bytes of its defaults.
+// jsonPlan says how JSON becomes the canonical bytes of a type: the type with the bytes of its
+// defaults.
 type jsonPlan struct {
 	t      *schemas.Type
 	fields []jsonField
@@ -29,7 +30,8 @@ type jsonField struct {
 	hasDefault bool
 }
 
-// compileJSON returns the plan for a type of a domain's record: unions are of null and one other type.
+// compileJSON returns the plan for a type of a domain's record: unions are of null and one other
+// type.
 func compileJSON(t *schemas.Type) (*jsonPlan, error) {
 	return compileJSONOnce(t, map[*schemas.Type]*jsonPlan{})
 }
@@ -71,10 +73,14 @@ func compileJSONOnce(t *schemas.Type, done map[*schemas.Type]*jsonPlan) (*jsonPl
 	return p, err
 }
 
-// appendJSON appends the canonical bytes of a JSON value, which is known to be sound JSON. The rules are strict, so that nothing is lost or guessed:
-//   - int and long are whole numbers in range, written without fraction and exponent (1.0 and 1e3 are refused), float and double any number in range
-//   - bytes are base64, an enum is one of its symbols, timestamp-micros an RFC 3339 time with at most six decimals, date an ISO date
-//   - null stands only where the union has it; a field without a default must be there; an unknown or repeated one must not
+// appendJSON appends the canonical bytes of a JSON value, which is known to be sound JSON. The
+// rules are strict, so that nothing is lost or guessed:
+//   - int and long are whole numbers in range, written without fraction and exponent (1.0 and 1e3
+//     are refused), float and double any number in range
+//   - bytes are base64, an enum is one of its symbols, timestamp-micros an RFC 3339 time with at
+//     most six decimals, date an ISO date
+//   - null stands only where the union has it; a field without a default must be there; an unknown
+//     or repeated one must not
 func (p *jsonPlan) appendJSON(dst, value []byte) ([]byte, *fault) {
 	switch p.t.Kind {
 	case schemas.Union:
@@ -205,8 +211,8 @@ func (p *jsonPlan) appendTime(dst, value []byte) ([]byte, *fault) {
 
 var errNoTime = errors.New("is no RFC 3339 time")
 
-// parseTime parses an RFC 3339 time. The standard library would also take an hour of one digit, a comma in the
-// fraction and offsets beyond a day.
+// parseTime parses an RFC 3339 time. The standard library would also take an hour of one digit, a
+// comma in the fraction and offsets beyond a day.
 func parseTime(text []byte) (time.Time, error) {
 	const shortest = len("2006-01-02T15:04:05Z")
 	if len(text) < shortest || text[13] != ':' || bytes.IndexByte(text, ',') >= 0 {

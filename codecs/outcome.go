@@ -71,7 +71,8 @@ func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
 	return dst, nil
 }
 
-// DecodeOutcome returns the outcome in a record's value. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+// DecodeOutcome returns the outcome in a record's value. The error is an *Undecodable or wraps
+// schemas.ErrUnavailable.
 func (a *Aggregate) DecodeOutcome(ctx context.Context, value []byte) (foldlog.Outcome, error) {
 	c, envelope, err := a.outcomes.openSound(ctx, value)
 	if err != nil {

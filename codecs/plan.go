@@ -7,8 +7,9 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// plan says how a value written with one type becomes the canonical bytes of another: schema resolution as the Avro specification has it,
-// worked out once for a pair of types. Reader and writer may be the same type; then a plan checks the bytes and makes them canonical.
+// plan says how a value written with one type becomes the canonical bytes of another: schema
+// resolution as the Avro specification has it, worked out once for a pair of types. Reader and
+// writer may be the same type; then a plan checks the bytes and makes them canonical.
 type plan struct {
 	op op
 	// logical is the reader's logical type, whose range is checked.
@@ -21,16 +22,20 @@ type plan struct {
 	index int
 	// branches of a writer's union.
 	branches []branchPlan
-	// symbols has, for each symbol of the writer's enum, the reader's index, or -1; names has the writer's symbols.
+	// symbols has, for each symbol of the writer's enum, the reader's index, or -1; names has the
+	// writer's symbols.
 	symbols []int
 	names   []string
 	// fields in the writer's order.
 	fields []fieldPlan
-	// defaults has, for each field of the reader, the bytes of its default where the writer does not have it, else nil.
+	// defaults has, for each field of the reader, the bytes of its default where the writer does
+	// not have it, else nil.
 	defaults [][]byte
-	// copies has, for a retired field of the reader that the writer does not have, the reader's field that it is a copy of.
+	// copies has, for a retired field of the reader that the writer does not have, the reader's
+	// field that it is a copy of.
 	copies map[int]int
-	// ordered is true where the writer's fields come in the reader's order and no default is to be put in.
+	// ordered is true where the writer's fields come in the reader's order and no default is to be
+	// put in.
 	ordered bool
 }
 
@@ -80,7 +85,8 @@ func compile(writer, reader *schemas.Type) (*plan, error) {
 }
 
 type compiler struct {
-	done map[[2]*schemas.Type]*plan // a type used in many places is worked out once, or schemas could grow exponentially
+	// a type used in many places is worked out once, or schemas could grow exponentially
+	done map[[2]*schemas.Type]*plan
 }
 
 func (c *compiler) compile(w, r *schemas.Type) (*plan, error) {
@@ -157,7 +163,8 @@ func promotion(w, r *schemas.Type) (*plan, error) {
 	case r.Kind == schemas.Float:
 		return &plan{op: opIntToFloat}, nil
 	}
-	return &plan{op: primitive(r.Kind)}, nil // int as long, bytes as string and the reverse have the same bytes
+	// int as long, bytes as string and the reverse have the same bytes
+	return &plan{op: primitive(r.Kind)}, nil
 }
 
 func enumPlan(w, r *schemas.Type) (*plan, error) {
@@ -265,7 +272,8 @@ func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
 	return p, nil
 }
 
-// sourceOf returns the reader's field that a retired field is a copy of, or -1 where the field is not retired or the writer lacks the other one, too.
+// sourceOf returns the reader's field that a retired field is a copy of, or -1 where the field is
+// not retired or the writer lacks the other one, too.
 func sourceOf(rf *schemas.Field, w, r *schemas.Type) int {
 	if rf.CopyOf == "" || w.FieldFor(r.Field(rf.CopyOf)) == nil {
 		return -1

@@ -35,8 +35,8 @@ func (p *Projection) EncodeRow(row any) ([]byte, error) {
 	return p.rows.finish(value)
 }
 
-// DecodeRow returns the row in a table record's value, a value of the declared Go type. The error is an *Undecodable or wraps
-// schemas.ErrUnavailable.
+// DecodeRow returns the row in a table record's value, a value of the declared Go type. The error
+// is an *Undecodable or wraps schemas.ErrUnavailable.
 func (p *Projection) DecodeRow(ctx context.Context, value []byte) (any, error) {
 	c, e, err := p.rows.openSound(ctx, value)
 	if err != nil {

@@ -14,20 +14,23 @@ import (
 // reading is how values are read that were written with one published version of a topic's schema.
 type reading struct {
 	version schemas.Schema
-	// reader is what they are read as: the latest type without its retired fields, but for records that have another Go type in this version.
+	// reader is what they are read as: the latest type without its retired fields, but for records
+	// that have another Go type in this version.
 	reader *schemas.Type
-	// slots have the records within, by the latest type's branch of data, or one for a state or row; nil where a topic has no Go types or a branch is
-	// not declared.
+	// slots have the records within, by the latest type's branch of data, or one for a state or
+	// row; nil where a topic has no Go types or a branch is not declared.
 	slots []*slot
 }
 
-// slot reads one record of a domain, in the form that it has in some versions, as the Go type of today.
+// slot reads one record of a domain, in the form that it has in some versions, as the Go type of
+// today.
 type slot struct {
 	*binding
 	upcasts []topology.UpcastSpec // from the binding's type to today's
 }
 
-// decode returns today's value of canonical bytes. A panic of the domain's upcast is an error: that record's alone.
+// decode returns today's value of canonical bytes. A panic of the domain's upcast is an error: that
+// record's alone.
 func (s *slot) decode(body []byte) (value any, err error) {
 	value, err = s.binding.decode(body)
 	if err != nil || len(s.upcasts) == 0 {
@@ -91,8 +94,8 @@ func (p place) put(latest, record *schemas.Type) *schemas.Type {
 	return &changed
 }
 
-// bind binds the record at a place, in all its forms: today's, which it returns, and older ones, which go into the readings of the versions
-// that have them.
+// bind binds the record at a place, in all its forms: today's, which it returns, and older ones,
+// which go into the readings of the versions that have them.
 func (b *builder) bind(t *topic, where string, at place, maxBytes int, typ reflect.Type, upcasts []topology.UpcastSpec) *slot {
 	last := len(t.readings)
 	for i := range upcasts {
@@ -179,7 +182,8 @@ func (p place) findAvro(s avro.Schema, full *schemas.Type) avro.Schema {
 	}
 	current, err := avro.NewRecordSchema(name, namespace, kept)
 	if err != nil {
-		panic(fmt.Sprintf("record %s without its retired fields: %v", full.Name, err)) // its names were parsed a moment ago
+		// its names were parsed a moment ago
+		panic(fmt.Sprintf("record %s without its retired fields: %v", full.Name, err))
 	}
 	return current
 }

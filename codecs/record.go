@@ -14,21 +14,25 @@ type Header = record.Header
 const (
 	// HeaderChain has the 32 raw bytes of the event's link in the hash chain of its aggregate.
 	HeaderChain = "foldlog-chain"
-	// HeaderCause has the position of the command that an event or outcome follows from, as foldlog.Position writes it.
+	// HeaderCause has the position of the command that an event or outcome follows from, as
+	// foldlog.Position writes it.
 	HeaderCause = "foldlog-cause"
 	// HeaderProgress marks a progress record and has the position up to which it speaks.
 	HeaderProgress = "foldlog-progress"
-	// HeaderActor has the identity that the writer of a command vouches for. Without it the record's own actor is only a claim.
+	// HeaderActor has the identity that the writer of a command vouches for. Without it the
+	// record's own actor is only a claim.
 	HeaderActor = "foldlog-actor"
 	// HeaderContentType says how the value is encoded: ContentTypeAvro or ContentTypeJSON.
 	HeaderContentType = "content-type"
 	// HeaderTraceparent has the W3C trace context.
 	HeaderTraceparent = "traceparent"
-	// HeaderOriginTopic, HeaderOriginPartition and HeaderOriginOffset say where a forwarded command stood at first.
+	// HeaderOriginTopic, HeaderOriginPartition and HeaderOriginOffset say where a forwarded command
+	// stood at first.
 	HeaderOriginTopic     = "foldlog-origin-topic"
 	HeaderOriginPartition = "foldlog-origin-partition"
 	HeaderOriginOffset    = "foldlog-origin-offset"
-	// Headers of dead letters: why, where the record stood, when the log recorded it, and which consumer group could not handle it.
+	// Headers of dead letters: why, where the record stood, when the log recorded it, and which
+	// consumer group could not handle it.
 	HeaderDeadLetterCause     = "foldlog-dead-letter-cause"
 	HeaderDeadLetterTopic     = "foldlog-dead-letter-topic"
 	HeaderDeadLetterPartition = "foldlog-dead-letter-partition"
@@ -64,11 +68,13 @@ const (
 	ContentTypeJSON = "application/json"
 )
 
-// Raw is the codec for stream libraries that insist on one (it has the methods of a goka.Codec): bytes in, the same bytes out, never an error.
-// What the bytes mean is found out later, where a failure can become a dead letter instead of stopping the reader.
+// Raw is the codec for stream libraries that insist on one (it has the methods of a goka.Codec):
+// bytes in, the same bytes out, never an error. What the bytes mean is found out later, where a
+// failure can become a dead letter instead of stopping the reader.
 type Raw struct{}
 
-// Encode returns the bytes, which must be a []byte or nil; anything else is a defect of the caller and panics.
+// Encode returns the bytes, which must be a []byte or nil; anything else is a defect of the caller
+// and panics.
 func (Raw) Encode(value any) ([]byte, error) {
 	if value == nil {
 		return nil, nil

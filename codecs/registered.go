@@ -9,9 +9,10 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// checkRegistered returns an error where the topic's subject has a version that says something which has no place here: a newer program registered it, and
-// what it writes, this one would set aside. The error wraps [ErrNewerSchema]. Commands are another matter: producers register schemas of their own, and a
-// command that is not known is answered; so there the log says it.
+// checkRegistered returns an error where the topic's subject has a version that says something
+// which has no place here: a newer program registered it, and what it writes, this one would set
+// aside. The error wraps [ErrNewerSchema]. Commands are another matter: producers register schemas
+// of their own, and a command that is not known is answered; so there the log says it.
 func (b *builder) checkRegistered(ctx context.Context, t *topic, ids map[int]bool) error {
 	subject := topology.Subject(b.names.Prefix + t.base)
 	var have schemas.Registered

@@ -8,17 +8,20 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// Events and rows have retired fields for readers alone. In commands producers write them, too: one that takes the newest schema from the registry and
-// was not changed itself fills the field that it knows, and the new ones get their defaults. That is a command of the old form.
+// Events and rows have retired fields for readers alone. In commands producers write them, too: one
+// that takes the newest schema from the registry and was not changed itself fills the field that it
+// knows, and the new ones get their defaults. That is a command of the old form.
 
-// retiredField is a field of a command's full record that is a copy of another one, with the bytes of both where nobody said anything.
+// retiredField is a field of a command's full record that is a copy of another one, with the bytes
+// of both where nobody said anything.
 type retiredField struct {
 	name            string
 	at, source      int
 	unsaid, without []byte
 }
 
-// retiredOf returns the retired fields of the record at a place, and has the readings of today's form read them.
+// retiredOf returns the retired fields of the record at a place, and has the readings of today's
+// form read them.
 func retiredOf(t *topic, at place, today *slot) ([]retiredField, error) {
 	var retired []retiredField
 	for i, f := range today.full.Fields {
@@ -47,8 +50,8 @@ func retiredOf(t *topic, at place, today *slot) ([]retiredField, error) {
 	return retired, nil
 }
 
-// settle returns what a command in today's full form says: its bytes without the retired fields, or those of an old form where only the retired
-// fields say something, and what reads them.
+// settle returns what a command in today's full form says: its bytes without the retired fields, or
+// those of an old form where only the retired fields say something, and what reads them.
 func (c *commandCodec) settle(full []byte) ([]byte, *slot, *fault) {
 	if len(c.retired) == 0 {
 		return full, c.slot, nil

@@ -34,7 +34,8 @@ func TestEventsComeBack(t *testing.T) {
 			t.Errorf("%+v: encoded again it is another value", got)
 		}
 		if d, ok := data.(lampSetUp); ok && d.Tags == nil {
-			d.Tags, d.Limits, d.Parts, d.Blob = []string{}, map[string]int64{}, []part{}, []byte{} // nil and empty are the same
+			// nil and empty are the same
+			d.Tags, d.Limits, d.Parts, d.Blob = []string{}, map[string]int64{}, []part{}, []byte{}
 			d.At, d.Day = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 			e.Data = d
 		}
@@ -130,8 +131,9 @@ func TestEnvelopesAreAvro(t *testing.T) {
 	}
 }
 
-// canonicalForm is the specification's Parsing Canonical Form of a parsed schema: PRIMITIVES, FULLNAMES, STRIP, ORDER, STRINGS, INTEGERS and
-// WHITESPACE. It strips logical types, which the library that decodes does not.
+// canonicalForm is the specification's Parsing Canonical Form of a parsed schema: PRIMITIVES,
+// FULLNAMES, STRIP, ORDER, STRINGS, INTEGERS and WHITESPACE. It strips logical types, which the
+// library that decodes does not.
 func canonicalForm(schema any, namespace string) string {
 	quote := func(s string) string { return `"` + s + `"` }
 	switch s := schema.(type) {

@@ -41,7 +41,8 @@ func (a *Aggregate) EncodeState(s State) ([]byte, error) {
 	return dst, nil
 }
 
-// DecodeState returns the row in a table record's value. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+// DecodeState returns the row in a table record's value. The error is an *Undecodable or wraps
+// schemas.ErrUnavailable.
 func (a *Aggregate) DecodeState(ctx context.Context, value []byte) (State, error) {
 	c, envelope, err := a.states.openSound(ctx, value)
 	if err != nil {

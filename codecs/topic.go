@@ -13,7 +13,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// topic reads the values of one topic, whatever schema each was written with, as the latest schema has them.
+// topic reads the values of one topic, whatever schema each was written with, as the latest schema
+// has them.
 type topic struct {
 	base    string // without prefix
 	subject string
@@ -26,7 +27,8 @@ type topic struct {
 	writers  writers
 }
 
-// writers has what is known of the schemas that values were written with, by id. It is read for every value and hardly ever written.
+// writers has what is known of the schemas that values were written with, by id. It is read for
+// every value and hardly ever written.
 type writers struct {
 	known atomic.Pointer[map[int]*writer]
 	mu    sync.Mutex
@@ -62,14 +64,16 @@ type writer struct {
 	err         error // why nothing that was written with it can be read
 }
 
-// resolve returns the writer of that id. The error is the writer's own or wraps schemas.ErrUnavailable.
+// resolve returns the writer of that id. The error is the writer's own or wraps
+// schemas.ErrUnavailable.
 func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
 	if w := t.writers.load(id); w != nil {
 		return w, w.err
 	}
 	text, err := t.registry.Schema(ctx, id)
 	if err != nil {
-		return nil, err // unknown ids are remembered by the registry, not here: they may come to be known
+		// unknown ids are remembered by the registry, not here: they may come to be known
+		return nil, err
 	}
 	w := t.newWriter(text)
 	if w.err != nil {
@@ -95,8 +99,9 @@ func (t *topic) newWriter(text string) *writer {
 	return w
 }
 
-// readingOf returns how values that were written with a schema are read: as those of the published version that it is, and otherwise, since
-// producers have schemas of their own, as those of the version that it is most like; of equals the latest.
+// readingOf returns how values that were written with a schema are read: as those of the published
+// version that it is, and otherwise, since producers have schemas of their own, as those of the
+// version that it is most like; of equals the latest.
 func (t *topic) readingOf(s schemas.Schema) *reading {
 	best, least := t.readings[len(t.readings)-1], -1
 	for i := len(t.readings) - 1; i >= 0; i-- {
@@ -115,8 +120,8 @@ func (t *topic) readingOf(s schemas.Schema) *reading {
 	return best
 }
 
-// open takes a value apart. The caller releases the converter when done with the envelope; it is nil where there is an error, which is an
-// *Undecodable or wraps schemas.ErrUnavailable.
+// open takes a value apart. The caller releases the converter when done with the envelope; it is
+// nil where there is an error, which is an *Undecodable or wraps schemas.ErrUnavailable.
 func (t *topic) open(ctx context.Context, value []byte) (*converter, *envelope, error) {
 	id, body, err := splitWire(value)
 	if err == nil && len(value) > topology.MaxBatchBytes {
@@ -168,7 +173,8 @@ func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32
 		return [32]byte{}, &Undecodable{Raw: value, Cause: err}
 	}
 	w, err := t.resolve(ctx, id)
-	if err != nil && (w == nil || w.fingerprint == [32]byte{}) { // a schema that cannot be read as the latest still has an identity
+	// a schema that cannot be read as the latest still has an identity
+	if err != nil && (w == nil || w.fingerprint == [32]byte{}) {
 		return [32]byte{}, t.unreadable(value, err)
 	}
 	h := sha256.New()

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Undecodable is input that cannot be read and never will be. It is an error; find it with errors.As. It belongs into a dead letter.
+// Undecodable is input that cannot be read and never will be. It is an error; find it with
+// errors.As. It belongs into a dead letter.
 type Undecodable struct {
 	// Raw is the record's value.
 	Raw []byte
@@ -21,8 +22,9 @@ func (u *Undecodable) Error() string {
 // Unwrap returns the cause.
 func (u *Undecodable) Unwrap() error { return u.Cause }
 
-// ErrNewerSchema is wrapped by the error of [New] where the registry has a version that could not be read here, and by the cause of an
-// [*Undecodable] whose bytes are sound, but which says something that the schemas known here have no place for: most likely a newer version of the
-// software wrote it. Upgrade readers before writers. A reader for whom a missing record would be worse than a pause may stop on it instead of
-// writing a dead letter.
+// ErrNewerSchema is wrapped by the error of [New] where the registry has a version that could not
+// be read here, and by the cause of an [*Undecodable] whose bytes are sound, but which says
+// something that the schemas known here have no place for: most likely a newer version of the
+// software wrote it. Upgrade readers before writers. A reader for whom a missing record would be
+// worse than a pause may stop on it instead of writing a dead letter.
 var ErrNewerSchema = errors.New("written with a schema that knows more than this reader")

@@ -15,8 +15,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// The test's domain: a desk, whose one field had three forms. v1: name. v2: name and floor. v3: a renamed split of the name, with the name still
-// written for those who know it.
+// The test's domain: a desk, whose one field had three forms. v1: name. v2: name and floor. v3: a
+// renamed split of the name, with the name still written for those who know it.
 
 type deskV1 struct {
 	Name string `json:"name"`
@@ -42,8 +42,8 @@ type (
 	placed3 desk // the event
 )
 
-// ground is the floor of a desk whose floor nobody said. The upcast and the default in the schema agree: JSON of the first form is JSON of the
-// second, too, and must not mean two things.
+// ground is the floor of a desk whose floor nobody said. The upcast and the default in the schema
+// agree: JSON of the first form is JSON of the second, too, and must not mean two things.
 const ground = 0
 
 func upV1(d deskV1) deskV2 {
@@ -179,7 +179,8 @@ func TestOldFormsPassThroughTheirUpcasts(t *testing.T) {
 	if row := must[any](t)(third.Projection("desks").DecodeRow(ctx, value)); row != want {
 		t.Errorf("the row is %+v", row)
 	}
-	// The second form starts in the middle of the chain, and Avro's own default for floor is no upcast's business.
+	// The second form starts in the middle of the chain, and Avro's own default for floor is no
+	// upcast's business.
 	c := newConverter(appendLong(appendString(nil, "Ann Lee"), 7))
 	defer c.release()
 	c.run(third.desk().events.readings[1].slots[0].check)
@@ -228,7 +229,8 @@ func TestAPanickingUpcastIsThatRecordsAlone(t *testing.T) {
 	}
 }
 
-// A command that is sent again is the same one, in whatever form its sender writes it and whichever release answers.
+// A command that is sent again is the same one, in whatever form its sender writes it and whichever
+// release answers.
 func TestTheSameCommandInEveryForm(t *testing.T) {
 	first, third, _ := deskWorld(t)
 	decode := func(r release, value []byte) Command {
@@ -340,7 +342,8 @@ func TestStartIsRefusedWhereANewerVersionCannotBeRead(t *testing.T) {
 	}
 }
 
-// An upcast is until a version after which the form is another one, and its Go type fits that version.
+// An upcast is until a version after which the form is another one, and its Go type fits that
+// version.
 func TestUpcastsThatFitNoVersionAreRefused(t *testing.T) {
 	fake := srfake.New()
 	t.Cleanup(fake.Close)
@@ -359,7 +362,8 @@ func TestUpcastsThatFitNoVersionAreRefused(t *testing.T) {
 	}
 }
 
-// A producer that takes the newest schema from the registry and fills the field that it knows says what it always said.
+// A producer that takes the newest schema from the registry and fills the field that it knows says
+// what it always said.
 func TestRetiredFieldsOfCommands(t *testing.T) {
 	first, third, _ := deskWorld(t)
 	decode := func(r release, value []byte) Command {

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// Confluent's wire format: a zero byte, the schema's id in four bytes, big endian, and the Avro body.
+// Confluent's wire format: a zero byte, the schema's id in four bytes, big endian, and the Avro
+// body.
 const (
 	magic      = 0
 	prefixSize = 5

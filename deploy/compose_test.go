@@ -17,7 +17,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
 
-// compose is docker-compose.yml, as far as it is used. A key that is not here fails: it may be misspelled.
+// compose is docker-compose.yml, as far as it is used. A key that is not here fails: it may be
+// misspelled.
 type compose struct {
 	Name       string
 	Services   map[string]*service
@@ -145,8 +146,8 @@ func (c *compose) roles() map[string]string {
 // runtimeVariables configure the image's Java and logging, not the broker.
 var runtimeVariables = []string{"KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_LOG4J_ROOT_LOGLEVEL", "KAFKA_LOG4J_LOGGERS"}
 
-// brokerProperties returns the properties that the image of Apache Kafka makes of its environment: KAFKA_FOO_BAR is foo.bar, with two
-// underscores for one and three for a hyphen.
+// brokerProperties returns the properties that the image of Apache Kafka makes of its environment:
+// KAFKA_FOO_BAR is foo.bar, with two underscores for one and three for a hyphen.
 func brokerProperties(environment map[string]string) map[string]string {
 	properties := map[string]string{}
 	for variable, value := range environment {

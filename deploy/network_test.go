@@ -8,12 +8,15 @@ import (
 	"testing"
 )
 
-// network stands for the network and the volumes of docker-compose.yml: what services call each other by, and where that is here.
+// network stands for the network and the volumes of docker-compose.yml: what services call each
+// other by, and where that is here.
 type network struct {
 	t *testing.T
-	// local maps an address as others write it, such as "kafka-1:9092" or "127.0.0.1:29092" (published), to one on this machine.
+	// local maps an address as others write it, such as "kafka-1:9092" or "127.0.0.1:29092"
+	// (published), to one on this machine.
 	local map[string]string
-	// own maps, for each service, a port as the service itself writes it, such as ":8080", to an address on this machine.
+	// own maps, for each service, a port as the service itself writes it, such as ":8080", to an
+	// address on this machine.
 	own map[string]map[string]string
 	// volumes maps, for each service, a path to a directory here.
 	volumes map[string]map[string]string
@@ -34,7 +37,8 @@ func newNetwork(t *testing.T, c *compose) *network {
 	return n
 }
 
-// listen says that a service listens on a port, which is at the address here. Published ports lead to it too.
+// listen says that a service listens on a port, which is at the address here. Published ports lead
+// to it too.
 func (n *network) listen(c *compose, service, port, here string) {
 	n.own[service][":"+port] = here
 	n.local[service+":"+port] = here
@@ -48,7 +52,8 @@ func (n *network) listen(c *compose, service, port, here string) {
 // anAddress is host:port, where the host may be missing.
 var anAddress = regexp.MustCompile(`[A-Za-z0-9_.-]*:[0-9]+`)
 
-// translate writes for this machine what a service has in its environment or command line. An address that nobody listens on is an error.
+// translate writes for this machine what a service has in its environment or command line. An
+// address that nobody listens on is an error.
 func (n *network) translate(service, text string) string {
 	n.t.Helper()
 	for path, here := range n.volumes[service] {

@@ -23,8 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// TestComposeWithoutContainers starts what docker-compose.yml starts, with the commands, settings and health checks that stand there, as
-// processes of this machine: Apache Kafka, the registry, and foldlog as the Dockerfile builds it. Then it uses the system from outside.
+// TestComposeWithoutContainers starts what docker-compose.yml starts, with the commands, settings
+// and health checks that stand there, as processes of this machine: Apache Kafka, the registry, and
+// foldlog as the Dockerfile builds it. Then it uses the system from outside.
 func TestComposeWithoutContainers(t *testing.T) {
 	kafkatest.Need(t)
 	s := &system{compose: loadCompose(t), bin: buildImage(t)}
@@ -157,7 +158,8 @@ func (s *system) checkBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"__consumer_offsets", "__transaction_state", "kafkasql-journal"} { // the last one is the registry's
+	// the last one is the registry's
+	for _, name := range []string{"__consumer_offsets", "__transaction_state", "kafkasql-journal"} {
 		if !topics.Has(name) {
 			t.Errorf("there is no topic %s", name)
 		}
@@ -196,7 +198,8 @@ func (s *system) admin(t *testing.T, addresses []string) *kadm.Client {
 
 // createTopics runs the service as often as compose would, until it succeeds.
 func (s *system) createTopics(t *testing.T) {
-	s.network.own["topics"][s.compose.Services["topics"].Environment["FOLDLOG_HTTP"]] = "127.0.0.1:0" // the image sets it, this command does not use it
+	// the image sets it, this command does not use it
+	s.network.own["topics"][s.compose.Services["topics"].Environment["FOLDLOG_HTTP"]] = "127.0.0.1:0"
 	var output []byte
 	eventually(t, time.Minute, func(ctx context.Context) (err error) {
 		output, err = s.command("topics", "foldlog", s.compose.Services["topics"].Command).CombinedOutput()

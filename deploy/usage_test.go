@@ -18,7 +18,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// readyLimit bounds how long the roles may take to become ready, on a machine that also runs three brokers.
+// readyLimit bounds how long the roles may take to become ready, on a machine that also runs three
+// brokers.
 const readyLimit = 3 * time.Minute
 
 // checkHealth runs the health checks of docker-compose.yml until they succeed.
@@ -33,7 +34,8 @@ func (s *system) checkHealth(t *testing.T) {
 			continue
 		}
 		program, args := path.Base(test[1]), s.network.translateAll(name, test[2:])
-		if len(s.compose.brokers()) > 0 && strings.HasPrefix(name, "kafka-") { // bash writes addresses in its own way
+		// bash writes addresses in its own way
+		if len(s.compose.brokers()) > 0 && strings.HasPrefix(name, "kafka-") {
 			host, port, _ := net.SplitHostPort(s.network.own[name][":9092"])
 			args[len(args)-1] = strings.ReplaceAll(args[len(args)-1], "127.0.0.1/9092", host+"/"+port)
 		}
@@ -52,7 +54,8 @@ func (s *system) checkHealth(t *testing.T) {
 	}
 }
 
-// useBank sends commands to the edge and reads them back from it and from the view, through the ports that are published.
+// useBank sends commands to the edge and reads them back from it and from the view, through the
+// ports that are published.
 func (s *system) useBank(t *testing.T) {
 	edge, view := "http://"+s.network.local["127.0.0.1:8080"], "http://"+s.network.local["127.0.0.1:8082"]
 	opened := call(t, http.MethodPost, edge+"/v1/account/alice/open", `{"holder": "Alice", "currency": "EUR", "overdraft_limit": 0}`, "")
@@ -127,7 +130,8 @@ func (s *system) checkMetrics(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		request.Header.Set("Accept", "text/plain;version=0.0.4") // the form that the parser reads; Prometheus takes others, too
+		// the form that the parser reads; Prometheus takes others, too
+		request.Header.Set("Accept", "text/plain;version=0.0.4")
 		parser := expfmt.NewTextParser(model.UTF8Validation)
 		families, err := parser.TextToMetricFamilies(bytes.NewReader(fetch(t, request)))
 		if err != nil {
@@ -139,7 +143,8 @@ func (s *system) checkMetrics(t *testing.T) {
 	}
 }
 
-// verifyTopicsFromOutside is what somebody on the host does, through the published ports of the brokers.
+// verifyTopicsFromOutside is what somebody on the host does, through the published ports of the
+// brokers.
 func (s *system) verifyTopicsFromOutside(t *testing.T) {
 	for _, name := range s.compose.brokers() {
 		published, _, _ := strings.Cut(strings.TrimPrefix(s.compose.Services[name].Ports[0], "127.0.0.1:"), ":")

@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// rememberedAppends bounds how many appends are remembered for their produce responses. A response follows its append at once;
-// one that never comes (acks=0, the connection broke) is pushed out by later ones.
+// rememberedAppends bounds how many appends are remembered for their produce responses. A response
+// follows its append at once; one that never comes (acks=0, the connection broke) is pushed out by
+// later ones.
 const rememberedAppends = 4096
 
 // appendTimes gives appends their time and knows it again when their response goes out.
@@ -69,8 +70,8 @@ func (t *appendTimes) of(a appended) (int64, bool) {
 	return millis, ok
 }
 
-// onProduce stamps the batches of LogAppendTime topics. It runs right before kfake appends them, one request after the other, so
-// that the times of a partition rise with its offsets.
+// onProduce stamps the batches of LogAppendTime topics. It runs right before kfake appends them,
+// one request after the other, so that the times of a partition rise with its offsets.
 func (b *broker) onProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	req := r.(*kmsg.ProduceRequest)
 	millis := b.times.next()
@@ -96,7 +97,8 @@ func (b *broker) onProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	return nil, nil, false
 }
 
-// topicName returns the name of a topic, which newer requests only have an id of; "" if there is none.
+// topicName returns the name of a topic, which newer requests only have an id of; "" if there is
+// none.
 func (b *broker) topicName(ref topicRef) string {
 	if ref.name != "" {
 		return ref.name
@@ -107,7 +109,8 @@ func (b *broker) topicName(ref topicRef) string {
 	return ""
 }
 
-// isAppendTime reports whether a topic's records get the broker's time. Topics that do not exist are left to kfake.
+// isAppendTime reports whether a topic's records get the broker's time. Topics that do not exist
+// are left to kfake.
 func (b *broker) isAppendTime(ref topicRef) bool {
 	if known, ok := b.times.types[ref]; ok {
 		return known
@@ -124,8 +127,8 @@ func (b *broker) isAppendTime(ref topicRef) bool {
 	return b.times.types[ref]
 }
 
-// refuseTimestampType answers a producer that claims to be the broker. Apache Kafka refuses only the partition; no known client
-// does this, so the whole request is refused here.
+// refuseTimestampType answers a producer that claims to be the broker. Apache Kafka refuses only
+// the partition; no known client does this, so the whole request is refused here.
 func refuseTimestampType(req *kmsg.ProduceRequest) (kmsg.Response, error, bool) {
 	if req.Acks == 0 {
 		return nil, errors.New("produce: the batch claims LogAppendTime, but its topic is a CreateTime topic"), true
@@ -145,8 +148,9 @@ func refuseTimestampType(req *kmsg.ProduceRequest) (kmsg.Response, error, bool) 
 	return resp, nil, true
 }
 
-// showAppendTime puts the time of stamped appends into the response to their producer. A batch that was sent twice is answered
-// with the offset of its first sending, and so with that one's time, or -1 when that is no longer remembered.
+// showAppendTime puts the time of stamped appends into the response to their producer. A batch that
+// was sent twice is answered with the offset of its first sending, and so with that one's time, or
+// -1 when that is no longer remembered.
 func (t *appendTimes) showAppendTime(resp *kmsg.ProduceResponse) {
 	for i := range resp.Topics {
 		rt := &resp.Topics[i]

@@ -32,7 +32,8 @@ func stale(topic string, n int) []*kgo.Record {
 	return records
 }
 
-// wantBetween checks that records have the broker's time, that it does not go back, and that a timestamp's type says so.
+// wantBetween checks that records have the broker's time, that it does not go back, and that a
+// timestamp's type says so.
 func wantBetween(t *testing.T, records []*kgo.Record, from, to time.Time) {
 	t.Helper()
 	last := from.Truncate(time.Millisecond)
@@ -74,7 +75,8 @@ func TestAppendTimeIsTheBrokers(t *testing.T) {
 	}
 }
 
-// TestAppendTimeOutlivesARestart has to hold the checksum, too: kfake cuts its log off at a batch with a wrong one.
+// TestAppendTimeOutlivesARestart has to hold the checksum, too: kfake cuts its log off at a batch
+// with a wrong one.
 func TestAppendTimeOutlivesARestart(t *testing.T) {
 	dir := t.TempDir()
 	c := started(t, dir)
@@ -210,7 +212,8 @@ func saramaRead(t *testing.T, brokers []string, config *sarama.Config, topic str
 	return messages
 }
 
-// TestAppendTimesRiseWithOffsets has many producers at once on one partition, and a clock that goes back.
+// TestAppendTimesRiseWithOffsets has many producers at once on one partition, and a clock that goes
+// back.
 func TestAppendTimesRiseWithOffsets(t *testing.T) {
 	c := started(t, t.TempDir())
 	createTopic(t, c.Brokers(), "commands", 1, appendTime)
@@ -244,7 +247,8 @@ func TestAppendTimesRiseWithOffsets(t *testing.T) {
 	}
 }
 
-// TestProducerCannotClaimAppendTime: kfake stores such a batch with a wrong checksum, and loses it and all behind it at the next start.
+// TestProducerCannotClaimAppendTime: kfake stores such a batch with a wrong checksum, and loses it
+// and all behind it at the next start.
 func TestProducerCannotClaimAppendTime(t *testing.T) {
 	dir := t.TempDir()
 	c := started(t, dir)

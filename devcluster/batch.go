@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A record batch of Kafka's format 2 begins with this header, big endian; the rest is the records, compressed or not:
+// A record batch of Kafka's format 2 begins with this header, big endian; the rest is the records,
+// compressed or not:
 //
 //	 0 base offset       int64
 //	 8 batch length      int32, of what follows
@@ -41,11 +42,13 @@ const (
 const (
 	transactionalBatch uint16 = 1 << 4
 	controlBatch       uint16 = 1 << 5
-	// logAppendTime is the attribute by which consumers know that the batch's max timestamp is the time of all its records.
+	// logAppendTime is the attribute by which consumers know that the batch's max timestamp is the
+	// time of all its records.
 	logAppendTime uint16 = 1 << 3
-	// appendTimeMark stands for it in kfake's files. kfake would put its own time into a batch with the real attribute, without
-	// computing the checksum anew: consumers would refuse the batch, and the next start would cut the log off there. So the
-	// attribute is set, and the mark removed, when the batch is fetched. NB: must not change, it is in the data directory.
+	// appendTimeMark stands for it in kfake's files. kfake would put its own time into a batch with
+	// the real attribute, without computing the checksum anew: consumers would refuse the batch,
+	// and the next start would cut the log off there. So the attribute is set, and the mark
+	// removed, when the batch is fetched. NB: must not change, it is in the data directory.
 	appendTimeMark uint16 = 1 << 14
 	// knownAttributes are all that Kafka defines for a batch; producers leave the others zero.
 	knownAttributes uint16 = 1<<7 - 1
@@ -56,7 +59,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // batch is the bytes of one record batch.
 type batch []byte
 
-// wellFormed reports whether b is one whole batch with a right checksum. All others go to kfake as they are, which refuses them.
+// wellFormed reports whether b is one whole batch with a right checksum. All others go to kfake as
+// they are, which refuses them.
 func (b batch) wellFormed() bool {
 	return len(b) >= batchHeaderBytes && b[batchMagicAt] == 2 &&
 		uint64(binary.BigEndian.Uint32(b[batchLengthAt:]))+12 == uint64(len(b)) &&
@@ -106,7 +110,8 @@ func (b batch) unmark() {
 	}
 }
 
-// marker returns the batch that ends a transaction in a partition, as a transaction coordinator writes it.
+// marker returns the batch that ends a transaction in a partition, as a transaction coordinator
+// writes it.
 func marker(offset int64, p producer, commit bool, now time.Time) batch {
 	key := kmsg.ControlRecordKey{Type: kmsg.ControlRecordKeyTypeAbort}
 	if commit {

@@ -16,12 +16,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// controlUses is after how many requests a control function is replaced by a fresh one: kfake remembers the last request of every
-// connection it ever saw for each of them, and frees that only with the function.
+// controlUses is after how many requests a control function is replaced by a fresh one: kfake
+// remembers the last request of every connection it ever saw for each of them, and frees that only
+// with the function.
 const controlUses = 1024
 
-// broker is kfake with a listener that watches what comes and goes (conn.go), and control functions that see each produce request
-// in the order in which it is appended (append_time.go), and who leaves a group (leaving.go).
+// broker is kfake with a listener that watches what comes and goes (conn.go), and control functions
+// that see each produce request in the order in which it is appended (append_time.go), and who
+// leaves a group (leaving.go).
 type broker struct {
 	kfake   *kfake.Cluster
 	address string
@@ -81,9 +83,10 @@ func startBroker(l net.Listener, c Config) (*broker, error) {
 	return b, nil
 }
 
-// brokerConfigs keeps kfake from ever removing anything. Its compaction is not safe against a kill and stops the broker while it
-// runs, and its retention reaches topics that are only compacted; both run in the interval of the cleaner's backoff, which is
-// therefore 68 years. Offsets of a group without members would expire 7 days after its last commit: a machine that was off over a
+// brokerConfigs keeps kfake from ever removing anything. Its compaction is not safe against a kill
+// and stops the broker while it runs, and its retention reaches topics that are only compacted;
+// both run in the interval of the cleaner's backoff, which is therefore 68 years. Offsets of a
+// group without members would expire 7 days after its last commit: a machine that was off over a
 // holiday would handle everything again.
 func brokerConfigs(c Config) map[string]string {
 	return map[string]string{
@@ -94,8 +97,8 @@ func brokerConfigs(c Config) map[string]string {
 	}
 }
 
-// control lets fn see every request of a kind right before kfake handles it. Calls of all control functions are serial, in the
-// order in which requests are handled.
+// control lets fn see every request of a kind right before kfake handles it. Calls of all control
+// functions are serial, in the order in which requests are handled.
 func (b *broker) control(key kmsg.Key, fn func(kmsg.Request) (kmsg.Response, error, bool)) {
 	left := controlUses
 	b.kfake.ControlKey(int16(key), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -115,7 +118,8 @@ func (b *broker) close() error {
 	return errors.Join(b.log.err(), b.commits.close())
 }
 
-// slowCommit starts what kfake says of each commit that takes more than a few milliseconds: nothing that anybody should be warned of.
+// slowCommit starts what kfake says of each commit that takes more than a few milliseconds: nothing
+// that anybody should be warned of.
 const slowCommit = "txn: EndTxn slow"
 
 // brokerLog passes kfake's log on, and keeps the errors of Close, which kfake only logs.

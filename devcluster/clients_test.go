@@ -16,8 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// TestConsumeTransformProduce is what everything here runs on: a sarama consumer group reads, a franz-go producer writes in
-// transactions that carry the group's offsets with its generation, and a second member takes over in the middle.
+// TestConsumeTransformProduce is what everything here runs on: a sarama consumer group reads, a
+// franz-go producer writes in transactions that carry the group's offsets with its generation, and
+// a second member takes over in the middle.
 func TestConsumeTransformProduce(t *testing.T) {
 	c := started(t, t.TempDir())
 	createTopic(t, c.Brokers(), "in", 4, appendTime)
@@ -127,7 +128,8 @@ func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consum
 				return nil
 			}
 			if err := m.copy(s, producer, id, message); err != nil {
-				m.t.Logf("%s: partition %d: %v", m.name, claim.Partition(), err) // a rebalance came first
+				// a rebalance came first
+				m.t.Logf("%s: partition %d: %v", m.name, claim.Partition(), err)
 				return nil
 			}
 		case <-s.Context().Done():
@@ -186,7 +188,8 @@ func commitOffset(ctx context.Context, producer *kgo.Client, id, group, member s
 	return kerr.ErrorForCode(committed.Topics[0].Partitions[0].ErrorCode)
 }
 
-// transactionsV1 are the request versions that name topics in TxnOffsetCommit, and end transactions as before Kafka 4.
+// transactionsV1 are the request versions that name topics in TxnOffsetCommit, and end transactions
+// as before Kafka 4.
 func transactionsV1() *kversion.Versions {
 	versions := kversion.Tip()
 	versions.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)

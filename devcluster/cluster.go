@@ -22,10 +22,11 @@ type Cluster struct {
 	closeErr  error
 }
 
-// Start starts the broker and the registry on the data directory, with all that an earlier run left there, and returns when both
-// answer. They run until Close; ctx only bounds the start.
+// Start starts the broker and the registry on the data directory, with all that an earlier run left
+// there, and returns when both answer. They run until Close; ctx only bounds the start.
 //
-// It fails when the directory is in use (ErrLocked), a port is taken, or the stored data cannot be read.
+// It fails when the directory is in use (ErrLocked), a port is taken, or the stored data cannot be
+// read.
 func Start(ctx context.Context, c Config) (*Cluster, error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
@@ -85,7 +86,8 @@ func listen(ctx context.Context, address, what, setting string) (net.Listener, e
 	return l, nil
 }
 
-// Brokers returns the broker's address, host:port, in the form that Kafka clients take as their bootstrap servers.
+// Brokers returns the broker's address, host:port, in the form that Kafka clients take as their
+// bootstrap servers.
 func (c *Cluster) Brokers() []string { return []string{c.broker.address} }
 
 // RegistryURL returns the schema registry's base URL, without a slash at its end.
@@ -94,8 +96,8 @@ func (c *Cluster) RegistryURL() string { return "http://" + c.registry.address }
 // Dir returns the data directory.
 func (c *Cluster) Dir() string { return c.dir }
 
-// DiskUsage returns how many bytes the files in the data directory have together. It only grows while the cluster runs: nothing
-// is compacted or expired. Use Reset to start over.
+// DiskUsage returns how many bytes the files in the data directory have together. It only grows
+// while the cluster runs: nothing is compacted or expired. Use Reset to start over.
 func (c *Cluster) DiskUsage() (int64, error) {
 	var sum int64
 	err := filepath.WalkDir(c.dir, func(_ string, d fs.DirEntry, err error) error {
@@ -123,8 +125,9 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// Close stops the registry and the broker and saves what the broker keeps in memory. It returns what could not be saved.
-// Clients see their connections end. Further calls do nothing and return the first one's error.
+// Close stops the registry and the broker and saves what the broker keeps in memory. It returns
+// what could not be saved. Clients see their connections end. Further calls do nothing and return
+// the first one's error.
 func (c *Cluster) Close() error {
 	c.closeOnce.Do(func() {
 		var all []error

@@ -146,8 +146,8 @@ func TestResetAndDiskUsage(t *testing.T) {
 	}
 }
 
-// TestGarbageEndsItsOwnConnectionOnly: kfake alone takes a buffer of the size that the first bytes seem to be, and panics on an
-// unknown API key.
+// TestGarbageEndsItsOwnConnectionOnly: kfake alone takes a buffer of the size that the first bytes
+// seem to be, and panics on an unknown API key.
 func TestGarbageEndsItsOwnConnectionOnly(t *testing.T) {
 	c := started(t, t.TempDir())
 	for name, bytes := range map[string]string{
@@ -179,7 +179,8 @@ func closedByPeer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.As(err, &op) && !op.Timeout()
 }
 
-// TestManyRequestsOnOneConnection passes the point where control functions are replaced, with and without acknowledgements.
+// TestManyRequestsOnOneConnection passes the point where control functions are replaced, with and
+// without acknowledgements.
 func TestManyRequestsOnOneConnection(t *testing.T) {
 	c := started(t, t.TempDir())
 	createTopic(t, c.Brokers(), "commands", 1, appendTime)

@@ -9,11 +9,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// kfake commits a transaction in steps: a marker in each partition, then the offsets, one file after the other. A kill between two
-// of them would leave it committed here and aborted there. So what is to be done is written down before the first step, and an
-// interrupted commit is completed at the next start (recovery.go).
+// kfake commits a transaction in steps: a marker in each partition, then the offsets, one file
+// after the other. A kill between two of them would leave it committed here and aborted there. So
+// what is to be done is written down before the first step, and an interrupted commit is completed
+// at the next start (recovery.go).
 //
-// One note is enough, because kfake handles one request after the other: when it gets the next one that writes, all steps are done.
+// One note is enough, because kfake handles one request after the other: when it gets the next one
+// that writes, all steps are done.
 
 // producer is one life of a transactional producer.
 type producer struct {
@@ -21,7 +23,8 @@ type producer struct {
 	epoch int16
 }
 
-// commitNote is the commit that is being done. NB: the names must not change, they are in the data directory.
+// commitNote is the commit that is being done. NB: the names must not change, they are in the data
+// directory.
 type commitNote struct {
 	PID     int64         `json:"pid"`
 	Epoch   int16         `json:"epoch"`
@@ -117,7 +120,8 @@ func (c *commits) end(req *kmsg.EndTxnRequest) error {
 	return nil
 }
 
-// readCommitNote returns the commit that a kill interrupted. A note that is not whole was not yet relied on.
+// readCommitNote returns the commit that a kill interrupted. A note that is not whole was not yet
+// relied on.
 func readCommitNote(path string) (*commitNote, error) {
 	text, err := readFile(path)
 	if err != nil {
@@ -134,8 +138,8 @@ func readCommitNote(path string) (*commitNote, error) {
 	return &note, nil
 }
 
-// onWrite comes before every request that writes what the note is about. A note that cannot be written or removed closes the
-// client's connection, so that it asks again.
+// onWrite comes before every request that writes what the note is about. A note that cannot be
+// written or removed closes the client's connection, so that it asks again.
 func (b *broker) onWrite(r kmsg.Request) (kmsg.Response, error, bool) {
 	err := b.commits.done()
 	switch r := r.(type) {

@@ -36,8 +36,8 @@ func failWith(w http.ResponseWriter, err error) {
 	fail(w, r.status, r.code, "%s", r.message)
 }
 
-// check reports why a schema cannot follow those that the subject has, by the subject's level or else the registry's. With a
-// version ("latest" or a number) only that one counts.
+// check reports why a schema cannot follow those that the subject has, by the subject's level or
+// else the registry's. With a version ("latest" or a number) only that one counts.
 func (r *registry) check(subject string, candidate sr.Schema, version string) error {
 	next, err := r.parse(candidate, 0)
 	if err != nil {

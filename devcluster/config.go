@@ -16,21 +16,26 @@ const (
 	DefaultMaxMessageBytes = 1048588
 )
 
-// Config says where the cluster keeps its data and where it listens. The zero value of each field but Dir means its default.
+// Config says where the cluster keeps its data and where it listens. The zero value of each field
+// but Dir means its default.
 type Config struct {
-	// Dir is the data directory; required. It is created with mode 0700. Whoever can read it can read every record.
+	// Dir is the data directory; required. It is created with mode 0700. Whoever can read it can
+	// read every record.
 	Dir string
-	// KafkaListen is the broker's address, host:port; default "127.0.0.1:9092". Port 0 takes any free port, no host means
-	// 127.0.0.1. It is also the address that clients are told to connect to, so it has to be one that they can reach:
-	// 0.0.0.0 and :: are refused. There is no authentication.
+	// KafkaListen is the broker's address, host:port; default "127.0.0.1:9092". Port 0 takes any
+	// free port, no host means 127.0.0.1. It is also the address that clients are told to connect
+	// to, so it has to be one that they can reach: 0.0.0.0 and :: are refused. There is no
+	// authentication.
 	KafkaListen string
-	// RegistryListen is the schema registry's address, host:port; default "127.0.0.1:8081", else as KafkaListen.
+	// RegistryListen is the schema registry's address, host:port; default "127.0.0.1:8081", else as
+	// KafkaListen.
 	RegistryListen string
-	// MaxMessageBytes is the broker's message.max.bytes, the largest record batch of a topic that does not set
-	// max.message.bytes itself; default 1048588, as in Apache Kafka.
+	// MaxMessageBytes is the broker's message.max.bytes, the largest record batch of a topic that
+	// does not set max.message.bytes itself; default 1048588, as in Apache Kafka.
 	MaxMessageBytes int
-	// SyncWrites flushes every append to the disk before it is acknowledged, for the sake of a power failure (kill -9 does
-	// not need it); default off, as in Apache Kafka. Producing one by one becomes about ten times slower.
+	// SyncWrites flushes every append to the disk before it is acknowledged, for the sake of a
+	// power failure (kill -9 does not need it); default off, as in Apache Kafka. Producing one by
+	// one becomes about ten times slower.
 	SyncWrites bool
 	// Logger receives what the broker and the registry have to say; default none.
 	Logger *slog.Logger

@@ -8,8 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// topicSettings are the topic settings that kfake takes from a broker setting of another name. It applies the broker's value to a
-// topic without its own, but describes the topic with its built-in default and the broker's setting beside it.
+// topicSettings are the topic settings that kfake takes from a broker setting of another name. It
+// applies the broker's value to a topic without its own, but describes the topic with its built-in
+// default and the broker's setting beside it.
 var topicSettings = map[string]string{
 	"log.message.timestamp.type": "message.timestamp.type",
 	"log.retention.bytes":        "retention.bytes",
@@ -19,10 +20,12 @@ var topicSettings = map[string]string{
 	"message.max.bytes":          "max.message.bytes",
 }
 
-// uncleanElection is a topic setting that kfake does not know by default, though a topic can be created with it.
+// uncleanElection is a topic setting that kfake does not know by default, though a topic can be
+// created with it.
 const uncleanElection = "unclean.leader.election.enable"
 
-// describeRequest reads the body of a request, after its correlation id. A body that cannot be read gives nil: kfake refuses it.
+// describeRequest reads the body of a request, after its correlation id. A body that cannot be read
+// gives nil: kfake refuses it.
 func describeRequest(version int16, body []byte) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.SetVersion(version)
@@ -37,7 +40,8 @@ func describeRequest(version int16, body []byte) *kmsg.DescribeConfigsRequest {
 	return req
 }
 
-// describe corrects the description of topics: the settings in effect, by the names of topic settings, in a fixed order.
+// describe corrects the description of topics: the settings in effect, by the names of topic
+// settings, in a fixed order.
 func (b *broker) describe(req *kmsg.DescribeConfigsRequest, resp *kmsg.DescribeConfigsResponse) {
 	for i := range resp.Resources {
 		r := &resp.Resources[i]

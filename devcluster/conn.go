@@ -16,20 +16,22 @@ import (
 // maxRequestBytes is the largest request, Apache Kafka's default of socket.request.max.bytes.
 const maxRequestBytes = 100 << 20
 
-// requestHeadBytes is what every request begins with: its size (int32, of what follows), API key and version (int16), and
-// correlation id (int32). A client id of at least two bytes follows.
+// requestHeadBytes is what every request begins with: its size (int32, of what follows), API key
+// and version (int16), and correlation id (int32). A client id of at least two bytes follows.
 const requestHeadBytes = 12
 
 // waitingRequests bounds how many requests of a connection are remembered.
 const waitingRequests = 4
 
-// listener hands kfake connections that watch their traffic. The first one waits until the control functions are in place.
+// listener hands kfake connections that watch their traffic. The first one waits until the control
+// functions are in place.
 type listener struct {
 	net.Listener
 	broker *broker
 }
 
-// Accept fails only once the listener is closed: after any other error, such as too many open files, kfake would never take a connection again.
+// Accept fails only once the listener is closed: after any other error, such as too many open
+// files, kfake would never take a connection again.
 func (l *listener) Accept() (net.Conn, error) {
 	<-l.broker.ready
 	const shortest, longest = 5 * time.Millisecond, time.Second
@@ -46,10 +48,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// conn watches one client's traffic. Kafka's protocol is a row of requests, answered in the same order.
+// conn watches one client's traffic. Kafka's protocol is a row of requests, answered in the same
+// order.
 //
-// On the way in it refuses what is no request: kfake takes a buffer of any claimed size and panics on an unknown API key. On the
-// way out it corrects the responses in which kfake differs from Apache Kafka.
+// On the way in it refuses what is no request: kfake takes a buffer of any claimed size and panics
+// on an unknown API key. On the way out it corrects the responses in which kfake differs from
+// Apache Kafka.
 //
 // kfake reads from one goroutine and writes from another, each with one call at a time.
 type conn struct {
@@ -123,7 +127,8 @@ func (c *conn) next() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// kfake reads one request ahead of the one it is at: older ones were answered, or get no answer (acks=0).
+	// kfake reads one request ahead of the one it is at: older ones were answered, or get no answer
+	// (acks=0).
 	if len(c.waiting) >= waitingRequests {
 		c.waiting = slices.Delete(c.waiting, 0, 1)
 	}
@@ -143,8 +148,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// correct returns the response as Apache Kafka would give it. Where only records change they change in p, which kfake wrote for
-// this response alone.
+// correct returns the response as Apache Kafka would give it. Where only records change they change
+// in p, which kfake wrote for this response alone.
 func (c *conn) correct(p []byte) ([]byte, error) {
 	if len(p) < 8 {
 		return p, nil
@@ -187,7 +192,8 @@ func (c *conn) correct(p []byte) ([]byte, error) {
 	return out, nil
 }
 
-// answered returns the waiting request with this correlation id, and forgets it and those before it.
+// answered returns the waiting request with this correlation id, and forgets it and those before
+// it.
 func (c *conn) answered(correlation int32) (request, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

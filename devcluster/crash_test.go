@@ -21,8 +21,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// childDir names the directory on which this test binary, started again, runs a cluster instead of tests. It tells its addresses
-// on one line, and ends with its standard input. childKafka is the broker's address.
+// childDir names the directory on which this test binary, started again, runs a cluster instead of
+// tests. It tells its addresses on one line, and ends with its standard input. childKafka is the
+// broker's address.
 const (
 	childDir   = "FOLDLOG_TEST_DEVCLUSTER_DIR"
 	childKafka = "FOLDLOG_TEST_DEVCLUSTER_KAFKA"
@@ -131,7 +132,8 @@ func (a *acknowledged) wait(t *testing.T, n int) {
 	}
 }
 
-// TestKill9LosesNothing kills the cluster in the middle of producing, twice, and looks for everything that it acknowledged.
+// TestKill9LosesNothing kills the cluster in the middle of producing, twice, and looks for
+// everything that it acknowledged.
 func TestKill9LosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "message.timestamp.type": "LogAppendTime",

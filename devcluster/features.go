@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// keepToFirstTransactions takes back the second version of transactions (KIP-890), as an operator of Apache Kafka can. With it kfake answers who asks again
-// for the end of a transaction with how the id's last one ended, which may be that of another holder since.
+// keepToFirstTransactions takes back the second version of transactions (KIP-890), as an operator
+// of Apache Kafka can. With it kfake answers who asks again for the end of a transaction with how
+// the id's last one ended, which may be that of another holder since.
 func (b *broker) keepToFirstTransactions() error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.address))
 	if err != nil {

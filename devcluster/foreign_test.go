@@ -16,7 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// foreignTests switches the tests on that install other clients from the network, into the user's cache directory.
+// foreignTests switches the tests on that install other clients from the network, into the user's
+// cache directory.
 const foreignTests = "FOLDLOG_TEST_FOREIGN"
 
 // installPatience is how long an installation may take.
@@ -31,7 +32,8 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// installed skips the test unless the network may be used, and returns a directory that outlives the test.
+// installed skips the test unless the network may be used, and returns a directory that outlives
+// the test.
 func installed(t *testing.T, client string) string {
 	t.Helper()
 	if os.Getenv(foreignTests) != "1" {

@@ -68,7 +68,8 @@ func createTopic(t *testing.T, brokers []string, topic string, partitions int32,
 	}
 }
 
-// produceOnce produces with a client that is closed again, as a client whose broker is gone takes a second to close.
+// produceOnce produces with a client that is closed again, as a client whose broker is gone takes a
+// second to close.
 func produceOnce(t *testing.T, brokers []string, records ...*kgo.Record) {
 	t.Helper()
 	c := client(t, brokers, kgo.ProducerLinger(0))

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// journal is the file of everything that changed the registry, one JSON line each, in order. A change is acknowledged after its
-// line is on the disk.
+// journal is the file of everything that changed the registry, one JSON line each, in order. A
+// change is acknowledged after its line is on the disk.
 type journal struct {
 	path string
 	file *os.File
@@ -31,8 +31,9 @@ type line struct {
 	Entry json.RawMessage `json:"entry"`
 }
 
-// openJournal opens or creates the file and applies every entry. A last line without its end was being written when the process
-// was killed, so it was never acknowledged: it is cut off, and torn is its length.
+// openJournal opens or creates the file and applies every entry. A last line without its end was
+// being written when the process was killed, so it was never acknowledged: it is cut off, and torn
+// is its length.
 func openJournal(path string, apply func(entry) error) (j *journal, torn int, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -80,7 +81,8 @@ func parseLine(text []byte) (entry, error) {
 
 func checksum(text []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(text, castagnoli)) }
 
-// add writes an entry through to the disk. After an error the file may end in a torn line, and the journal must not be used again.
+// add writes an entry through to the disk. After an error the file may end in a torn line, and the
+// journal must not be used again.
 func (j *journal) add(e entry) error {
 	text, err := json.Marshal(e)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"os"
 )
 
-// This file knows the formats of kfake's data directory, as of the revision in go.mod, as far as recovery needs them:
+// This file knows the formats of kfake's data directory, as of the revision in go.mod, as far as
+// recovery needs them:
 //
 //	groups.log, pids.log                entries, see readEntries
 //	seq_windows.json                    sequence numbers of producers, only written when kfake is closed
@@ -24,8 +25,8 @@ import (
 // kfakeVersion is the version of every entry.
 const kfakeVersion = 1
 
-// entryHeadBytes are an entry's length, of what follows the checksum (uint32), its CRC-32C (uint32) and its version (uint16), little
-// endian. JSON follows.
+// entryHeadBytes are an entry's length, of what follows the checksum (uint32), its CRC-32C (uint32)
+// and its version (uint16), little endian. JSON follows.
 const entryHeadBytes = 10
 
 // pidEntry is an entry of pids.log.
@@ -80,7 +81,8 @@ func appendEntry(log []byte, v any) ([]byte, error) {
 	return log, nil
 }
 
-// sequenceWindow is what kfake knows of an idempotent producer on a partition: its last batches, to know them again.
+// sequenceWindow is what kfake knows of an idempotent producer on a partition: its last batches, to
+// know them again.
 type sequenceWindow struct {
 	PID       int64            `json:"pid"`
 	Topic     string           `json:"topic"`
@@ -119,8 +121,9 @@ func (w *sequenceWindow) add(b batch) {
 	w.Count = min(w.Count+1, uint8(len(w.Entries)))
 }
 
-// indexEntryBytes are version, checksum (the low byte of the CRC-32C of what follows), leader epoch (uint32), a timestamp (uint64)
-// that kfake does not read again, and flags: 1 for a batch of a transaction, markers excepted. Little endian.
+// indexEntryBytes are version, checksum (the low byte of the CRC-32C of what follows), leader epoch
+// (uint32), a timestamp (uint64) that kfake does not read again, and flags: 1 for a batch of a
+// transaction, markers excepted. Little endian.
 const indexEntryBytes = 15
 
 func indexEntry(b batch) []byte {

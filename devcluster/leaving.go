@@ -7,9 +7,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// syncing knows the members of groups that wait for their assignment. kfake takes the request of one that leaves meanwhile for a join: it counts
-// one joined member too few from then on, and no rebalance of the group completes any more, whoever comes and goes. So such a
-// member is asked to leave again a moment later.
+// syncing knows the members of groups that wait for their assignment. kfake takes the request of
+// one that leaves meanwhile for a join: it counts one joined member too few from then on, and no
+// rebalance of the group completes any more, whoever comes and goes. So such a member is asked to
+// leave again a moment later.
 //
 // Its methods are control functions.
 type syncing map[string]*assigning // by group
@@ -63,7 +64,8 @@ func (s syncing) leaves(r kmsg.Request) (kmsg.Response, error, bool) {
 		return nil, nil, false
 	}
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
-	resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code // which clients take for a reason to ask again
+	// which clients take for a reason to ask again
+	resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
 	return resp, nil, true
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Names inside the data directory. NB: must not change, or a directory's data would seem to be gone.
+// Names inside the data directory. NB: must not change, or a directory's data would seem to be
+// gone.
 const (
 	lockFile     = "lock"
 	pidFile      = "pid"
@@ -20,7 +21,8 @@ const (
 	registryFile = "registry.jsonl"
 )
 
-// ErrLocked is wrapped by Start's and Reset's errors when another process, or another Cluster of this one, uses the directory.
+// ErrLocked is wrapped by Start's and Reset's errors when another process, or another Cluster of
+// this one, uses the directory.
 var ErrLocked = errors.New("the directory is in use")
 
 // dirLock is this process's hold on a data directory.
@@ -31,8 +33,9 @@ type dirLock struct {
 	killed bool
 }
 
-// lockDir takes the directory for this process, creating it if need be. The lock is the operating system's (flock) and ends with
-// the process however it ends. The pid is in a file of its own because a locked file cannot be read on every system.
+// lockDir takes the directory for this process, creating it if need be. The lock is the operating
+// system's (flock) and ends with the process however it ends. The pid is in a file of its own
+// because a locked file cannot be read on every system.
 func lockDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create data directory %s: %w", dir, err)
@@ -62,7 +65,8 @@ func (l *dirLock) release(whole bool) error {
 	return errors.Join(err, l.flock.Close())
 }
 
-// holder returns the pid that the lock's holder left. Between its locking and its writing there may be none yet.
+// holder returns the pid that the lock's holder left. Between its locking and its writing there may
+// be none yet.
 func holder(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, pidFile))
 	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
@@ -71,8 +75,9 @@ func holder(dir string) string {
 	return "unknown"
 }
 
-// Reset removes all data that a cluster left in the directory: topics, records, offsets, schemas. Other files in it are left
-// alone, and a directory that does not exist is as good as empty. A directory in use is refused with ErrLocked.
+// Reset removes all data that a cluster left in the directory: topics, records, offsets, schemas.
+// Other files in it are left alone, and a directory that does not exist is as good as empty. A
+// directory in use is refused with ErrLocked.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -10,7 +10,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// The registry's verdicts are those of the Avro specification, and the same as the schema files are checked with, but for what those refuse beyond it.
+// The registry's verdicts are those of the Avro specification, and the same as the schema files are
+// checked with, but for what those refuse beyond it.
 func TestVerdictsAreThoseOfTheSchemaFiles(t *testing.T) {
 	text, err := os.ReadFile("../schemas/testdata/evolution.json")
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"github.com/twmb/avro"
 )
 
-// readable reports why data written with one Avro schema cannot be read with another by every implementation.
+// readable reports why data written with one Avro schema cannot be read with another by every
+// implementation.
 //
-// The library takes a union that begins with null to have the default null, as its reading of the specification is. Java and
-// Python do not: to them a new field of that type without a default is missing. So that case is refused here.
+// The library takes a union that begins with null to have the default null, as its reading of the
+// specification is. Java and Python do not: to them a new field of that type without a default is
+// missing. So that case is refused here.
 func readable(writer, reader *avro.Schema) error {
 	if err := avro.CheckCompatibility(writer, reader); err != nil {
 		return err
@@ -64,8 +66,8 @@ func fullName(n *avro.SchemaNode) string {
 
 func shortName(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// defaults looks for fields that a reader has without a default, and a writer has not. It walks two schemas that the library found
-// compatible, so it need not tell why two types do not match.
+// defaults looks for fields that a reader has without a default, and a writer has not. It walks two
+// schemas that the library found compatible, so it need not tell why two types do not match.
 type defaults struct {
 	writer, reader types
 	seen           map[[2]string]bool
@@ -126,8 +128,8 @@ func (d defaults) checkRecord(w, r *avro.SchemaNode, path string) error {
 	return nil
 }
 
-// branch returns the branch of a reader's union that a writer's type is read as: by full name, else by short name, else by type.
-// Only records, arrays and maps matter, as no others hold fields.
+// branch returns the branch of a reader's union that a writer's type is read as: by full name, else
+// by short name, else by type. Only records, arrays and maps matter, as no others hold fields.
 func (d defaults) branch(w, union *avro.SchemaNode) *avro.SchemaNode {
 	var short *avro.SchemaNode
 	for i := range union.Branches {

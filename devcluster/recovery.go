@@ -19,12 +19,15 @@ import (
 
 // kfake reads its files again after a kill, but not everything is then as it was:
 //
-//   - It leaves out the abort marker of a transaction that was open at the kill, so consumers take later committed records of that
-//     producer for aborted ones.
+//   - It leaves out the abort marker of a transaction that was open at the kill, so consumers take
+//     later committed records of that producer for aborted ones.
 //   - It keeps a transaction's half-done commit half done.
-//   - A kill between a batch and its index entry makes the batch part of no transaction, and shifts the entries of all later ones.
-//   - It appends to groups.log and pids.log behind a torn entry, and the next start reads no further than to that.
-//   - The sequence numbers of producers are those of the last proper end, so a batch sent twice is written twice.
+//   - A kill between a batch and its index entry makes the batch part of no transaction, and shifts
+//     the entries of all later ones.
+//   - It appends to groups.log and pids.log behind a torn entry, and the next start reads no
+//     further than to that.
+//   - The sequence numbers of producers are those of the last proper end, so a batch sent twice is
+//     written twice.
 //
 // recovery puts the files right before kfake reads them. It can itself be killed and run again.
 type recovery struct {
@@ -162,7 +165,8 @@ func (r *recovery) readPartition(p *partition) error {
 	return nil
 }
 
-// readSegment reads the partition's last segment so far, makes it end with a whole batch, and completes its index.
+// readSegment reads the partition's last segment so far, makes it end with a whole batch, and
+// completes its index.
 func (r *recovery) readSegment(p *partition, windows map[int64]*sequenceWindow) error {
 	text, err := os.ReadFile(p.last + ".dat")
 	if err != nil {
@@ -205,7 +209,8 @@ func writeIndex(path string, batches []batch) error {
 	return replaceFile(path, index)
 }
 
-// writeSequences lets producers that outlived the kill go on: their next batch is accepted, and one that they send again is known.
+// writeSequences lets producers that outlived the kill go on: their next batch is accepted, and one
+// that they send again is known.
 func (r *recovery) writeSequences() error {
 	text, err := json.Marshal(sequenceWindows{Version: kfakeVersion, Windows: r.seqs})
 	if err != nil {
@@ -214,8 +219,9 @@ func (r *recovery) writeSequences() error {
 	return replaceFile(filepath.Join(r.dir, "seq_windows.json"), text)
 }
 
-// endTransactions completes the commit that was interrupted and aborts what else is open. The producers' states come first: a
-// transaction with its marker is not looked at again after another kill.
+// endTransactions completes the commit that was interrupted and aborts what else is open. The
+// producers' states come first: a transaction with its marker is not looked at again after another
+// kill.
 func (r *recovery) endTransactions() error {
 	if err := r.endProducers(); err != nil {
 		return err
@@ -239,9 +245,9 @@ func (r *recovery) commits(p producer) bool {
 	return r.note != nil && producer{r.note.PID, r.note.Epoch} == p
 }
 
-// endProducers raises the epoch of producers whose transaction is aborted, so that they cannot commit the rest of it, and makes the
-// others' last transaction an aborted one: kfake agrees to a second commit after a commit, and would do so to a first whose offsets
-// it has forgotten.
+// endProducers raises the epoch of producers whose transaction is aborted, so that they cannot
+// commit the rest of it, and makes the others' last transaction an aborted one: kfake agrees to a
+// second commit after a commit, and would do so to a first whose offsets it has forgotten.
 func (r *recovery) endProducers() error {
 	open := make(map[int64]int16)
 	for _, p := range r.parts {
@@ -296,7 +302,8 @@ func (p *partition) appendMarker(m batch) error {
 	return appendFile(p.last+".idx", indexEntry(m))
 }
 
-// removeSessions makes kfake forget the sessions and open transactions of a Close that was killed before its end.
+// removeSessions makes kfake forget the sessions and open transactions of a Close that was killed
+// before its end.
 func (r *recovery) removeSessions() error {
 	err := os.Remove(filepath.Join(r.dir, "session_state.json"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -22,8 +22,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestKill9AndTransactions: committed transactions are there with their offsets, one that was open at the kill is aborted, and its
-// producer is fenced.
+// TestKill9AndTransactions: committed transactions are there with their offsets, one that was open
+// at the kill is aborted, and its producer is fenced.
 func TestKill9AndTransactions(t *testing.T) {
 	dir := t.TempDir()
 	p := spawn(t, dir)
@@ -65,7 +65,8 @@ func TestKill9AndTransactions(t *testing.T) {
 	if want := map[string]int{"0": 2, "2": 2, "4": 2, "6": 2, "8": 2}; !maps.Equal(counts, want) {
 		t.Errorf("committed records: %v, want %v", counts, want)
 	}
-	// Nothing waits for the open transaction, and the transactional id goes on with the same producer id, so that it stays fenced.
+	// Nothing waits for the open transaction, and the transactional id goes on with the same
+	// producer id, so that it stays fenced.
 	again := client(t, p.brokers, kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err := again.BeginTransaction(); err != nil {
 		t.Fatal(err)
@@ -85,7 +86,8 @@ func TestKill9AndTransactions(t *testing.T) {
 	}
 }
 
-// committedValues returns the values of each partition that a read_committed consumer sees, in order.
+// committedValues returns the values of each partition that a read_committed consumer sees, in
+// order.
 func committedValues(t *testing.T, brokers []string, topic string) map[int32][]string {
 	t.Helper()
 	ends, err := admin(t, brokers).ListCommittedOffsets(soon(t), topic)
@@ -116,8 +118,9 @@ func committedValues(t *testing.T, brokers []string, topic string) map[int32][]s
 	}
 }
 
-// TestKill9BetweenCommitSteps kills the cluster again and again under transactions, each with one record in each of three partitions
-// and an offset. Each transaction must be there as a whole or not at all.
+// TestKill9BetweenCommitSteps kills the cluster again and again under transactions, each with one
+// record in each of three partitions and an offset. Each transaction must be there as a whole or
+// not at all.
 func TestKill9BetweenCommitSteps(t *testing.T) {
 	const producers, partitions, rounds = 3, 3, 6
 	dir := t.TempDir()
@@ -194,7 +197,8 @@ func transact(ctx context.Context, brokers []string, k, partitions int, next *in
 		return
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, c.Close)() // nothing else ends a record whose acknowledgement may be lost
+	// nothing else ends a record whose acknowledgement may be lost
+	defer context.AfterFunc(ctx, c.Close)()
 	for ctx.Err() == nil {
 		i := *next
 		*next++
@@ -218,7 +222,8 @@ func commitInTransaction(ctx context.Context, c *kgo.Client, id, group, topicNam
 	return commitOffset(ctx, c, id, group, "", -1, topicName, 0, offset)
 }
 
-// TestRecovery makes what a kill between two writes leaves, from what a kill at rest leaves, and looks at what becomes of it.
+// TestRecovery makes what a kill between two writes leaves, from what a kill at rest leaves, and
+// looks at what becomes of it.
 func TestRecovery(t *testing.T) {
 	dir := t.TempDir()
 	p := spawn(t, dir)
@@ -328,7 +333,8 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// checkRecovered starts a recovered cluster, uses it, and starts it again: both times it must show the same.
+// checkRecovered starts a recovered cluster, uses it, and starts it again: both times it must show
+// the same.
 func checkRecovered(t *testing.T, dir string, want []string, offset int64) {
 	c := started(t, dir)
 	check := func(when string) {
@@ -344,7 +350,8 @@ func checkRecovered(t *testing.T, dir string, want []string, offset int64) {
 		}
 	}
 	check("recovered")
-	// The same transactional id goes on, and its records are seen: they are not taken for those of the aborted transaction.
+	// The same transactional id goes on, and its records are seen: they are not taken for those of
+	// the aborted transaction.
 	producer := client(t, c.Brokers(), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err := producer.BeginTransaction(); err != nil {
 		t.Fatal(err)
@@ -402,7 +409,8 @@ func endOpen(t *testing.T, dir string, partition int, p producer) {
 	}
 }
 
-// TestResentBatchIsKnownAfterAKill: a producer that outlives the broker sends again what it has no acknowledgement of.
+// TestResentBatchIsKnownAfterAKill: a producer that outlives the broker sends again what it has no
+// acknowledgement of.
 func TestResentBatchIsKnownAfterAKill(t *testing.T) {
 	dir := t.TempDir()
 	p := spawn(t, dir)

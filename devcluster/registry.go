@@ -35,7 +35,8 @@ type registry struct {
 	log     *slog.Logger
 	journal *journal
 
-	// mu makes changes one by one, so that the journal has their order, and a check holds until its schema is registered.
+	// mu makes changes one by one, so that the journal has their order, and a check holds until its
+	// schema is registered.
 	mu     sync.RWMutex
 	fake   *srfake.Registry
 	broken error // why the journal cannot be written: what memory holds beyond it must not be seen
@@ -68,7 +69,8 @@ func (r *registry) replay(e entry) error {
 
 func (r *registry) close() error { return r.journal.close() }
 
-// handler returns the HTTP interface. Changes that it does not know are refused: they would be forgotten.
+// handler returns the HTTP interface. Changes that it does not know are refused: they would be
+// forgotten.
 func (r *registry) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, struct{}{}) })
@@ -109,7 +111,8 @@ func (r *registry) register(w http.ResponseWriter, req *http.Request) {
 	if r.refuseBroken(w) {
 		return
 	}
-	// A schema that the subject has already is no change, even where later ones made it incompatible.
+	// A schema that the subject has already is no change, even where later ones made it
+	// incompatible.
 	if r.call(http.MethodPost, subjectPath(subject), body.encode()).status != http.StatusOK {
 		if err := r.check(subject, body.schema, ""); err != nil {
 			failWith(w, err)
@@ -166,7 +169,8 @@ func (r *registry) change(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if req.Method == http.MethodPut {
-		// srfake refuses fields that it does not know (Confluent's clients send more), and takes a missing one for a value.
+		// srfake refuses fields that it does not know (Confluent's clients send more), and takes a
+		// missing one for a value.
 		setting := "compatibility"
 		if strings.HasPrefix(req.URL.Path, "/mode") {
 			setting = "mode"
@@ -190,8 +194,8 @@ func (r *registry) change(w http.ResponseWriter, req *http.Request) {
 	r.apply(w, req, body)
 }
 
-// isSet reports whether a level or mode is what the request would set it to, so that programs that set their subjects' level at
-// every start do not lengthen the journal.
+// isSet reports whether a level or mode is what the request would set it to, so that programs that
+// set their subjects' level at every start do not lengthen the journal.
 func (r *registry) isSet(req *http.Request, body []byte) bool {
 	if req.Method != http.MethodPut {
 		return false
@@ -276,8 +280,8 @@ func (r *response) send(w http.ResponseWriter) {
 	_, _ = w.Write(r.body.Bytes()) // the client is gone; there is nobody to tell
 }
 
-// schemaBody is the body of a request that carries a schema, without the fields that srfake refuses: Confluent's clients send
-// metadata, rule sets, and versions.
+// schemaBody is the body of a request that carries a schema, without the fields that srfake
+// refuses: Confluent's clients send metadata, rule sets, and versions.
 type schemaBody struct {
 	schema sr.Schema
 	fields map[string]json.RawMessage

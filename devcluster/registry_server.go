@@ -27,7 +27,8 @@ type registryServer struct {
 	served   chan error
 }
 
-// startRegistry restores the registry from its journal and serves it. The listener is the server's unless there is an error.
+// startRegistry restores the registry from its journal and serves it. The listener is the server's
+// unless there is an error.
 func startRegistry(l net.Listener, journalPath string, log *slog.Logger) (*registryServer, error) {
 	log = log.With("part", "registry")
 	r, err := openRegistry(journalPath, log)

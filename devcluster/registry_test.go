@@ -79,8 +79,8 @@ const (
 	fieldCNoDef   = `{"name":"c","type":["null","int"]}`
 )
 
-// TestLevels registers schemas one after the other under each level: the last must be accepted or refused, and the compatibility
-// endpoint must have said so.
+// TestLevels registers schemas one after the other under each level: the last must be accepted or
+// refused, and the compatibility endpoint must have said so.
 func TestLevels(t *testing.T) {
 	c := started(t, t.TempDir())
 	for i, test := range []struct {
@@ -95,7 +95,8 @@ func TestLevels(t *testing.T) {
 		{"BACKWARD", []string{record(fieldA, fieldCNoDef), record(fieldA, fieldCNoDef)}, true},
 		{"BACKWARD", []string{record(fieldA, fieldB), record(fieldA)}, true},
 		{"BACKWARD", []string{record(fieldA), record(fieldALong)}, false},
-		// b goes, and comes back as it was: the last version lacks it, the first has it with another type.
+		// b goes, and comes back as it was: the last version lacks it, the first has it with
+		// another type.
 		{"BACKWARD", []string{record(fieldA, `{"name":"b","type":"string"}`), record(fieldA), record(fieldA, fieldBDefault)}, true},
 		{"BACKWARD_TRANSITIVE", []string{record(fieldA, `{"name":"b","type":"string"}`), record(fieldA), record(fieldA, fieldBDefault)}, false},
 		{"FORWARD", []string{record(fieldA), record(fieldA, fieldB)}, true},
@@ -127,7 +128,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestGlobalLevelCounts: the level of the registry is that of a subject without its own, BACKWARD at first.
+// TestGlobalLevelCounts: the level of the registry is that of a subject without its own, BACKWARD
+// at first.
 func TestGlobalLevelCounts(t *testing.T) {
 	c := started(t, t.TempDir())
 	register(t, c, "s", record(fieldA))
@@ -353,7 +355,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// TestUnsavedChangeStopsTheRegistry: an id that memory has and the journal has not would go to another schema after a restart.
+// TestUnsavedChangeStopsTheRegistry: an id that memory has and the journal has not would go to
+// another schema after a restart.
 func TestUnsavedChangeStopsTheRegistry(t *testing.T) {
 	dir := t.TempDir()
 	c, err := Start(t.Context(), config(t, dir))

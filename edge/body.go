@@ -13,8 +13,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// maxDrain is how much of a body that is too large is still read and thrown away. Most clients read no answer before they have sent
-// all, and would see a broken connection instead of the 413.
+// maxDrain is how much of a body that is too large is still read and thrown away. Most clients read
+// no answer before they have sent all, and would see a broken connection instead of the 413.
 const maxDrain = 8 << 20
 
 // jsonBodyOf reads the request's JSON text of at most topology.MaxCommandBytes.
@@ -50,7 +50,8 @@ func bodyFailure(err error) error {
 	return fail(foldlog.CodeMalformed, "the body broke off").because(err)
 }
 
-// checkMediaType refuses all but uncompressed application/json in UTF-8. A compressed body could grow past any limit.
+// checkMediaType refuses all but uncompressed application/json in UTF-8. A compressed body could
+// grow past any limit.
 func checkMediaType(h http.Header) error {
 	contentType, _, err := once(h, "Content-Type")
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// clerk decides the commands of accounts by what a deposit's reference says, so that outcomes come about that no sound domain gives.
-// It remembers the records that it saw.
+// clerk decides the commands of accounts by what a deposit's reference says, so that outcomes come
+// about that no sound domain gives. It remembers the records that it saw.
 type clerk struct {
 	w      *world
 	client *kgo.Client
@@ -127,7 +127,8 @@ func TestOutcomesBecomeAnswers(t *testing.T) {
 		{"reject unknown_aggregate", 422, map[string]any{"code": "unknown_aggregate"}},
 		{"reject command_id_reused", 422, map[string]any{"code": "command_id_reused"}},
 		{"reject key_mismatch", 422, map[string]any{"code": "key_mismatch"}},
-		{"reject invalid_field", 422, map[string]any{"code": "invalid_field", "field": "amount"}}, // it reached the log
+		// it reached the log
+		{"reject invalid_field", 422, map[string]any{"code": "invalid_field", "field": "amount"}},
 		{"reject internal_error", 500, map[string]any{"code": "internal_error", "detail": "internal error"}},
 	} {
 		t.Run(tc.reference, func(t *testing.T) {

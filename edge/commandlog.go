@@ -29,7 +29,8 @@ type commandLog struct {
 	client *kgo.Client
 	// patience is how long a record may wait to be written before it is given up.
 	patience time.Duration
-	// sent counts the produce requests of which at least a part was sent, unanswered those of them that never got an answer.
+	// sent counts the produce requests of which at least a part was sent, unanswered those of them
+	// that never got an answer.
 	sent, unanswered atomic.Int64
 }
 
@@ -43,12 +44,12 @@ func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, 
 	opts = append(opts,
 		kgo.WithHooks(l),
 		kgo.RecordDeliveryTimeout(patience),
-		// Without it a record whose answer was lost would wait for ever, hold up everything for its partition, and be executed
-		// whenever the brokers come back. Given up and sent again by its client it may be in the log twice, which
-		// its command id makes harmless.
+		// Without it a record whose answer was lost would wait for ever, hold up everything for its
+		// partition, and be executed whenever the brokers come back. Given up and sent again by its
+		// client it may be in the log twice, which its command id makes harmless.
 		kgo.AllowIdempotentProduceCancellation(),
-		// Metadata must be found missing well within the patience, or a record that was never sent would be held
-		// back by a request that nobody answers.
+		// Metadata must be found missing well within the patience, or a record that was never sent
+		// would be held back by a request that nobody answers.
 		kgo.DialTimeout(max(patience/2, time.Second)),
 		kgo.RetryTimeout(max(patience/2, time.Second)),
 		kgo.RequestTimeoutOverhead(max(patience, time.Second)),
@@ -69,10 +70,11 @@ func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, 
 // close gives up what is still being written.
 func (l *commandLog) close() { l.client.Close() }
 
-// append writes the record and returns when all in-sync replicas have it; its partition and offset are then set. An error is or wraps
-// errNothingWritten, errRecordTooLarge or errMayBeWritten. The end of ctx ends the wait, not the writing: cancelling a record
-// fails every record that waits for the same partition, and those are other clients'. The record itself is given up after
-// the log's patience, so that nothing is executed long after its client stopped waiting.
+// append writes the record and returns when all in-sync replicas have it; its partition and offset
+// are then set. An error is or wraps errNothingWritten, errRecordTooLarge or errMayBeWritten. The
+// end of ctx ends the wait, not the writing: cancelling a record fails every record that waits for
+// the same partition, and those are other clients'. The record itself is given up after the log's
+// patience, so that nothing is executed long after its client stopped waiting.
 func (l *commandLog) append(ctx context.Context, record *kgo.Record) error {
 	sentBefore, unansweredBefore := l.sent.Load(), l.unanswered.Load()
 	patience, cancel := context.WithTimeout(context.Background(), l.patience)
@@ -108,13 +110,14 @@ func (l *commandLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.Broker
 	}
 }
 
-// judge says what a failure to write means. sent and unanswered say that a produce request went out, or ended without an
-// answer, while the record waited.
+// judge says what a failure to write means. sent and unanswered say that a produce request went
+// out, or ended without an answer, while the record waited.
 //
-// The client does not say which records were in which request, and it gives up a record after an attempt that may have arrived just as
-// after none. So a record is known to be absent only where no request went out at all in its time, whose ever it was, or
-// where the brokers' last word on it was a final refusal and none of its attempts can have been lost. All else is uncertain,
-// which is always safe to say: the client sends the same command id again.
+// The client does not say which records were in which request, and it gives up a record after an
+// attempt that may have arrived just as after none. So a record is known to be absent only where no
+// request went out at all in its time, whose ever it was, or where the brokers' last word on it was
+// a final refusal and none of its attempts can have been lost. All else is uncertain, which is
+// always safe to say: the client sends the same command id again.
 func judge(err error, sent, unanswered bool) error {
 	if err == nil {
 		return nil
@@ -122,7 +125,8 @@ func judge(err error, sent, unanswered bool) error {
 	verdict := errMayBeWritten
 	var refused *kerr.Error
 	switch {
-	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kgo.ErrAborting): // requests may be going out right now
+	// requests may be going out right now
+	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kgo.ErrAborting):
 	case errors.Is(err, kerr.MessageTooLarge) && !unanswered:
 		verdict = errRecordTooLarge
 	case !sent:
@@ -133,8 +137,9 @@ func judge(err error, sent, unanswered bool) error {
 	return fmt.Errorf("%w: %w", verdict, err)
 }
 
-// refusals are the final answers that say for certain that nothing was appended. Those that the client tries again end as
-// a timeout, which says nothing of the kind: NOT_ENOUGH_REPLICAS_AFTER_APPEND is one of them.
+// refusals are the final answers that say for certain that nothing was appended. Those that the
+// client tries again end as a timeout, which says nothing of the kind:
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND is one of them.
 var refusals = []*kerr.Error{
 	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException, kerr.InvalidRequiredAcks, kerr.TopicAuthorizationFailed,
 	kerr.ClusterAuthorizationFailed, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.PolicyViolation, kerr.UnsupportedForMessageFormat,

@@ -66,7 +66,8 @@ func TestCommandsGoWhereJavaProducersPutThem(t *testing.T) {
 	}
 }
 
-// What is acknowledged is with all in-sync replicas, and a request that is sent again writes nothing twice.
+// What is acknowledged is with all in-sync replicas, and a request that is sent again writes
+// nothing twice.
 func TestCommandsAreWrittenIdempotentlyToAllReplicas(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -196,7 +197,8 @@ func TestRefusedCommandsAreNotWritten(t *testing.T) {
 		{kerr.UnknownServerError, errMayBeWritten},
 		{kerr.NotEnoughReplicasAfterAppend, errMayBeWritten},
 		{kerr.RequestTimedOut, errMayBeWritten},
-		{kerr.NotEnoughReplicas, errMayBeWritten}, // not this time, but the client does not tell what an earlier attempt met
+		// not this time, but the client does not tell what an earlier attempt met
+		{kerr.NotEnoughReplicas, errMayBeWritten},
 	} {
 		t.Run(tc.answer.Message, func(t *testing.T) {
 			t.Parallel()

@@ -64,7 +64,8 @@ func (s *Server) execute(ctx context.Context, r *http.Request, aggregate, id, co
 	return outcome, nil
 }
 
-// recordOf reads the request into a record of the commands topic. All of its errors mean that nothing was written.
+// recordOf reads the request into a record of the commands topic. All of its errors mean that
+// nothing was written.
 func (s *Server) recordOf(r *http.Request, aggregate, id, command, commandID string) (*kgo.Record, error) {
 	expected, err := expectedVersionOf(r.Header)
 	if err != nil {

@@ -15,36 +15,42 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// Config says what a [Server] serves and how. The zero value of each field below Cluster means its default.
+// Config says what a [Server] serves and how. The zero value of each field below Cluster means its
+// default.
 type Config struct {
 	Topology *topology.Topology
 	Names    topology.Names
 	Codecs   *codecs.Codecs
-	// Views answers reads and knows the outcomes. It must run until the server's Run has returned, since draining requests
-	// still wait for their outcomes.
+	// Views answers reads and knows the outcomes. It must run until the server's Run has returned,
+	// since draining requests still wait for their outcomes.
 	Views   *views.Set
 	Cluster cluster.Config
 
-	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free one: see Server.Addr.
+	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free
+	// one: see Server.Addr.
 	Listen string
 	// Listener is served where it is not nil, instead of listening on Listen. The server closes it.
 	Listener net.Listener
-	// OutcomeTimeout is how long a command's request may wait for its outcome, the writing to the log included; default
-	// 10 s. After it the answer is 504. A command that cannot be sent is given up after half of it: 503.
+	// OutcomeTimeout is how long a command's request may wait for its outcome, the writing to the
+	// log included; default 10 s. After it the answer is 504. A command that cannot be sent is
+	// given up after half of it: 503.
 	OutcomeTimeout time.Duration
-	// VisibilityTimeout is how long a read with Foldlog-After may wait; default 5 s. After it the answer is 504.
+	// VisibilityTimeout is how long a read with Foldlog-After may wait; default 5 s. After it the
+	// answer is 504.
 	VisibilityTimeout time.Duration
-	// ReadTimeout is how long a client may take to send a whole request; default 15 s. Half of it, at most 5 s, is for
-	// the headers.
+	// ReadTimeout is how long a client may take to send a whole request; default 15 s. Half of it,
+	// at most 5 s, is for the headers.
 	ReadTimeout time.Duration
 	// IdleTimeout is how long a connection is kept between requests; default 2 min.
 	IdleTimeout time.Duration
-	// DrainTimeout is how long Run waits for requests under way when its context ends; default OutcomeTimeout + 5 s.
+	// DrainTimeout is how long Run waits for requests under way when its context ends; default
+	// OutcomeTimeout + 5 s.
 	DrainTimeout time.Duration
-	// MaxInFlight is how many requests may be under way at once, health and metrics not counted; default 1024. More are
-	// answered 429. Each may hold a body of topology.MaxCommandBytes.
+	// MaxInFlight is how many requests may be under way at once, health and metrics not counted;
+	// default 1024. More are answered 429. Each may hold a body of topology.MaxCommandBytes.
 	MaxInFlight int
-	// ReadyChecks are asked by /readyz, beside the views, by the name that the answer shows. They return nil or what they wait for.
+	// ReadyChecks are asked by /readyz, beside the views, by the name that the answer shows. They
+	// return nil or what they wait for.
 	ReadyChecks map[string]func() error
 	// Metrics takes the edge's metrics and is served at /metrics; default a registry of its own.
 	Metrics *prometheus.Registry
@@ -52,7 +58,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// maxHeaderBytes bounds the request's headers. A token of a large topology, in Foldlog-After, must fit.
+// maxHeaderBytes bounds the request's headers. A token of a large topology, in Foldlog-After, must
+// fit.
 const maxHeaderBytes = 64 << 10
 
 // EnsureDefaults fills in what is zero.

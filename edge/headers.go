@@ -93,7 +93,8 @@ func expectedVersionOf(h http.Header) (*int64, error) {
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// unchanged reports whether If-None-Match names the ETag. The comparison is weak, as RFC 9110 has it.
+// unchanged reports whether If-None-Match names the ETag. The comparison is weak, as RFC 9110 has
+// it.
 func unchanged(h http.Header, tag string) bool {
 	for _, value := range h.Values("If-None-Match") {
 		for candidate := range strings.SplitSeq(value, ",") {
@@ -106,7 +107,8 @@ func unchanged(h http.Header, tag string) bool {
 	return false
 }
 
-// afterOf returns what a read must have seen. Several tokens are merged, so that clients need not understand them.
+// afterOf returns what a read must have seen. Several tokens are merged, so that clients need not
+// understand them.
 func (s *Server) afterOf(h http.Header) (foldlog.Token, error) {
 	if planted.Has(planted.AfterIgnored) {
 		return nil, nil
@@ -141,8 +143,8 @@ func traceparentOf(h http.Header) string {
 	return text
 }
 
-// queryOf returns the query's parameters, each at most once, and refuses those that are not allowed: a parameter that is
-// silently ignored gives a wrong answer.
+// queryOf returns the query's parameters, each at most once, and refuses those that are not
+// allowed: a parameter that is silently ignored gives a wrong answer.
 func queryOf(u *url.URL, allowed ...string) (map[string]string, error) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {

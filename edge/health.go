@@ -18,8 +18,8 @@ type readiness struct {
 	Waiting map[string]string `json:"waiting,omitempty"`
 }
 
-// ready is 200 where requests can be answered from here, else 503 with what is waited for. The body is no problem document, since nothing
-// went wrong.
+// ready is 200 where requests can be answered from here, else 503 with what is waited for. The body
+// is no problem document, since nothing went wrong.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ params) error {
 	waiting := map[string]string{}
 	note := func(name string, err error) {

@@ -37,7 +37,8 @@ func (s *Server) eventBodyOf(aggregate string, e views.HistoryEvent) eventBody {
 	}}
 }
 
-// eventsBody is a page of an aggregate's events. Next is what to send as after for the next page; without it this was the last.
+// eventsBody is a page of an aggregate's events. Next is what to send as after for the next page;
+// without it this was the last.
 type eventsBody struct {
 	Events []eventBody `json:"events"`
 	Next   int64       `json:"next,omitempty"`

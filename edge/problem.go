@@ -24,14 +24,17 @@ const (
 	CodeUnsupportedMediaType = "unsupported_media_type"
 	// CodeTooManyRequests: as many requests are under way as are allowed (429).
 	CodeTooManyRequests = "too_many_requests"
-	// CodeUnavailable: the log cannot be reached and nothing was written, or a view is not recovered yet (503).
+	// CodeUnavailable: the log cannot be reached and nothing was written, or a view is not
+	// recovered yet (503).
 	CodeUnavailable = "unavailable"
 )
 
-// statusClientGone is what logs and metrics say of a request whose client went away before the answer. It is never sent.
+// statusClientGone is what logs and metrics say of a request whose client went away before the
+// answer. It is never sent.
 const statusClientGone = 499
 
-// statusOf is the one place where codes become statuses. Codes that it does not know are the domain's.
+// statusOf is the one place where codes become statuses. Codes that it does not know are the
+// domain's.
 func statusOf(code string) int {
 	switch code {
 	case foldlog.CodeMalformed, foldlog.CodeInvalidField:
@@ -67,8 +70,8 @@ type failure struct {
 	field  string
 	// commandID is set where the request was a command.
 	commandID string
-	// recorded says that the code is the command's outcome in the log: such a refusal is never a 400 or 413, which promise
-	// that nothing reached the log.
+	// recorded says that the code is the command's outcome in the log: such a refusal is never a
+	// 400 or 413, which promise that nothing reached the log.
 	recorded bool
 	repeat   bool
 	// allow lists the methods that the path has.
@@ -113,7 +116,8 @@ func invalid(field, format string, args ...any) *failure {
 	return f
 }
 
-// failureOf returns what to tell the client about any error. A client that went away is told nothing: nil.
+// failureOf returns what to tell the client about any error. A client that went away is told
+// nothing: nil.
 func failureOf(ctx context.Context, err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
@@ -135,7 +139,8 @@ func failureOf(ctx context.Context, err error) *failure {
 	return fail(foldlog.CodeInternal, "internal error").because(err)
 }
 
-// problem is the problem document of RFC 9457. Its type is about:blank: the code says what the status does not.
+// problem is the problem document of RFC 9457. Its type is about:blank: the code says what the
+// status does not.
 type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`

@@ -110,7 +110,8 @@ type rejected struct {
 	RecordedAt time.Time `json:"recorded_at"`
 }
 
-// outcome answers with what became of a command. It is 200 for a rejection, too: the question was answered.
+// outcome answers with what became of a command. It is 200 for a rejection, too: the question was
+// answered.
 func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error {
 	if err := foldlog.CheckAggregateID(p["id"]); err != nil {
 		return err
@@ -181,7 +182,8 @@ func (s *Server) row(w http.ResponseWriter, r *http.Request, p params) error {
 	return answer(w, rowBody{Key: row.Key, Row: row.Value})
 }
 
-// pageBody is a page of a view's rows. Next is what to send as after for the next page; without it this was the last.
+// pageBody is a page of a view's rows. Next is what to send as after for the next page; without it
+// this was the last.
 type pageBody struct {
 	Rows []rowBody `json:"rows"`
 	Next string    `json:"next,omitempty"`

@@ -8,7 +8,8 @@ import (
 	"strconv"
 )
 
-// writeJSON answers with v as JSON. It returns an error, and has written nothing, where v has no JSON.
+// writeJSON answers with v as JSON. It returns an error, and has written nothing, where v has no
+// JSON.
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) error {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -24,10 +24,12 @@ func TestRoutes(t *testing.T) {
 		{"HEAD", "/v1/account/a", "/v1/{aggregate}/{id}", 0, "", nil},
 		{"GET", "/v1/account/a%2Fb", "/v1/{aggregate}/{id}", 0, "", params{"aggregate": "account", "id": "a/b"}},
 		{"GET", "/v1/account/%2e%2e", "/v1/{aggregate}/{id}", 0, "", params{"aggregate": "account", "id": ".."}},
-		{"GET", "/v1/account/../x", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil}, // nothing is cleaned: the id is ".."
+		// nothing is cleaned: the id is ".."
+		{"GET", "/v1/account/../x", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil},
 		{"GET", "/v1/account/", "/v1/{aggregate}/{id}", 0, "", params{"aggregate": "account", "id": ""}},
 		{"POST", "/v1/account/a/deposit", "/v1/{aggregate}/{id}/{command}", 0, "", params{"aggregate": "account", "id": "a", "command": "deposit"}},
-		{"POST", "/v1/account/a/debit", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil}, // only policies send it
+		// only policies send it
+		{"POST", "/v1/account/a/debit", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil},
 		{"POST", "/v1/account/a/nonsense", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil},
 		{"POST", "/v1/nobody/a/deposit", "/v1/{aggregate}/{id}/{command}", http.StatusNotFound, "", nil},
 		{"POST", "/v1/account/a/deposit/", "none", http.StatusNotFound, "", nil},

@@ -12,8 +12,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// serve is what surrounds every request: its id, its place among those under way, its route, the answer to its error, its panic,
-// its metrics and its line in the log.
+// serve is what surrounds every request: its id, its place among those under way, its route, the
+// answer to its error, its panic, its metrics and its line in the log.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	s.metrics.inFlight.Inc()
@@ -32,7 +32,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.metrics.observe(rt, r.Method, status, took)
 	s.config.Logger.Debug("request", "id", id, "method", r.Method, "path", r.URL.EscapedPath(), "status", status, "took", took, "peer", r.RemoteAddr)
 	if rec.broken {
-		panic(http.ErrAbortHandler) // cuts the connection, so that half an answer is not taken for one
+		// cuts the connection, so that half an answer is not taken for one
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Server serves the HTTP interface of one topology. Make one with [New]; it is safe for concurrent use.
+// Server serves the HTTP interface of one topology. Make one with [New]; it is safe for concurrent
+// use.
 type Server struct {
 	config   Config
 	log      *commandLog
@@ -25,8 +26,8 @@ type Server struct {
 	draining atomic.Bool
 }
 
-// New checks the configuration, binds the address and connects to the log lazily. [Server.Run] or [Server.Close] must
-// follow, to free the address.
+// New checks the configuration, binds the address and connects to the log lazily. [Server.Run] or
+// [Server.Close] must follow, to free the address.
 func New(config Config) (*Server, error) {
 	config.EnsureDefaults()
 	if err := config.Validate(); err != nil {
@@ -54,8 +55,8 @@ func New(config Config) (*Server, error) {
 // Addr returns the address that is served.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Handler returns the HTTP interface without the server around it, for tests and for embedding. Timeouts and header limits
-// are then the embedding server's.
+// Handler returns the HTTP interface without the server around it, for tests and for embedding.
+// Timeouts and header limits are then the embedding server's.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Close frees what New took, where Run was not called.
@@ -64,8 +65,9 @@ func (s *Server) Close() error {
 	return s.listener.Close()
 }
 
-// Run serves until ctx ends. Then it says so at /readyz, takes no more connections and waits for the requests under way, at most
-// for DrainTimeout. It returns nil after a complete drain, and an error where requests were cut off or serving failed.
+// Run serves until ctx ends. Then it says so at /readyz, takes no more connections and waits for
+// the requests under way, at most for DrainTimeout. It returns nil after a complete drain, and an
+// error where requests were cut off or serving failed.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.log.close()
 	wait := max(s.config.OutcomeTimeout, s.config.VisibilityTimeout)

@@ -8,7 +8,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// traceBody is a conversation as a tree: commands, under them their events, under those the commands of policies.
+// traceBody is a conversation as a tree: commands, under them their events, under those the
+// commands of policies.
 //
 // NB: must not change. Clients read it by these names.
 type traceBody struct {

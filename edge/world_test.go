@@ -23,7 +23,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// world is the bank behind its HTTP interface, on a broker of its own. Who decides the commands is up to the test.
+// world is the bank behind its HTTP interface, on a broker of its own. Who decides the commands is
+// up to the test.
 type world struct {
 	dev      *devcluster.Cluster
 	cluster  cluster.Config
@@ -33,7 +34,8 @@ type world struct {
 	views    *views.Set
 	url      string
 	logger   *slog.Logger
-	run      func(name string, f func(context.Context) error) // until the test's end, which waits for it
+	// until the test's end, which waits for it
+	run func(name string, f func(context.Context) error)
 }
 
 func newWorld(t *testing.T, change func(*edge.Config)) *world {

@@ -23,7 +23,8 @@ func deposit(amount int) string {
 	return fmt.Sprintf(`{"amount": %d, "currency": "EUR", "reference": "test"}`, amount)
 }
 
-// Each bad input becomes an outcome or a dead letter with its coordinates, never both, and what stands behind it goes through.
+// Each bad input becomes an outcome or a dead letter with its coordinates, never both, and what
+// stands behind it goes through.
 func TestBadInputIsAnsweredOrSetAside(t *testing.T) {
 	s := startBank(t)
 	s.run("one")
@@ -134,7 +135,8 @@ func TestExpectedVersion(t *testing.T) {
 	if o := s.outcome("account", "alice", "b"); !o.Accepted {
 		t.Errorf("expected version 0 of a new aggregate: %+v", o)
 	}
-	if o := s.outcome("account", "alice", "c"); o.Code != foldlog.CodeVersionConflict { // before the decider's already_exists
+	// before the decider's already_exists
+	if o := s.outcome("account", "alice", "c"); o.Code != foldlog.CodeVersionConflict {
 		t.Errorf("expected version 0 of an aggregate that exists: %+v", o)
 	}
 }
@@ -168,7 +170,8 @@ func TestCommandsInTheWrongPartitionAreForwarded(t *testing.T) {
 	}
 }
 
-// What a regulator relies on: versions, times, ids, causes and the chain of one aggregate's events, computed here from the records alone.
+// What a regulator relies on: versions, times, ids, causes and the chain of one aggregate's events,
+// computed here from the records alone.
 func TestEventsAreChainedAndComplete(t *testing.T) {
 	s := startBank(t)
 	s.run("one")

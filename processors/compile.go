@@ -77,7 +77,8 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 			return step.IndexEntry{Key: indexKey(o.AggregateID, o.CommandID), Value: o}, true, nil
 		},
 		Retain: func(e step.IndexEntry) bool {
-			// An hour more than the horizon, since decisions compare recorded times and this compares with a clock.
+			// An hour more than the horizon, since decisions compare recorded times and this
+			// compares with a clock.
 			return time.Since(e.Value.(foldlog.Outcome).RecordedAt) <= c.settings.Horizon+time.Hour
 		},
 	}

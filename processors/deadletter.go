@@ -26,8 +26,9 @@ func (d deadLetters) step(in *record.Record, cause error) step.Step {
 	return step.Step{Records: []record.Record{d.record(in, cause)}}
 }
 
-// record returns the dead letter: the raw input, with its coordinates, the cause and its own headers. Where all of that
-// would not fit, the input's headers go first and then the end of its value, since both can be read at the coordinates.
+// record returns the dead letter: the raw input, with its coordinates, the cause and its own
+// headers. Where all of that would not fit, the input's headers go first and then the end of its
+// value, since both can be read at the coordinates.
 func (d deadLetters) record(in *record.Record, cause error) record.Record {
 	d.metrics.deadLetters.WithLabelValues(d.group).Inc()
 	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset,

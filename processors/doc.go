@@ -1,17 +1,22 @@
-// Package processors turns a topology into consumer groups: what happens to a command, an event, a row. The groups are run by
-// one of the runners below this package.
+// Package processors turns a topology into consumer groups: what happens to a command, an event, a
+// row. The groups are run by one of the runners below this package.
 //
-// Importers: replay and cli. It imports the root package, topology, codecs, the cluster connection, the versions of projections and its own runners.
+// Importers: replay and cli. It imports the root package, topology, codecs, the cluster connection,
+// the versions of projections and its own runners.
 //
 // Invariants:
 //
-//  1. Each command record leads to exactly one outcome, or to exactly one dead letter where its key or id cannot be read. A command of
-//     a policy that is rejected leads to both, since nobody waits for the outcome.
+//  1. Each command record leads to exactly one outcome, or to exactly one dead letter where its key
+//     or id cannot be read. A command of a policy that is rejected leads to both, since nobody
+//     waits for the outcome.
 //  2. An outcome that is not a repeat is written together with its events and the aggregate's row.
-//  3. Versions of an aggregate are 1, 2, 3, ...; its events' recorded time never goes backwards; each event's chain value
-//     covers the one before it.
-//  4. The same input record, delivered again, gives the same ids (foldlog.EventID, foldlog.PolicyCommandID).
+//  3. Versions of an aggregate are 1, 2, 3, ...; its events' recorded time never goes backwards;
+//     each event's chain value covers the one before it.
+//  4. The same input record, delivered again, gives the same ids (foldlog.EventID,
+//     foldlog.PolicyCommandID).
 //  5. A command id that is repeated within the horizon changes nothing.
-//  6. Of a projection, the version that serves and the one that is kept beside it are run; one that is being filled is run where it alone is asked for.
-//  7. No input stops a group: what a domain's code panics on is answered or set aside, with the stack in the log.
+//  6. Of a projection, the version that serves and the one that is kept beside it are run; one that
+//     is being filled is run where it alone is asked for.
+//  7. No input stops a group: what a domain's code panics on is answered or set aside, with the
+//     stack in the log.
 package processors

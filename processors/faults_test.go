@@ -125,7 +125,8 @@ func boxSchemas() fstest.MapFS {
 	}
 }
 
-// What the domain's code does wrong is answered or set aside; the group goes on, and so do the others.
+// What the domain's code does wrong is answered or set aside; the group goes on, and so do the
+// others.
 func TestFaultsOfTheDomainStopNobody(t *testing.T) {
 	s := startSystem(t, boxTopology(), boxSchemas())
 	s.run("one")
@@ -184,8 +185,8 @@ func TestFaultsOfTheDomainStopNobody(t *testing.T) {
 	})
 }
 
-// Progress reaches every partition of a re-keyed projection's table, also those that no event went to, and speaks of a command only
-// when all of its events are in.
+// Progress reaches every partition of a re-keyed projection's table, also those that no event went
+// to, and speaks of a command only when all of its events are in.
 func TestProgressReachesEveryPartition(t *testing.T) {
 	s := startSystem(t, boxTopology(), boxSchemas())
 	s.run("one")

@@ -13,8 +13,8 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 )
 
-// A thousand transfers among fifty accounts, a third of them refused for lack of funds, some to frozen or missing accounts: all end, and
-// the sum of money stays.
+// A thousand transfers among fifty accounts, a third of them refused for lack of funds, some to
+// frozen or missing accounts: all end, and the sum of money stays.
 func TestTransfersEndAndConserveMoney(t *testing.T) {
 	s := startBank(t)
 	s.run("one")
@@ -96,8 +96,8 @@ func TestTransfersEndAndConserveMoney(t *testing.T) {
 	}
 }
 
-// checkLog asserts that each command has exactly one outcome, versions have no gap or duplicate, events belong to accepted commands, and the
-// table is the fold of the events.
+// checkLog asserts that each command has exactly one outcome, versions have no gap or duplicate,
+// events belong to accepted commands, and the table is the fold of the events.
 func (s *system) checkLog(aggregate string) {
 	s.t.Helper()
 	outcomes := map[string]foldlog.Outcome{}
@@ -142,7 +142,8 @@ func (s *system) checkLog(aggregate string) {
 	}
 }
 
-// Stopping in the middle of a flood, again and again and with another instance, loses and doubles nothing.
+// Stopping in the middle of a flood, again and again and with another instance, loses and doubles
+// nothing.
 func TestGracefulStopsAndRebalances(t *testing.T) {
 	s := startBank(t)
 	const commands = 3000
@@ -181,7 +182,8 @@ func TestGracefulStopsAndRebalances(t *testing.T) {
 	}
 }
 
-// A command that a policy sent and that is rejected has nobody who waits for its outcome, so it is set aside, too.
+// A command that a policy sent and that is rejected has nobody who waits for its outcome, so it is
+// set aside, too.
 func TestRejectedPolicyCommandIsADeadLetter(t *testing.T) {
 	s := startBank(t)
 	s.run("one")
@@ -199,7 +201,8 @@ func TestRejectedPolicyCommandIsADeadLetter(t *testing.T) {
 	})
 }
 
-// The brokers going away is nobody's fault: groups stay up or are started again, and go on where they were.
+// The brokers going away is nobody's fault: groups stay up or are started again, and go on where
+// they were.
 func TestBrokerOutage(t *testing.T) {
 	s := startBank(t)
 	s.run("one")

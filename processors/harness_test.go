@@ -40,7 +40,8 @@ var systems atomic.Int64
 
 func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
 
-// system is a broker, a registry and the codecs of a topology; processors run on it as a test asks for.
+// system is a broker, a registry and the codecs of a topology; processors run on it as a test asks
+// for.
 type system struct {
 	t        *testing.T
 	topology *topology.Topology
@@ -103,7 +104,8 @@ func startSystem(t *testing.T, top *topology.Topology, files fs.FS) *system {
 	return s
 }
 
-// stopBroker stops broker and registry and returns how to start them again, on the same data and ports.
+// stopBroker stops broker and registry and returns how to start them again, on the same data and
+// ports.
 func (s *system) stopBroker() (start func()) {
 	s.t.Helper()
 	if s.dev == nil {
@@ -121,7 +123,8 @@ func (s *system) stopBroker() (start func()) {
 	}
 }
 
-// orManual puts a record with the header "test-partition" where it says, like a producer with another partitioner.
+// orManual puts a record with the header "test-partition" where it says, like a producer with
+// another partitioner.
 type orManual struct{ kgo.Partitioner }
 
 func (p orManual) ForTopic(topic string) kgo.TopicPartitioner {
@@ -243,8 +246,8 @@ func (s *system) read(topic string) []record.Record {
 	return all
 }
 
-// handled waits until a group, named without the prefix, has committed the whole of its input. The input must not end in a
-// transaction's marker, which is never handled.
+// handled waits until a group, named without the prefix, has committed the whole of its input. The
+// input must not end in a transaction's marker, which is never handled.
 func (s *system) handled(group, input string) {
 	s.t.Helper()
 	s.eventually("group "+group+" has handled its input", func() error {
@@ -267,7 +270,8 @@ func (s *system) handled(group, input string) {
 	})
 }
 
-// outcomes returns the outcomes of an aggregate type, repeats too, in the order of their partitions.
+// outcomes returns the outcomes of an aggregate type, repeats too, in the order of their
+// partitions.
 func (s *system) outcomes(aggregate string) []foldlog.Outcome {
 	s.t.Helper()
 	var all []foldlog.Outcome
@@ -309,7 +313,8 @@ func (s *system) answers(aggregate, id, commandID string, n int) []foldlog.Outco
 	return found
 }
 
-// events returns the events of an aggregate type in the order of their partitions, with their records.
+// events returns the events of an aggregate type in the order of their partitions, with their
+// records.
 func (s *system) events(aggregate string) ([]foldlog.Event[any], []record.Record) {
 	s.t.Helper()
 	records := s.read(s.names.Events(aggregate))

@@ -97,7 +97,8 @@ func TestEventsOfOneCommandAreChained(t *testing.T) {
 	}
 }
 
-// A policy's command has an id that follows from the event, so that an event that is handled again leads to no other command.
+// A policy's command has an id that follows from the event, so that an event that is handled again
+// leads to no other command.
 func TestPolicyCommandsHaveDerivedIDs(t *testing.T) {
 	s := startBank(t)
 	s.run("one")

@@ -39,7 +39,8 @@ func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (
 	return step.Step{Records: records}, nil
 }
 
-// react returns the commands as records. A fault is the domain's: it sends what the topology does not allow, or panics.
+// react returns the commands as records. A fault is the domain's: it sends what the topology does
+// not allow, or panics.
 func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []record.Record, fault error) {
 	defer func() {
 		if cause := recover(); cause != nil {

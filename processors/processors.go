@@ -33,14 +33,17 @@ type Config struct {
 	DataDir string
 	// Instance names this process among those that share the work.
 	Instance string
-	// QuickRestart keeps the membership in the groups when Run ends. A restart within the session timeout then moves no partition; and until the session
-	// ends nobody takes over.
+	// QuickRestart keeps the membership in the groups when Run ends. A restart within the session
+	// timeout then moves no partition; and until the session ends nobody takes over.
 	QuickRestart bool
-	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers have the second (KIP-890).
+	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers have the
+	// second (KIP-890).
 	TransactionsV1 bool
-	// Versions says which versions of projections to run. It is needed where the topology has several of one.
+	// Versions says which versions of projections to run. It is needed where the topology has
+	// several of one.
 	Versions *versions.Follower
-	// Only, where not nil, is the one version of a projection that is run, and nothing else, at Rate events a second; 0 means as fast as it goes.
+	// Only, where not nil, is the one version of a projection that is run, and nothing else, at
+	// Rate events a second; 0 means as fast as it goes.
 	Only    *topology.ProjectionSpec
 	Rate    float64
 	Logger  *slog.Logger
@@ -56,7 +59,7 @@ type Processors struct {
 
 	mu      sync.Mutex
 	runners map[string]*exactlyonce.Runner // running now, by group
-	faults  map[string]error  // why a group is not running, by group
+	faults  map[string]error               // why a group is not running, by group
 }
 
 // New checks the topology and prepares its groups. It reaches for nothing yet.
@@ -112,8 +115,9 @@ func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
 	})
 }
 
-// Run keeps all groups running until ctx ends (those of versions of projections as long as they are to be run), and returns once each has finished what it began. A group that fails is
-// started again with growing pauses; the others go on meanwhile.
+// Run keeps all groups running until ctx ends (those of versions of projections as long as they are
+// to be run), and returns once each has finished what it began. A group that fails is started again
+// with growing pauses; the others go on meanwhile.
 func (p *Processors) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, g := range p.groups {
@@ -171,7 +175,8 @@ func (p *Processors) running(group string, attempt *exactlyonce.Runner, fault er
 	p.runners[group], p.faults[group] = attempt, fault
 }
 
-// Ready returns nil when every group is restored and consuming, and otherwise says which is not and why.
+// Ready returns nil when every group is restored and consuming, and otherwise says which is not and
+// why.
 func (p *Processors) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -28,7 +28,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// elsewhere returns the same system in another cluster with a registry of its own, whose ids are others. On Kafka it is the same cluster.
+// elsewhere returns the same system in another cluster with a registry of its own, whose ids are
+// others. On Kafka it is the same cluster.
 func elsewhere(t *testing.T, s *system, prefix string) *system {
 	t.Helper()
 	if onKafka {
@@ -91,7 +92,8 @@ func rowsOf(t testing.TB, dir string) map[string][]archive.Written {
 	return all
 }
 
-// traffic sends so many transfers and deposits, and returns a function that waits until they are sent.
+// traffic sends so many transfers and deposits, and returns a function that waits until they are
+// sent.
 func (s *system) traffic(name string, from, n int) (sent func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -117,8 +119,8 @@ func (s *system) written(aggregate string) (n int64) {
 	return n
 }
 
-// An archive that is made while commands come and go is one state of the system: restored elsewhere, every transfer ends, nothing is done
-// twice and nothing is lost.
+// An archive that is made while commands come and go is one state of the system: restored
+// elsewhere, every transfer ends, nothing is done twice and nothing is lost.
 func TestArchiveAndRestore(t *testing.T) {
 	s := created(t, "archived.")
 	stop := s.run()
@@ -190,7 +192,8 @@ func TestArchiveAndRestore(t *testing.T) {
 	}
 }
 
-// hasCauses checks that every event in an archive that follows from a command of a policy has the event in it that the policy answered.
+// hasCauses checks that every event in an archive that follows from a command of a policy has the
+// event in it that the policy answered.
 func (s *system) hasCauses(dir string) {
 	s.t.Helper()
 	sent, policies := map[string]bool{}, 0
@@ -259,7 +262,8 @@ func sameRows(t *testing.T, want, got map[string][]archive.Written) {
 	}
 }
 
-// everythingOnce checks, at rest, that transfers have ended, that no command of a policy was given twice or refused, and that no money came or went.
+// everythingOnce checks, at rest, that transfers have ended, that no command of a policy was given
+// twice or refused, and that no money came or went.
 func (s *system) everythingOnce(name string) {
 	s.t.Helper()
 	ended, begun := 0, 0
@@ -374,7 +378,8 @@ func (s *system) exportInterrupted(dir string) {
 	}
 }
 
-// importInterrupted runs an import that is cancelled when it has written a part, and sees that neither processes nor a recovery go on with that.
+// importInterrupted runs an import that is cancelled when it has written a part, and sees that
+// neither processes nor a recovery go on with that.
 func (s *system) importInterrupted(dir string) {
 	s.t.Helper()
 	ctx, config := s.halfway()
@@ -394,7 +399,8 @@ func (s *system) importInterrupted(dir string) {
 	}
 }
 
-// damaged sees that an archive that is not as it was written is refused with the name of the file, before anything is written.
+// damaged sees that an archive that is not as it was written is refused with the name of the file,
+// before anything is written.
 func damaged(t *testing.T, s *system, dir string) {
 	t.Helper()
 	var names []string

@@ -37,8 +37,9 @@ func benchEvents(b *testing.B) int {
 	return n
 }
 
-// deposits returns the log of an account system: events, commands and outcomes of deposits to as many accounts whatever the number of events, so
-// that what grows with the log is seen; without tables.
+// deposits returns the log of an account system: events, commands and outcomes of deposits to as
+// many accounts whatever the number of events, so that what grows with the log is seen; without
+// tables.
 func (s *system) deposits(events int) log {
 	codec, spec := s.codecs.Aggregate("account"), s.topology.Aggregate("account")
 	l := log{}
@@ -97,9 +98,10 @@ func (s *system) deposits(events int) log {
 	return l
 }
 
-// BenchmarkReplay says how many events a second are recovered from, verified, filled into a new version of a projection, exported and imported, with how
-// much memory, and how fast the events alone are read, and all that verifying reads. The memory is the most that was in use, the embedded broker's with it,
-// which grows with the log: what it needs at rest is printed.
+// BenchmarkReplay says how many events a second are recovered from, verified, filled into a new
+// version of a projection, exported and imported, with how much memory, and how fast the events
+// alone are read, and all that verifying reads. The memory is the most that was in use, the
+// embedded broker's with it, which grows with the log: what it needs at rest is printed.
 func BenchmarkReplay(b *testing.B) {
 	events := benchEvents(b)
 	s := created(b, fmt.Sprintf("bench-%d.", b.N))
@@ -203,7 +205,8 @@ func (s *system) stamp(by string) {
 	}
 }
 
-// drain reads some topics, so many partitions at a time, throws the records away and returns how many a second there were.
+// drain reads some topics, so many partitions at a time, throws the records away and returns how
+// many a second there were.
 func (s *system) drain(readers int, topics ...string) float64 {
 	reader, err := views.OpenLog(s.cluster)
 	if err != nil {

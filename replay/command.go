@@ -91,7 +91,8 @@ func (m *moment) firstPlace() Finding {
 	return Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: string(r.Key)}
 }
 
-// checkAnswer checks an outcome by itself and against its command. It reports whether events can be compared with it.
+// checkAnswer checks an outcome by itself and against its command. It reports whether events can be
+// compared with it.
 func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 	o := &a.outcome
 	if a.fault != nil {
@@ -124,7 +125,8 @@ func (h *history) checkAnswer(m *moment, a *answer) (usable bool, err error) {
 	return true, h.remember(m, a)
 }
 
-// checkEvents checks the events of a command one by one and returns those that are new ones of their aggregate.
+// checkEvents checks the events of a command one by one and returns those that are new ones of
+// their aggregate.
 func (h *history) checkEvents(ctx context.Context, m *moment, outcome *foldlog.Outcome) ([]*happened, error) {
 	if len(m.events) == 0 {
 		return nil, nil
@@ -197,7 +199,8 @@ func (h *history) match(m *moment, o *foldlog.Outcome, events []*happened) error
 	return nil
 }
 
-// named reports whether an outcome names these events. Of an event that cannot be read, which is reported already, nothing is compared.
+// named reports whether an outcome names these events. Of an event that cannot be read, which is
+// reported already, nothing is compared.
 func named(o *foldlog.Outcome, events []*happened) bool {
 	if len(events) == 0 || len(events) != len(o.EventIDs) {
 		return false
@@ -214,7 +217,8 @@ func named(o *foldlog.Outcome, events []*happened) bool {
 	return true
 }
 
-// matchTimes checks what else an outcome and its last event have in common, and that the event says that its command is complete.
+// matchTimes checks what else an outcome and its last event have in common, and that the event says
+// that its command is complete.
 func (h *history) matchTimes(a *answer, last *happened) {
 	if last.fault != nil {
 		return

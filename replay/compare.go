@@ -18,8 +18,8 @@ type Comparison struct {
 	// Before and Now are the versions.
 	Before int `json:"before"`
 	Now    int `json:"now"`
-	// Rows is how many keys there are. Of these, Same have rows whose common columns are equal, Differing have rows whose are not, and the others
-	// are in one version only.
+	// Rows is how many keys there are. Of these, Same have rows whose common columns are equal,
+	// Differing have rows whose are not, and the others are in one version only.
 	Rows       int64 `json:"rows"`
 	Same       int64 `json:"same"`
 	Differing  int64 `json:"differing"`
@@ -32,7 +32,8 @@ type Comparison struct {
 	Differences []Difference `json:"differences"`
 }
 
-// Difference is one column of a row that differs, or a row that is in one version only: then there is no column.
+// Difference is one column of a row that differs, or a row that is in one version only: then there
+// is no column.
 type Difference struct {
 	Key    string `json:"key"`
 	Column string `json:"column,omitempty"`
@@ -40,8 +41,8 @@ type Difference struct {
 	Now    string `json:"now"`
 }
 
-// comparison is one run of compare. It folds the same events with both versions, so it is exact while the system runs, too. That the tables are what is
-// folded is for [Verify] to say.
+// comparison is one run of compare. It folds the same events with both versions, so it is exact
+// while the system runs, too. That the tables are what is folded is for [Verify] to say.
 type comparison struct {
 	*reading
 	before, now *topology.ProjectionSpec
@@ -113,7 +114,8 @@ func columns(row any) (map[string]json.RawMessage, error) {
 	return all, json.Unmarshal(raw, &all)
 }
 
-// fold folds the events in the spans, which have all that their rows follow from, and compares the rows.
+// fold folds the events in the spans, which have all that their rows follow from, and compares the
+// rows.
 func (c *comparison) fold(ctx context.Context, log *views.Log, spans []span) error {
 	b := c.budget()
 	defer b.close()

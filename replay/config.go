@@ -17,26 +17,31 @@ const DefaultMemory = 512 << 20
 // DefaultMaxFindings is the default of [Config.MaxFindings].
 const DefaultMaxFindings = 100
 
-// Config says which log to read and with how much of the machine. Topology, Codecs (but where nothing is decoded) and Cluster are required; the zero value of any other
-// field means its default.
+// Config says which log to read and with how much of the machine. Topology, Codecs (but where
+// nothing is decoded) and Cluster are required; the zero value of any other field means its
+// default.
 type Config struct {
 	Topology *topology.Topology
 	Settings topology.Settings
 	Codecs   *codecs.Codecs
 	Cluster  cluster.Config
-	// Memory bounds, in bytes, what is kept of states, rows and outcomes, over all partitions that are read at a time; default
-	// DefaultMemory. What is beyond it goes to TempDir. Fetched records come on top: some 12 MiB for each topic of each worker.
+	// Memory bounds, in bytes, what is kept of states, rows and outcomes, over all partitions that
+	// are read at a time; default DefaultMemory. What is beyond it goes to TempDir. Fetched records
+	// come on top: some 12 MiB for each topic of each worker.
 	Memory int64
-	// TempDir is where what does not fit into Memory goes, into a directory that is removed afterwards; default the system's.
+	// TempDir is where what does not fit into Memory goes, into a directory that is removed
+	// afterwards; default the system's.
 	TempDir string
 	// Workers is how many partitions are read at a time; default one for each processor.
 	Workers int
-	// MaxFindings is how many findings are listed; they are counted beyond it. Default DefaultMaxFindings.
+	// MaxFindings is how many findings are listed; they are counted beyond it. Default
+	// DefaultMaxFindings.
 	MaxFindings int
-	// Patience is how long the brokers may not answer, or an open transaction may hold a partition back, before the reading fails;
-	// default 1 min.
+	// Patience is how long the brokers may not answer, or an open transaction may hold a partition
+	// back, before the reading fails; default 1 min.
 	Patience time.Duration
-	// Progress, where not nil, is told each time that n more of total offsets were read. It is called by several goroutines.
+	// Progress, where not nil, is told each time that n more of total offsets were read. It is
+	// called by several goroutines.
 	Progress func(n, total int64)
 	// Served, where not nil, is asked whether what is served is what the events lead to.
 	Served *Served

@@ -16,7 +16,8 @@ import (
 // corruption is one thing that is changed in an intact log, and the finding that it must lead to.
 type corruption struct {
 	name string
-	// plant changes the log and returns where and what must be found: check, topic, partition, offset and key.
+	// plant changes the log and returns where and what must be found: check, topic, partition,
+	// offset and key.
 	plant func(k *corrupt) replay.Finding
 	// more are checks that may find something, too, since it follows from the same thing.
 	more string

@@ -14,18 +14,22 @@ import (
 
 // cut is what of a log is verified, and between which places of their inputs the tables stand.
 //
-// The offsets are taken one after another so that what follows from something is always taken later or earlier than that, whichever makes
-// the statement certain while the system runs: an event below settled has its outcome and its row below the ends; what is below
-// the ends has its events below theirs, and these have their commands.
+// The offsets are taken one after another so that what follows from something is always taken later
+// or earlier than that, whichever makes the statement certain while the system runs: an event below
+// settled has its outcome and its row below the ends; what is below the ends has its events below
+// theirs, and these have their commands.
 type cut struct {
 	start places
 	end   places
-	// settled is where each events topic ended, transactions that were open left out, before anything else was looked at.
+	// settled is where each events topic ended, transactions that were open left out, before
+	// anything else was looked at.
 	settled places
-	// handled is up to where each aggregate's group had handled its commands before outcomes were looked at; -1 where it never committed.
+	// handled is up to where each aggregate's group had handled its commands before outcomes were
+	// looked at; -1 where it never committed.
 	handled map[string][]int64
-	// before and after are the offsets of the other groups in their inputs, before and after the tables were looked at. They are taken with
-	// pending commits waited for, and are offsets of the input that the table's rows follow from.
+	// before and after are the offsets of the other groups in their inputs, before and after the
+	// tables were looked at. They are taken with pending commits waited for, and are offsets of the
+	// input that the table's rows follow from.
 	before, after map[string][]int64
 	// ids are those of the topics before anything was looked at.
 	ids map[string]kadm.TopicID
@@ -121,8 +125,9 @@ func (v *verification) committedBy(ctx context.Context, inputs map[string]string
 	return all, nil
 }
 
-// stillThere fails where a topic is not the one any more that the cut was taken of: a version of a projection was dropped or begun anew meanwhile, or somebody
-// recovers. What was found says nothing then.
+// stillThere fails where a topic is not the one any more that the cut was taken of: a version of a
+// projection was dropped or begun anew meanwhile, or somebody recovers. What was found says nothing
+// then.
 func (v *verification) stillThere(ctx context.Context) error {
 	names := slices.Sorted(maps.Keys(v.cut.ids))
 	now, err := v.topicIDs(ctx, names)

@@ -20,7 +20,8 @@ type Dropped struct {
 	Groups []string       `json:"groups"`
 }
 
-// Drop deletes the version of a projection that does not serve: its topics and consumer groups. It can be run again where it was interrupted.
+// Drop deletes the version of a projection that does not serve: its topics and consumer groups. It
+// can be run again where it was interrupted.
 func Drop(ctx context.Context, c VersionConfig) (done *Dropped, err error) {
 	v, err := beginChange(ctx, c)
 	if err != nil {

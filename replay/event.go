@@ -10,9 +10,10 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// event checks an event against the ones before it, folds it, and sends it on to the re-keyed projections. Command is nil where it is not
-// known; first is the version of the command's first event, the event's own where that is not known. It reports whether the event is a new one
-// of its aggregate.
+// event checks an event against the ones before it, folds it, and sends it on to the re-keyed
+// projections. Command is nil where it is not known; first is the version of the command's first
+// event, the event's own where that is not known. It reports whether the event is a new one of its
+// aggregate.
 func (h *history) event(ctx context.Context, e *happened, command *codecs.Command, first int64) (fresh bool, err error) {
 	r := &e.place
 	h.lastEvent = max(h.lastEvent, r.Offset)
@@ -110,7 +111,8 @@ func (h *history) fold(a *folded, e *happened, found func(check Check, want, hav
 	}
 }
 
-// settle looks, before an event that may or may not be in the rows, which rows are right without it.
+// settle looks, before an event that may or may not be in the rows, which rows are right without
+// it.
 func (h *history) settle(ctx context.Context, id string, a *folded, offset int64) error {
 	for i, t := range h.tables {
 		if offset < t.low || a.damaged || a.matched&(1<<i) != 0 {

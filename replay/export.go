@@ -13,17 +13,20 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// ErrOtherLog is wrapped by errors about an archive that is not one of the log at hand, or a log that is not the one of an archive.
+// ErrOtherLog is wrapped by errors about an archive that is not one of the log at hand, or a log
+// that is not the one of an archive.
 var ErrOtherLog = errors.New("archive and log do not belong together")
 
 // Exported is what an export added to an archive.
 type Exported struct {
-	// Events, Outcomes and Commands count what was added, Pending the commands that were not handled as of the cut.
+	// Events, Outcomes and Commands count what was added, Pending the commands that were not
+	// handled as of the cut.
 	Events   int64 `json:"events"`
 	Outcomes int64 `json:"outcomes"`
 	Commands int64 `json:"commands"`
 	Pending  int64 `json:"pending"`
-	// Files and Bytes are those that were added; TotalEvents is how many events the archive has now.
+	// Files and Bytes are those that were added; TotalEvents is how many events the archive has
+	// now.
 	Files       int64 `json:"files"`
 	Bytes       int64 `json:"bytes"`
 	TotalEvents int64 `json:"total_events"`
@@ -40,17 +43,20 @@ type exporting struct {
 	commands bool
 	cut      *standing
 	number   int
-	// stop is, by aggregate type and partition, the offset of the first event that follows from a command that was not handled.
+	// stop is, by aggregate type and partition, the offset of the first event that follows from a
+	// command that was not handled.
 	stop    map[string][]int64
 	ends    map[string][]archive.Ends
 	missing *collector
-	// again are the commands that a policy sends again where the archive is restored: policy, zero byte, id of the event.
+	// again are the commands that a policy sends again where the archive is restored: policy, zero
+	// byte, id of the event.
 	again map[string]bool
 }
 
-// Export adds to the archive in a directory what was written since the export before, or all where there is none: events, outcomes, the commands
-// that were not handled yet, and where that is wanted those that were. The system may be running. Where the export is interrupted, it is run
-// again and goes on.
+// Export adds to the archive in a directory what was written since the export before, or all where
+// there is none: events, outcomes, the commands that were not handled yet, and where that is wanted
+// those that were. The system may be running. Where the export is interrupted, it is run again and
+// goes on.
 func Export(ctx context.Context, c Config, dir string, commands bool) (done *Exported, err error) {
 	r, err := begin(c)
 	if err != nil {
@@ -229,7 +235,8 @@ func (x *exporting) rangeOf(kind archive.Kind, aggregate string, partition int32
 	return r
 }
 
-// checkSame returns an error where the last record of a partition in the archive is not the one in the log.
+// checkSame returns an error where the last record of a partition in the archive is not the one in
+// the log.
 func (x *exporting) checkSame(ctx context.Context, log *views.Log, kind archive.Kind, spec *topology.AggregateSpec, partition int32) error {
 	f, topic := x.lastOf(kind, spec.Name, partition), x.topicOf(kind, spec.Name)
 	if f == nil || kind == archive.Commands || f.Last < x.cut.start[topic][partition] {
@@ -268,8 +275,8 @@ func valuesOf(codec *codecs.Aggregate, kind archive.Kind) codecs.Values {
 	return codec.CommandValues()
 }
 
-// copyTo writes the records of a span to the archive, up to the first one that follows from a command that was not handled, and returns where it
-// stopped.
+// copyTo writes the records of a span to the archive, up to the first one that follows from a
+// command that was not handled, and returns where it stopped.
 func (x *exporting) copyTo(ctx context.Context, log *views.Log, s span, kind archive.Kind, spec *topology.AggregateSpec,
 	write func(context.Context, *archive.Writer, *codecs.Aggregate, *record.Record) error) (stop int64, err error) {
 	w := x.archive.Writer(kind, spec.Name, s.partition, x.number)

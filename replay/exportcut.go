@@ -13,15 +13,19 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// standing is a state of the whole system that it could have been in at one moment, of which an archive is made. It is a place in each log of
-// commands: what follows from the commands before it belongs to it, and nothing else. That is consistent where nothing belongs to it without its
-// cause: no command that a policy gave, and that was handled, without the event that it follows from.
+// standing is a state of the whole system that it could have been in at one moment, of which an
+// archive is made. It is a place in each log of commands: what follows from the commands before it
+// belongs to it, and nothing else. That is consistent where nothing belongs to it without its
+// cause: no command that a policy gave, and that was handled, without the event that it follows
+// from.
 type standing struct {
 	start, end places
-	// handled is, by aggregate type and partition, the place: the offset of the first command that was not handled.
+	// handled is, by aggregate type and partition, the place: the offset of the first command that
+	// was not handled.
 	handled map[string][]int64
-	// answered is, by policy, up to where it had answered the events of its source; -1 where it never ran. It was looked at after handled was, and before
-	// end: whatever it sent for the events before is in the log of commands.
+	// answered is, by policy, up to where it had answered the events of its source; -1 where it
+	// never ran. It was looked at after handled was, and before end: whatever it sent for the
+	// events before is in the log of commands.
 	answered map[string][]int64
 }
 
@@ -58,13 +62,15 @@ func (x *exporting) takeCut(ctx context.Context) (err error) {
 	if err := x.awaitDecided(ctx, c.end); err != nil {
 		return err
 	}
-	if maps.EqualFunc(earlier, c.handled, slices.Equal) { // nothing happened in between, so both are of one moment
+	// nothing happened in between, so both are of one moment
+	if maps.EqualFunc(earlier, c.handled, slices.Equal) {
 		return nil
 	}
 	return x.agree(ctx, earlier)
 }
 
-// handled returns which commands every aggregate type has handled. Where a group has no offset, it follows from what it wrote.
+// handled returns which commands every aggregate type has handled. Where a group has no offset, it
+// follows from what it wrote.
 func (x *exporting) handled(ctx context.Context) (map[string][]int64, error) {
 	all := map[string][]int64{}
 	for _, a := range x.config.Topology.Aggregates {
@@ -105,12 +111,15 @@ type sent struct {
 	event string
 }
 
-// agree takes back what was handled without its cause. The offsets of the groups were looked at one after another; those that were looked at
-// earlier are no later than one moment at which the system was in a state of its own, and those that were looked at then are no earlier. So
-// only commands in between can be without their cause: the first one of a partition that is, and all after it, are left out, until there is none.
+// agree takes back what was handled without its cause. The offsets of the groups were looked at one
+// after another; those that were looked at earlier are no later than one moment at which the system
+// was in a state of its own, and those that were looked at then are no earlier. So only commands in
+// between can be without their cause: the first one of a partition that is, and all after it, are
+// left out, until there is none.
 func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error {
 	var mu sync.Mutex
-	caused := map[string]foldlog.Position{} // events that may be left out: what command each follows from
+	// events that may be left out: what command each follows from
+	caused := map[string]foldlog.Position{}
 	var all []sent
 	var reads []work
 	for _, a := range x.config.Topology.Aggregates {
@@ -142,8 +151,9 @@ func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error
 	return nil
 }
 
-// withCauses lowers what was handled, by aggregate type and partition, until no command that was has a cause that follows from one that was not. Of
-// events that are in any case there the cause is not among those given.
+// withCauses lowers what was handled, by aggregate type and partition, until no command that was
+// has a cause that follows from one that was not. Of events that are in any case there the cause is
+// not among those given.
 func withCauses(handled map[string][]int64, commands []sent, caused map[string]foldlog.Position) {
 	for again := true; again; {
 		again = false
@@ -156,7 +166,8 @@ func withCauses(handled map[string][]int64, commands []sent, caused map[string]f
 	}
 }
 
-// eventsSince returns the events that follow from the commands of a partition from an offset on: by id, the command's place. They are at the end.
+// eventsSince returns the events that follow from the commands of a partition from an offset on: by
+// id, the command's place. They are at the end.
 func (x *exporting) eventsSince(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32, from int64) (map[string]foldlog.Position, error) {
 	topic, codec := x.names.Events(spec.Name), x.config.Codecs.Aggregate(spec.Name)
 	for window := int64(1024); ; window *= 4 {

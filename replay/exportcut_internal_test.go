@@ -7,8 +7,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// Between two looks at the offsets, account 0 handled a debit whose transfer's request was not handled when that group was looked at; the debit's
-// event led to a confirmation.
+// Between two looks at the offsets, account 0 handled a debit whose transfer's request was not
+// handled when that group was looked at; the debit's event led to a confirmation.
 func TestHandledCommandsHaveTheirCauses(t *testing.T) {
 	at := func(aggregate string, partition int32, offset int64) foldlog.Position {
 		return foldlog.Position{Aggregate: aggregate, Partition: partition, Offset: offset}

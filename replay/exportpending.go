@@ -12,7 +12,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// sentBy returns what a policy's command follows from; known is false where it is not one that a policy wrote.
+// sentBy returns what a policy's command follows from; known is false where it is not one that a
+// policy wrote.
 func (x *exporting) sentBy(ctx context.Context, codec *codecs.Aggregate, r *record.Record) (c sent, known bool, err error) {
 	command, err := codec.DecodeCommandUnhashed(ctx, *r)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
@@ -27,13 +28,15 @@ func (x *exporting) pendingOf(aggregate string, partition int32) span {
 	return span{topic, partition, max(x.cut.handled[aggregate][partition], x.cut.start[topic][partition]), x.cut.end[topic][partition]}
 }
 
-// findAgain finds the commands that were not handled, and that a policy will send again where the archive is restored: those for events that it had
-// not answered as of the cut. They must not be in the archive, or they would be there twice.
+// findAgain finds the commands that were not handled, and that a policy will send again where the
+// archive is restored: those for events that it had not answered as of the cut. They must not be in
+// the archive, or they would be there twice.
 func (x *exporting) findAgain(ctx context.Context) error {
 	b := x.budget()
 	defer b.close()
 	id := func(id []byte) ([]byte, error) { return id, nil }
-	waiting, some := newShelf(b, "pending", id, id), map[string]bool{} // policy, zero byte, event id
+	// policy, zero byte, event id
+	waiting, some := newShelf(b, "pending", id, id), map[string]bool{}
 	return x.each(ctx, []work{func(ctx context.Context, log *views.Log) error {
 		for _, a := range x.config.Topology.Aggregates {
 			for p := range int32(x.config.Settings.Partitions) {
@@ -84,7 +87,8 @@ func (x *exporting) findAgainIn(ctx context.Context, log *views.Log, spec *topol
 	return st.err
 }
 
-// exportPending writes the commands of a partition that were not handled, but those that are sent again.
+// exportPending writes the commands of a partition that were not handled, but those that are sent
+// again.
 func (x *exporting) exportPending(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
 	w := x.archive.Writer(archive.Pending, spec.Name, partition, x.number)
 	defer w.Abandon()

@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// writeEvent writes an event to the archive. Its headers are columns, or copies of the envelope; what else there is goes along.
+// writeEvent writes an event to the archive. Its headers are columns, or copies of the envelope;
+// what else there is goes along.
 func (x *exporting) writeEvent(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
 	e, err := codec.DecodeEventEnvelope(ctx, r.Value)
 	if err != nil {
@@ -45,7 +46,8 @@ func (x *exporting) writeOutcome(ctx context.Context, w *archive.Writer, codec *
 	return w.Write(schema, o.RecordedAt, rowOf(r, body))
 }
 
-// writeCommand writes a command as it is, whether it can be read or not. Only what names its schema is replaced, where it has one.
+// writeCommand writes a command as it is, whether it can be read or not. Only what names its schema
+// is replaced, where it has one.
 func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
 	c := archive.Command{Key: r.Key, Value: r.Value}
 	if codecs.IsAvro(*r) {

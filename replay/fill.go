@@ -18,13 +18,15 @@ import (
 )
 
 const (
-	// closeEnough is how many offsets a version may lack to count as filled; what comes meanwhile is for the processors, at their own pace.
+	// closeEnough is how many offsets a version may lack to count as filled; what comes meanwhile
+	// is for the processors, at their own pace.
 	closeEnough = 10_000
 	// lookEvery is how often it is looked how far a version is.
 	lookEvery = 100 * time.Millisecond
 )
 
-// fill runs the version's groups until it has nearly all events, and returns how many offsets of these it lacked.
+// fill runs the version's groups until it has nearly all events, and returns how many offsets of
+// these it lacked.
 func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64, error) {
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // never fails
@@ -104,7 +106,8 @@ func reached(have, goal []int64) (n int64) {
 	return n
 }
 
-// awaitGoal waits until a group has handled everything before the goal, which may be beyond what it commits by markers of transactions only.
+// awaitGoal waits until a group has handled everything before the goal, which may be beyond what it
+// commits by markers of transactions only.
 func (v *change) awaitGoal(ctx context.Context, group, topic string, goal []int64) error {
 	told := int64(-1)
 	for {
@@ -146,8 +149,9 @@ func (v *change) handled(ctx context.Context, group, topic string) (all []int64,
 	return all, err
 }
 
-// goal returns, for each partition, the offset behind its last committed record. The end of a partition is no goal: behind the last record there
-// are markers of transactions, which no group need have passed.
+// goal returns, for each partition, the offset behind its last committed record. The end of a
+// partition is no goal: behind the last record there are markers of transactions, which no group
+// need have passed.
 func (v *change) goal(ctx context.Context, log *views.Log, topic string) ([]int64, error) {
 	ends, err := v.offsets(ctx, v.admin.ListCommittedOffsets, []string{topic})
 	if err != nil {
@@ -170,8 +174,9 @@ func (v *change) goal(ctx context.Context, log *views.Log, topic string) ([]int6
 	return goal, nil
 }
 
-// awaitProcessors waits until the processors have taken over a version: its groups have members, and have handled what there was. Where nobody
-// runs the version before either, there is nobody to wait for.
+// awaitProcessors waits until the processors have taken over a version: its groups have members,
+// and have handled what there was. Where nobody runs the version before either, there is nobody to
+// wait for.
 func (v *change) awaitProcessors(ctx context.Context, next, before *topology.ProjectionSpec) error {
 	members, err := v.members(ctx, before)
 	if err != nil || members == 0 {

@@ -17,17 +17,21 @@ type folded struct {
 	recordedAt time.Time
 	chain      [32]byte
 	state      any
-	rows       []any // of the projections that are keyed by the aggregate's id, in their order; nil where there is none yet
+	// of the projections that are keyed by the aggregate's id, in their order; nil where there is
+	// none yet
+	rows []any
 	// damaged says that events are missing or cannot be read, so that state and rows are not known.
 	damaged bool
-	// other is a second value that the chain may have, where the last event did not fit and it is not known whether it or its header is wrong.
+	// other is a second value that the chain may have, where the last event did not fit and it is
+	// not known whether it or its header is wrong.
 	other *[32]byte
 	// matched has a bit for each table whose row was seen to be right while it could still change.
 	matched uint64
 	cause   int64 // the command that the last event follows from
 }
 
-// folder folds the events of one aggregate type: its state, and the rows of the projections that are keyed by its id.
+// folder folds the events of one aggregate type: its state, and the rows of the projections that
+// are keyed by its id.
 type folder struct {
 	spec        *topology.AggregateSpec
 	codec       *codecs.Aggregate
@@ -48,7 +52,8 @@ func newFolder(r *reading, spec *topology.AggregateSpec, b *budget) *folder {
 	return f
 }
 
-// of returns what is known of an aggregate; new where nothing is. After a change it must be put again.
+// of returns what is known of an aggregate; new where nothing is. After a change it must be put
+// again.
 func (f *folder) of(id string) (*folded, error) {
 	a, known, err := f.all.get(id)
 	if err == nil && !known {
@@ -116,7 +121,8 @@ func (a *folded) stateRow() codecs.State {
 	return codecs.State{Version: a.version, RecordedAt: a.recordedAt, Chain: a.chain, Data: a.state}
 }
 
-// project returns the row after an event. Where the domain's code panics the row stays, since the processor sets the event aside.
+// project returns the row after an event. Where the domain's code panics the row stays, since the
+// processor sets the event aside.
 func project(spec *topology.ProjectionSpec, row any, e foldlog.Event[any]) (after any) {
 	defer func() {
 		if recover() != nil {
@@ -126,7 +132,8 @@ func project(spec *topology.ProjectionSpec, row any, e foldlog.Event[any]) (afte
 	return spec.Projection.Project(row, e)
 }
 
-// keyOf returns the key of the row that an event changes, or "" where it changes none or the processor sets it aside.
+// keyOf returns the key of the row that an event changes, or "" where it changes none or the
+// processor sets it aside.
 func keyOf(spec *topology.ProjectionSpec, e foldlog.Event[any]) (key string) {
 	defer func() {
 		if recover() != nil {

@@ -82,7 +82,8 @@ func (f *folder) decode(b []byte) (*folded, error) {
 	if !ok {
 		return nil, errSpilled
 	}
-	state, err := f.codec.DecodeState(context.Background(), raw) // the latest schema, which is known
+	// the latest schema, which is known
+	state, err := f.codec.DecodeState(context.Background(), raw)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// folds folds the events of every partition, and where that is wanted writes the rows that they lead to.
+// folds folds the events of every partition, and where that is wanted writes the rows that they
+// lead to.
 func (v *recovery) folds(ctx context.Context, write bool) error {
 	var all []work
 	for p := range int32(v.config.Settings.Partitions) {
@@ -125,7 +126,8 @@ func (v *recovery) foldEvent(ctx context.Context, f *folder, e *happened) error 
 	return f.all.put(id, a)
 }
 
-// row returns a row of an aggregate's tables as it is written, the state's being the first; nil where there is none.
+// row returns a row of an aggregate's tables as it is written, the state's being the first; nil
+// where there is none.
 func (f *folder) row(a *folded, i int) ([]byte, error) {
 	switch {
 	case i == 0:
@@ -136,7 +138,8 @@ func (f *folder) row(a *folded, i int) ([]byte, error) {
 	return f.projections[i-1].EncodeRow(a.rows[i-1])
 }
 
-// announce writes that a partition has everything that follows from the commands of a source partition, up to a place.
+// announce writes that a partition has everything that follows from the commands of a source
+// partition, up to a place.
 func (v *recovery) announce(ctx context.Context, topic string, partition int32, source string, sourcePartition int32, reached int64) {
 	if reached < 0 {
 		return
@@ -170,8 +173,9 @@ func (v *recovery) rekey(ctx context.Context) error {
 	return v.each(ctx, fold)
 }
 
-// fillRekeyed sends the events of all partitions to the partitions of their rows. The events of one partition keep their order, as they have to;
-// among partitions it is that of their times, so that it does not depend on chance.
+// fillRekeyed sends the events of all partitions to the partitions of their rows. The events of one
+// partition keep their order, as they have to; among partitions it is that of their times, so that
+// it does not depend on chance.
 func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topology.ProjectionSpec) error {
 	n := v.config.Settings.Partitions
 	topic, sent, all := v.names.RekeyedTopic(spec.ID()), int64(0), []span{}
@@ -201,7 +205,8 @@ func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topolo
 	return v.writer.flush(ctx)
 }
 
-// inOrder visits the events in some partitions of an aggregate type's events: those of one partition in their order, among partitions by time.
+// inOrder visits the events in some partitions of an aggregate type's events: those of one
+// partition in their order, among partitions by time.
 func (r *reading) inOrder(ctx context.Context, log *views.Log, source string, spans []span, visit func(*happened) error) error {
 	codec := r.config.Codecs.Aggregate(source)
 	streams, heads := make([]*stream, len(spans)), make([]*happened, len(spans))

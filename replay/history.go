@@ -13,9 +13,11 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// history verifies one partition of an aggregate type: its commands, outcomes, events and tables. Events and outcomes name the command that they
-// follow from by its offset, and stand in the order of commands, so the three logs are read side by side, command by command, and nothing of
-// them need be remembered but what the events of each aggregate lead to, and for each outcome what others of the same command id are compared by.
+// history verifies one partition of an aggregate type: its commands, outcomes, events and tables.
+// Events and outcomes name the command that they follow from by its offset, and stand in the order
+// of commands, so the three logs are read side by side, command by command, and nothing of them
+// need be remembered but what the events of each aggregate lead to, and for each outcome what
+// others of the same command id are compared by.
 type history struct {
 	*verification
 	spec      *topology.AggregateSpec
@@ -113,7 +115,8 @@ func (h *history) run(ctx context.Context, log *views.Log) error {
 // merge goes through the three logs in the order of commands.
 func (h *history) merge(ctx context.Context) error {
 	h.last, h.lastEvent, h.reached, h.first = -1, -1, -1, h.commands.from
-	if h.outcomes.from > 0 { // of what is older than the first outcome that is left, nothing is known
+	// of what is older than the first outcome that is left, nothing is known
+	if h.outcomes.from > 0 {
 		h.expired = math.MaxInt64
 		if h.outcomes.peek() != nil {
 			if at, err := h.outcomes.position(); err == nil {
@@ -145,8 +148,8 @@ func (h *history) merge(ctx context.Context) error {
 	}
 }
 
-// cause returns the command that the next record of a log follows from, after passing what cannot be brought into line. At the end it is
-// the largest number.
+// cause returns the command that the next record of a log follows from, after passing what cannot
+// be brought into line. At the end it is the largest number.
 func (h *history) cause(ctx context.Context, s *stream, stray func(context.Context, record.Record, Finding) error) (int64, error) {
 	for r := s.peek(); r != nil; r = s.peek() {
 		at, err := s.position()
@@ -181,7 +184,8 @@ func (h *history) strayOutcome(_ context.Context, _ record.Record, f Finding) er
 	return nil
 }
 
-// strayEvent reports an event that is out of line. It counts as an event nevertheless, unless it belongs to another partition.
+// strayEvent reports an event that is out of line. It counts as an event nevertheless, unless it
+// belongs to another partition.
 func (h *history) strayEvent(ctx context.Context, r record.Record, f Finding) error {
 	h.find(f)
 	h.read.events++

@@ -16,14 +16,16 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// ErrNotImportable is wrapped by errors about an archive that does not fit the system that it is to be imported into.
+// ErrNotImportable is wrapped by errors about an archive that does not fit the system that it is to
+// be imported into.
 var ErrNotImportable = errors.New("the archive does not fit this system")
 
 // Imported is what an import wrote.
 type Imported struct {
 	// TakenAt is when the archive's last export began.
 	TakenAt time.Time `json:"taken_at"`
-	// Events, Outcomes and Pending count what the log has from the archive; Pending are commands that were not handled.
+	// Events, Outcomes and Pending count what the log has from the archive; Pending are commands
+	// that were not handled.
 	Events   int64 `json:"events"`
 	Outcomes int64 `json:"outcomes"`
 	Pending  int64 `json:"pending"`
@@ -51,9 +53,10 @@ type importing struct {
 	answered map[string][]int64
 }
 
-// Import fills the topics of commands, events and outcomes from the archive in a directory, and makes everything that follows from them, as [Recover]
-// does. There must be nothing in these topics, but for what an import of the same archive has left that did not end: then it goes on. No processor
-// may run meanwhile ([ErrActive]), and none starts before it is done.
+// Import fills the topics of commands, events and outcomes from the archive in a directory, and
+// makes everything that follows from them, as [Recover] does. There must be nothing in these
+// topics, but for what an import of the same archive has left that did not end: then it goes on. No
+// processor may run meanwhile ([ErrActive]), and none starts before it is done.
 func Import(ctx context.Context, c Config, dir string) (done *Imported, err error) {
 	a, err := archive.Open(dir)
 	if err != nil {
@@ -174,7 +177,8 @@ func (v *importing) checkFits() error {
 	return nil
 }
 
-// plan finds the files of the cut, and says how much there is to do: each record is checked and written, and of the events tables are made.
+// plan finds the files of the cut, and says how much there is to do: each record is checked and
+// written, and of the events tables are made.
 func (v *importing) plan() error {
 	m := v.archive.Manifest()
 	v.files = map[archive.Kind]map[string][][]archive.File{archive.Events: {}, archive.Outcomes: {}, archive.Pending: {}}
@@ -231,7 +235,8 @@ func (v *importing) checkAge(pending []archive.File) error {
 	return nil
 }
 
-// checkFiles compares every file with what the manifest says of it, those that are there for auditing, too.
+// checkFiles compares every file with what the manifest says of it, those that are there for
+// auditing, too.
 func (v *importing) checkFiles(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(v.config.Workers)
@@ -275,7 +280,8 @@ func (v *importing) commit(ctx context.Context) error {
 	return nil
 }
 
-// removeFillers removes what stands before the first record of a log whose beginning was not restored.
+// removeFillers removes what stands before the first record of a log whose beginning was not
+// restored.
 func (v *importing) removeFillers(ctx context.Context) error {
 	if err := v.findEnds(ctx); err != nil {
 		return err
@@ -305,7 +311,8 @@ func (v *importing) removeFillers(ctx context.Context) error {
 	return nil
 }
 
-// outcomesBase returns the offset of the first restored outcome: 1 where earlier ones were left out, which the log then says by beginning there.
+// outcomesBase returns the offset of the first restored outcome: 1 where earlier ones were left
+// out, which the log then says by beginning there.
 func (v *importing) outcomesBase(aggregate string, partition int32) int64 {
 	r := v.cut.Aggregates[aggregate][partition].Outcomes
 	files, count := v.files[archive.Outcomes][aggregate][partition], int64(0)

@@ -40,8 +40,9 @@ func (v *importing) rows(ctx context.Context, kind archive.Kind, aggregate strin
 	}
 }
 
-// refill writes records to one partition, in their order. Nobody else writes, and there are no transactions, so how many records the partition has
-// says how many of them an import that was interrupted has written.
+// refill writes records to one partition, in their order. Nobody else writes, and there are no
+// transactions, so how many records the partition has says how many of them an import that was
+// interrupted has written.
 type refill struct {
 	*importing
 	topic     string
@@ -89,7 +90,8 @@ func (f *refill) add(ctx context.Context, r *record.Record) error {
 	return nil
 }
 
-// sameValue compares values without what names their schemas: that may be registered under several ids.
+// sameValue compares values without what names their schemas: that may be registered under several
+// ids.
 func sameValue(a, b []byte) bool {
 	if len(a) > 5 && len(b) > 5 && a[0] == 0 && b[0] == 0 {
 		a, b = a[5:], b[5:]
@@ -261,8 +263,9 @@ func (v *importing) restoreOutcomes(ctx context.Context, log *views.Log, spec *t
 	return to.finish(ctx)
 }
 
-// restoreCommands makes the log of commands go on where the old one ended: events and outcomes name places in it, and tokens do. What was handled is
-// not needed there, so up to the first command that was not there are fillers, which are removed later.
+// restoreCommands makes the log of commands go on where the old one ended: events and outcomes name
+// places in it, and tokens do. What was handled is not needed there, so up to the first command
+// that was not there are fillers, which are removed later.
 func (v *importing) restoreCommands(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
 	to, err := v.refill(ctx, log, v.names.Commands(spec.Name), partition, v.cut.Aggregates[spec.Name][partition].Commands)
 	if err != nil {

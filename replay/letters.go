@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// letters says which commands were set aside: by aggregate type, and the command's partition and offset.
+// letters says which commands were set aside: by aggregate type, and the command's partition and
+// offset.
 type letters struct {
 	mu  sync.Mutex
 	all map[string][]map[int64]bool
@@ -57,7 +58,8 @@ func (r *reading) readLettersOf(ctx context.Context, log *views.Log, s span, agg
 	return st.err
 }
 
-// restoreLetters writes the dead letters of commands that were handled, cannot be read, and have none: the topic was lost.
+// restoreLetters writes the dead letters of commands that were handled, cannot be read, and have
+// none: the topic was lost.
 func (v *recovery) restoreLetters(ctx context.Context) error {
 	var topics []string
 	for _, a := range v.config.Topology.Aggregates {
@@ -106,7 +108,8 @@ func (v *recovery) restoreLettersOf(ctx context.Context, log *views.Log, aggrega
 	return v.writer.flush(ctx)
 }
 
-// letter returns a command's dead letter. Of a value that would not fit the end is left out; it can be read at the coordinates.
+// letter returns a command's dead letter. Of a value that would not fit the end is left out; it can
+// be read at the coordinates.
 func (v *recovery) letter(r *record.Record, group string, cause error) *record.Record {
 	out := &record.Record{
 		Topic: v.names.DeadLetters(group), Partition: topology.PartitionOf(r.Key, v.config.Settings.Partitions), Key: r.Key, Value: r.Value,

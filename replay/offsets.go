@@ -12,8 +12,9 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// planOffsets says where the groups of aggregates and policies go on. An offset that is there and can be is kept: it was committed with what it
-// speaks of. One that is missing follows from what the group wrote.
+// planOffsets says where the groups of aggregates and policies go on. An offset that is there and
+// can be is kept: it was committed with what it speaks of. One that is missing follows from what
+// the group wrote.
 func (v *recovery) planOffsets(ctx context.Context) (map[string]kadm.Offsets, error) {
 	planned := map[string]kadm.Offsets{}
 	for _, a := range v.config.Topology.Aggregates {
@@ -37,8 +38,8 @@ func (v *recovery) note(format string, args ...any) {
 	v.done.Offsets = append(v.done.Offsets, fmt.Sprintf(format, args...))
 }
 
-// aggregateOffsets returns the offsets that an aggregate's group lacks. Commands are handled in order and each leads to an outcome, so it goes on
-// after the last command that has one.
+// aggregateOffsets returns the offsets that an aggregate's group lacks. Commands are handled in
+// order and each leads to an outcome, so it goes on after the last command that has one.
 func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.AggregateSpec) (kadm.Offsets, error) {
 	group, commands, outcomes, events := v.names.Group(spec.Name), v.names.Commands(spec.Name), v.names.Outcomes(spec.Name), v.names.Events(spec.Name)
 	committed, err := v.committed(ctx, group, commands)
@@ -93,7 +94,8 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 	return offsets, nil
 }
 
-// answeredUpTo returns the offset after the last command of a partition that has an outcome or an event, and whether it has outcomes at all.
+// answeredUpTo returns the offset after the last command of a partition that has an outcome or an
+// event, and whether it has outcomes at all.
 func (r *reading) answeredUpTo(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, p int32, starts, ends places) (at int64, outcomes bool, err error) {
 	for _, topic := range []string{r.names.Outcomes(spec.Name), r.names.Events(spec.Name)} {
 		last, err := r.tail(ctx, log, span{topic, p, starts[topic][p], ends[topic][p]})

@@ -34,8 +34,8 @@ type answered struct {
 // digest identifies a text among all others of this process.
 type digest [16]byte
 
-// digestOf returns the digest of some texts in their order. It hashes twice, with seeds of this process: that two of 10^9 are the same
-// happens once in 10^20 runs.
+// digestOf returns the digest of some texts in their order. It hashes twice, with seeds of this
+// process: that two of 10^9 are the same happens once in 10^20 runs.
 func digestOf(texts ...string) (d digest) {
 	for i, seed := range digestSeeds {
 		var h maphash.Hash
@@ -86,9 +86,10 @@ func (e *entry) decode() (a answered) {
 	return a
 }
 
-// answers brings the outcomes of a partition in the order of their command ids. There is one for every command, and hardly any id comes twice. So
-// they are sorted instead of looked up: in memory, and beyond their share of it in runs on the disk that are merged at the end (an external
-// merge sort). Memory is the same for any number of them but for a small buffer for each run.
+// answers brings the outcomes of a partition in the order of their command ids. There is one for
+// every command, and hardly any id comes twice. So they are sorted instead of looked up: in memory,
+// and beyond their share of it in runs on the disk that are merged at the end (an external merge
+// sort). Memory is the same for any number of them but for a small buffer for each run.
 type answers struct {
 	budget *budget
 	most   int // entries in memory
@@ -256,7 +257,8 @@ func (h *history) remember(m *moment, a *answer) error {
 	})
 }
 
-// checkOnce checks that each command id has one outcome within the horizon, and that a repeat says what the first one said.
+// checkOnce checks that each command id has one outcome within the horizon, and that a repeat says
+// what the first one said.
 func (h *history) checkOnce(ctx context.Context, log *views.Log) error {
 	var before answered // the last one that is no repeat
 	known := false
@@ -290,8 +292,8 @@ func (h *history) checkOnce(ctx context.Context, log *views.Log) error {
 	})
 }
 
-// outcomeAt reads an outcome again for what was not remembered of it. Only its place is returned where the report is full or the outcome is beyond
-// retention by now.
+// outcomeAt reads an outcome again for what was not remembered of it. Only its place is returned
+// where the report is full or the outcome is beyond retention by now.
 func (h *history) outcomeAt(ctx context.Context, log *views.Log, offset int64) (answer, error) {
 	s := h.outcomes.span
 	only := answer{place: record.Record{Topic: s.topic, Partition: s.partition, Offset: offset}}

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Outcomes come in the order of ids and then of offsets, whole, whether none, some or many runs of them were spilled.
+// Outcomes come in the order of ids and then of offsets, whole, whether none, some or many runs of
+// them were spilled.
 func TestAnswersAreSorted(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 17, 160, 5000} {
 		b := &budget{dir: filepath.Join(t.TempDir(), "spilled"), limit: 1}

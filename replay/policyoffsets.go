@@ -15,18 +15,21 @@ import (
 // fired is what the commands in the log say of a policy.
 type fired struct {
 	events *shelf[[]byte] // ids of the events that it has answered
-	// since is from when on nothing is missing from the log of commands: what was sent for a later event is in it.
+	// since is from when on nothing is missing from the log of commands: what was sent for a later
+	// event is in it.
 	since time.Time
 	// first is the time of the first event that it is known to have answered.
 	first time.Time
-	// after is, by partition, the offset after the last event that it is known to have answered; 0 where there is none.
+	// after is, by partition, the offset after the last event that it is known to have answered; 0
+	// where there is none.
 	after []int64
 }
 
-// policyOffsets returns the offsets that a policy's group lacks. A policy handles the events of a partition in their order, and names the event in each
-// command that it sends. So in a partition it goes on after the last event that it has answered. Where it has answered none, it goes on at the
-// first event that is later than any that it may have answered already, or that was there before the policy: a command is neither sent
-// again for an old event nor lost.
+// policyOffsets returns the offsets that a policy's group lacks. A policy handles the events of a
+// partition in their order, and names the event in each command that it sends. So in a partition it
+// goes on after the last event that it has answered. Where it has answered none, it goes on at the
+// first event that is later than any that it may have answered already, or that was there before
+// the policy: a command is neither sent again for an old event nor lost.
 func (v *recovery) policyOffsets(ctx context.Context, spec *topology.PolicySpec) (kadm.Offsets, error) {
 	group, events := v.names.Group(spec.Name), v.names.Events(spec.Source)
 	committed, err := v.committed(ctx, group, events)

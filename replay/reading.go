@@ -66,7 +66,8 @@ func (r *reading) end() error {
 	return nil
 }
 
-// read counts offsets that were read. What is looked up before it is known how much there is to read does not count.
+// read counts offsets that were read. What is looked up before it is known how much there is to
+// read does not count.
 func (r *reading) read(n int64) {
 	if r.total > 0 {
 		r.config.Progress(n, r.total)
@@ -136,8 +137,9 @@ func (r *reading) offsets(ctx context.Context, list lister, topics []string) (pl
 	return all, err
 }
 
-// committed returns a group's offsets in a topic, -1 where there is none. Pending ones are waited for, each partition's for itself: under traffic there
-// is hardly a moment without a transaction somewhere in the group.
+// committed returns a group's offsets in a topic, -1 where there is none. Pending ones are waited
+// for, each partition's for itself: under traffic there is hardly a moment without a transaction
+// somewhere in the group.
 func (r *reading) committed(ctx context.Context, group, topic string) ([]int64, error) {
 	all := make([]int64, r.config.Settings.Partitions)
 	known := make([]bool, len(all))
@@ -178,7 +180,8 @@ func (r *reading) committed(ctx context.Context, group, topic string) ([]int64, 
 	}
 }
 
-// pendingPause is between two looks at what an open transaction holds: most are over in some milliseconds.
+// pendingPause is between two looks at what an open transaction holds: most are over in some
+// milliseconds.
 const pendingPause = 10 * time.Millisecond
 
 // awaitDecided returns when no transaction is open below the ends.
@@ -244,7 +247,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// checkTopics returns an error that wraps cluster.ErrMismatch where topics are missing or have another partition count.
+// checkTopics returns an error that wraps cluster.ErrMismatch where topics are missing or have
+// another partition count.
 func (r *reading) checkTopics(ctx context.Context, topics []string) error {
 	listed, err := r.admin.ListTopics(ctx, topics...)
 	if err != nil {

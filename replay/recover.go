@@ -14,20 +14,23 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// ErrDamaged is wrapped by errors about events that cannot be what happened. Nothing was changed then.
+// ErrDamaged is wrapped by errors about events that cannot be what happened. Nothing was changed
+// then.
 var ErrDamaged = errors.New("the events are damaged, and nothing was changed: run 'foldlog verify' for all that is wrong")
 
-// ErrUndecided is wrapped by errors about a log of commands from which it cannot be seen what was handled. Nothing was changed then.
+// ErrUndecided is wrapped by errors about a log of commands from which it cannot be seen what was
+// handled. Nothing was changed then.
 var ErrUndecided = errors.New("it cannot be decided where commands go on")
 
 // Recovery is what a recovery did.
 type Recovery struct {
 	// Topics were created anew.
 	Topics []string `json:"topics"`
-	// Offsets says which consumer groups go on where, and why, where they were without an offset or had a wrong one. Those of projections are
-	// always set.
+	// Offsets says which consumer groups go on where, and why, where they were without an offset or
+	// had a wrong one. Those of projections are always set.
 	Offsets []string `json:"offsets"`
-	// Events, Aggregates, Rows and Rekeyed count what was read and written. Rows are those of all tables.
+	// Events, Aggregates, Rows and Rekeyed count what was read and written. Rows are those of all
+	// tables.
 	Events     int64 `json:"events"`
 	Aggregates int64 `json:"aggregates"`
 	Rows       int64 `json:"rows"`
@@ -45,12 +48,14 @@ type recovery struct {
 	done   Recovery
 	// handled has the commands that were handled, by aggregate type and partition.
 	handled map[string][]span
-	// progress is, by aggregate type and partition, the last command whose events are complete; -1 where there is none.
+	// progress is, by aggregate type and partition, the last command whose events are complete; -1
+	// where there is none.
 	progress map[string][]int64
 }
 
-// Recover makes all tables and re-keyed topics anew from the events alone, and gives each consumer group the offset at which it goes on, where it
-// has none. Commands, outcomes and events stay as they are. No processor may run meanwhile ([ErrActive]), and none starts before it is done. Where
+// Recover makes all tables and re-keyed topics anew from the events alone, and gives each consumer
+// group the offset at which it goes on, where it has none. Commands, outcomes and events stay as
+// they are. No processor may run meanwhile ([ErrActive]), and none starts before it is done. Where
 // it is interrupted, it can be run again, from the beginning.
 func Recover(ctx context.Context, c Config) (done *Recovery, err error) {
 	r, err := begin(c)
@@ -122,7 +127,8 @@ func (v *recovery) run(ctx context.Context) error {
 	if err := v.commit(ctx, offsets); err != nil {
 		return err
 	}
-	if err := cluster.CreateMissing(ctx, v.config.Cluster, v.config.Topology, v.config.Settings); err != nil { // dead letters may be gone, too
+	// dead letters may be gone, too
+	if err := cluster.CreateMissing(ctx, v.config.Cluster, v.config.Topology, v.config.Settings); err != nil {
 		return err
 	}
 	if err := v.restoreLetters(ctx); err != nil {
@@ -165,8 +171,8 @@ func (v *recovery) takeEnds(ctx context.Context, list lister, topics []string) e
 	return v.awaitDecided(ctx, ends)
 }
 
-// countTotal says how much there is to read: each event twice, and once more for each re-keyed projection, and commands that were handled. How
-// many re-keyed events follow is not known yet.
+// countTotal says how much there is to read: each event twice, and once more for each re-keyed
+// projection, and commands that were handled. How many re-keyed events follow is not known yet.
 func (v *recovery) countTotal() {
 	if v.total > 0 { // it is the last part of an import, which counts for itself
 		return

@@ -33,7 +33,8 @@ func created(t testing.TB, prefix string) *system {
 	return s
 }
 
-// lose deletes every topic but commands, outcomes and events, and with offsets true the offsets of all consumer groups.
+// lose deletes every topic but commands, outcomes and events, and with offsets true the offsets of
+// all consumer groups.
 func (s *system) lose(offsets bool) {
 	s.t.Helper()
 	kept := map[string]bool{}
@@ -132,8 +133,8 @@ func (s *system) recover() *replay.Recovery {
 	return done
 }
 
-// Everything but commands, outcomes and events is lost, and then the offsets, too. What is recovered is what was there, nothing runs on half of it,
-// and commands go on.
+// Everything but commands, outcomes and events is lost, and then the offsets, too. What is
+// recovered is what was there, nothing runs on half of it, and commands go on.
 func TestRecoverFromNothing(t *testing.T) {
 	s := created(t, "recover.")
 	stop := s.run()
@@ -184,7 +185,8 @@ func TestRecoverFromNothing(t *testing.T) {
 	}
 }
 
-// interrupted runs a recovery that is cancelled when it has begun to write, and sees that processes refuse what it leaves.
+// interrupted runs a recovery that is cancelled when it has begun to write, and sees that processes
+// refuse what it leaves.
 func (s *system) interrupted() {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -205,7 +207,8 @@ func (s *system) interrupted() {
 	}
 }
 
-// Events that a policy had not seen when its offsets were lost lead to commands, and those that it had seen do not again.
+// Events that a policy had not seen when its offsets were lost lead to commands, and those that it
+// had seen do not again.
 func TestPoliciesGoOnWhereTheyWere(t *testing.T) {
 	s := created(t, "policies.")
 	stop := s.run()

@@ -13,8 +13,8 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// rekeyed verifies one partition of a re-keyed projection: its rows against the fold of the topic that carries events to them, and that
-// topic against the events.
+// rekeyed verifies one partition of a re-keyed projection: its rows against the fold of the topic
+// that carries events to them, and that topic against the events.
 type rekeyed struct {
 	*verification
 	spec      *topology.ProjectionSpec
@@ -207,7 +207,8 @@ func (k *rekeyed) finish(ctx context.Context) error {
 	})
 }
 
-// compareRoutes compares what partitions of events sent with what the re-keyed topics have. Where they differ, both are read again to say where.
+// compareRoutes compares what partitions of events sent with what the re-keyed topics have. Where
+// they differ, both are read again to say where.
 func (v *verification) compareRoutes(ctx context.Context) error {
 	var differing []work
 	for _, spec := range v.config.Topology.Projections {

@@ -26,20 +26,26 @@ const (
 	CheckEventID   Check = "event_id"        // an event's id does not follow from its command
 	CheckTime      Check = "time"            // recorded_at goes backwards or is not the command's
 	CheckCommand   Check = "command"         // a command is missing or another one
-	CheckOutcome   Check = "outcome"         // an outcome is missing, double, or does not match its events
-	CheckEvents    Check = "events"          // events are missing, or are there without an accepted outcome
-	CheckState     Check = "state"           // a row of an aggregate's table is not the fold of its events
-	CheckRow       Check = "row"             // a row of a projection's table is not the fold of its events
-	CheckRekey     Check = "rekey"           // a re-keyed topic is not the events that it should carry
-	CheckView      Check = "view"            // what is served over HTTP is not the fold of the events
-	CheckStart     Check = "start"           // the beginning of a log that is kept for ever is gone
+	// an outcome is missing, double, or does not match its events
+	CheckOutcome Check = "outcome"
+	// events are missing, or are there without an accepted outcome
+	CheckEvents Check = "events"
+	// a row of an aggregate's table is not the fold of its events
+	CheckState Check = "state"
+	// a row of a projection's table is not the fold of its events
+	CheckRow Check = "row"
+	// a re-keyed topic is not the events that it should carry
+	CheckRekey Check = "rekey"
+	// what is served over HTTP is not the fold of the events
+	CheckView  Check = "view"
+	CheckStart Check = "start" // the beginning of a log that is kept for ever is gone
 )
 
 // Finding is one thing that is not as it must be.
 type Finding struct {
 	Check Check `json:"check"`
-	// Topic, Partition and Offset are the record's place. Offset is -1 where the finding is that there is none, and Partition where it
-	// is not in Kafka.
+	// Topic, Partition and Offset are the record's place. Offset is -1 where the finding is that
+	// there is none, and Partition where it is not in Kafka.
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`

@@ -34,15 +34,17 @@ func (m mark) add(r *record.Record, key string) mark {
 	return mark{m.count + 1, h.Sum64()}
 }
 
-// route is what one partition of events sends to the partitions of a re-keyed projection. Each of them must have it in the order of the
-// events; how the events of several partitions are interleaved is free. So a mark for each pair of partitions decides, and
-// nothing need be remembered.
+// route is what one partition of events sends to the partitions of a re-keyed projection. Each of
+// them must have it in the order of the events; how the events of several partitions are
+// interleaved is free. So a mark for each pair of partitions decides, and nothing need be
+// remembered.
 type route struct {
 	spec      *topology.ProjectionSpec
 	partition int32
 	low, high int64 // as in table, of the group that fills the topic
 	marks     []mark
-	// allowed has, for each target, the sequences that it may have; more than one where the group was at work while it was looked at.
+	// allowed has, for each target, the sequences that it may have; more than one where the group
+	// was at work while it was looked at.
 	allowed [][]mark
 }
 
@@ -90,7 +92,8 @@ func (r *route) close() {
 // permits reports whether a target may have a sequence.
 func (r *route) permits(q int32, have mark) bool { return slices.Contains(r.allowed[q], have) }
 
-// before compares the places of two events of one source partition: by command, and then by version.
+// before compares the places of two events of one source partition: by command, and then by
+// version.
 func (e *happened) before(other *happened) int {
 	a, _ := position(e.place.Header(codecs.HeaderCause)) // both were read before
 	b, _ := position(other.place.Header(codecs.HeaderCause))

@@ -44,8 +44,9 @@ type table struct {
 	partition int32
 	part      string // the aggregate type or projection
 	check     Check
-	// low and high are the input offsets between which the table was written when it was read: everything below low is in its rows, and
-	// nothing from high on. A row is right if it is what the events up to some place in between lead to.
+	// low and high are the input offsets between which the table was written when it was read:
+	// everything below low is in its rows, and nothing from high on. A row is right if it is what
+	// the events up to some place in between lead to.
 	low, high int64
 	rows      *shelf[stored]
 	encode    func(row any) ([]byte, error)
@@ -197,7 +198,8 @@ func short(hash []byte) string {
 	return hex.EncodeToString(hash[:min(6, len(hash))]) + "…"
 }
 
-// rowOf returns the row of table i of an aggregate, the state's being 0; nil where there is none yet.
+// rowOf returns the row of table i of an aggregate, the state's being 0; nil where there is none
+// yet.
 func (a *folded) rowOf(i int) any {
 	switch {
 	case i > 0:

@@ -16,14 +16,18 @@ import (
 // DefaultSample is the default of [Served.Sample].
 const DefaultSample = 1000
 
-// Served says how to ask a running system what it answers. Its functions are called by several goroutines.
+// Served says how to ask a running system what it answers. Its functions are called by several
+// goroutines.
 type Served struct {
-	// State and Row return what is answered for an aggregate or a view's row, as of the token or later; found is false where there is none.
+	// State and Row return what is answered for an aggregate or a view's row, as of the token or
+	// later; found is false where there is none.
 	State func(ctx context.Context, aggregate, id string, after foldlog.Token) (a Answer, found bool, err error)
 	Row   func(ctx context.Context, view, key string, after foldlog.Token) (a Answer, found bool, err error)
-	// Sample is about how many rows of each table are asked for, spread over their keys; default DefaultSample, and a negative number means all.
+	// Sample is about how many rows of each table are asked for, spread over their keys; default
+	// DefaultSample, and a negative number means all.
 	Sample int
-	// Serves reports whether a version of a projection is the one that is served; nil means that all are. Rows of others are not asked for.
+	// Serves reports whether a version of a projection is the one that is served; nil means that
+	// all are. Rows of others are not asked for.
 	Serves func(*topology.ProjectionSpec) bool
 }
 
@@ -81,8 +85,8 @@ type asked struct {
 	reached func(partition int32) int64
 }
 
-// ask compares what is served for a key with the row that the events lead to. What the answer contains beyond what was read may have changed it, so
-// then it is only counted.
+// ask compares what is served for a key with the row that the events lead to. What the answer
+// contains beyond what was read may have changed it, so then it is only counted.
 func (v *verification) ask(ctx context.Context, s *sampler, q asked) error {
 	if q.version != nil && v.config.Served.Serves != nil && !v.config.Served.Serves(q.version) {
 		return nil
@@ -103,7 +107,8 @@ func (v *verification) ask(ctx context.Context, s *sampler, q asked) error {
 		v.find(f)
 		return nil
 	}
-	if q.version != nil && answer.Projection != 0 && answer.Projection != q.version.Version { // queries were switched meanwhile
+	// queries were switched meanwhile
+	if q.version != nil && answer.Projection != 0 && answer.Projection != q.version.Version {
 		s.newer++
 		return nil
 	}

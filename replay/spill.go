@@ -12,7 +12,8 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/opt"
 )
 
-// budget bounds what the shelves of one piece of work hold in memory together. It belongs to one goroutine.
+// budget bounds what the shelves of one piece of work hold in memory together. It belongs to one
+// goroutine.
 type budget struct {
 	dir     string // made when something is spilled
 	limit   int64
@@ -86,8 +87,9 @@ func (s *shelf[V]) held() int64 { return s.size }
 // overhead is about what an entry of a map costs beside its key and value.
 const overhead = 64
 
-// put keeps a value. One that was got and changed must be put again: meanwhile it may have been spilled as it was. Values grow, and measuring is encoding,
-// so one is measured at every power of two of puts.
+// put keeps a value. One that was got and changed must be put again: meanwhile it may have been
+// spilled as it was. Values grow, and measuring is encoding, so one is measured at every power of
+// two of puts.
 func (s *shelf[V]) put(key string, v V) error {
 	k := s.memory[key]
 	before := k.bytes
@@ -122,7 +124,8 @@ func (s *shelf[V]) get(key string) (v V, ok bool, err error) {
 	return v, true, nil
 }
 
-// each calls visit with every key of a shelf in byte order and its value. Nothing may be put meanwhile.
+// each calls visit with every key of a shelf in byte order and its value. Nothing may be put
+// meanwhile.
 func each[V any](s *shelf[V], visit func(key string, v V) error) error {
 	if s.db == nil {
 		for _, key := range slices.Sorted(maps.Keys(s.memory)) {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Values that grow are counted as what they have become, and are spilled when they are too much; nil and empty stay two things.
+// Values that grow are counted as what they have become, and are spilled when they are too much;
+// nil and empty stay two things.
 func TestGrowingValuesAreSpilled(t *testing.T) {
 	b := &budget{dir: filepath.Join(t.TempDir(), "spilled"), limit: 20_000}
 	defer b.close()

@@ -24,7 +24,8 @@ type span struct {
 
 func (s span) size() int64 { return max(s.to-s.from, 0) }
 
-// stream is the committed records in a span, one after another. The next part is fetched while one is being used.
+// stream is the committed records in a span, one after another. The next part is fetched while one
+// is being used.
 type stream struct {
 	span
 	pull func() (views.LogPart, error, bool)
@@ -88,7 +89,8 @@ func (s *stream) advance() {
 	}
 }
 
-// parts brings a span part by part, and tries again where the cluster is in trouble, until its patience ends. The last one may be an error.
+// parts brings a span part by part, and tries again where the cluster is in trouble, until its
+// patience ends. The last one may be an error.
 func (r *reading) parts(ctx context.Context, log *views.Log, s span) iter.Seq2[views.LogPart, error] {
 	return func(yield func(views.LogPart, error) bool) {
 		at, moved := s.from, time.Now()

@@ -24,8 +24,9 @@ type verification struct {
 	carried map[string][][]mark // by projection, partition, and source partition
 }
 
-// Verify reads the whole log once and says what of it is not as it must be. The error is of the infrastructure; what is wrong with the data is in
-// the report. The system may be running; see the package documentation for what is compared then.
+// Verify reads the whole log once and says what of it is not as it must be. The error is of the
+// infrastructure; what is wrong with the data is in the report. The system may be running; see the
+// package documentation for what is compared then.
 func Verify(ctx context.Context, c Config) (report *Report, err error) {
 	r, err := begin(c)
 	if err != nil {
@@ -91,7 +92,8 @@ func placeOf(r *record.Record, partitionHeader, offsetHeader string) (partition 
 	return int32(p), offset, err == nil
 }
 
-// forwards are commands that were sent on to their own partition, and those that arrived there. It is safe for concurrent use.
+// forwards are commands that were sent on to their own partition, and those that arrived there. It
+// is safe for concurrent use.
 type forwards struct {
 	mu   sync.Mutex
 	away map[string]Finding // what is wrong unless it arrived

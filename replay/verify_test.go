@@ -114,7 +114,8 @@ func TestATopicThatIsCreatedAnewIsNoFinding(t *testing.T) {
 	if r, err := replay.Verify(t.Context(), config); err == nil || !strings.Contains(err.Error(), "topic "+table+" was deleted or created anew") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	s.eventually("the broker knows the new topic", func() error { // which was acknowledged before that
+	// which was acknowledged before that
+	s.eventually("the broker knows the new topic", func() error {
 		ends, err := s.admin.ListEndOffsets(t.Context(), table)
 		return errors.Join(err, ends.Error())
 	})

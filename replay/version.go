@@ -11,14 +11,16 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// ErrRefused is wrapped by errors about versions of projections that cannot be filled, served or dropped as things are. Nothing that serves was changed.
+// ErrRefused is wrapped by errors about versions of projections that cannot be filled, served or
+// dropped as things are. Nothing that serves was changed.
 var ErrRefused = errors.New("refused")
 
 func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 }
 
-// VersionConfig says of which projection a version is to be filled, served or dropped. Of [Config], Topology has every declared version.
+// VersionConfig says of which projection a version is to be filled, served or dropped. Of [Config],
+// Topology has every declared version.
 type VersionConfig struct {
 	Config
 	Projection string
@@ -26,11 +28,13 @@ type VersionConfig struct {
 	By string
 	// Rate is how many events a second are filled by this process; 0 means as many as it can.
 	Rate float64
-	// DataDir is where the version's rows are kept while it is filled. It need not outlast the process.
+	// DataDir is where the version's rows are kept while it is filled. It need not outlast the
+	// process.
 	DataDir string
 	// NoSwitch leaves queries where they are.
 	NoSwitch bool
-	// Stage, where not nil, is told what begins, such as "filling", and returns what its progress is told to.
+	// Stage, where not nil, is told what begins, such as "filling", and returns what its progress
+	// is told to.
 	Stage func(what string) func(n, total int64)
 }
 
@@ -100,10 +104,12 @@ func (v *change) write(ctx context.Context, s versions.State) error {
 type Rebuilt struct {
 	// State is what is recorded now.
 	State versions.State `json:"state"`
-	// Filled is how many offsets of the events were filled, and Took how long it took, in nanoseconds in JSON; both 0 where the version was filled before.
+	// Filled is how many offsets of the events were filled, and Took how long it took, in
+	// nanoseconds in JSON; both 0 where the version was filled before.
 	Filled int64         `json:"filled"`
 	Took   time.Duration `json:"took"`
-	// Findings are where the new version's rows are not what the events lead to; Total counts all. There are none in a version that serves.
+	// Findings are where the new version's rows are not what the events lead to; Total counts all.
+	// There are none in a version that serves.
 	Findings []Finding `json:"findings"`
 	Total    int64     `json:"total"`
 	// Comparison is against the version that served.
@@ -112,9 +118,10 @@ type Rebuilt struct {
 	Switched bool `json:"switched"`
 }
 
-// Rebuild fills the newest declared version of a projection from the first event on, beside the one that serves, compares the two, and switches
-// queries. It goes on where it was interrupted; several that run at once share the work. The error wraps [ErrRefused] where that cannot be, or
-// where what was filled is not what the events lead to; then what was found is returned, too.
+// Rebuild fills the newest declared version of a projection from the first event on, beside the one
+// that serves, compares the two, and switches queries. It goes on where it was interrupted; several
+// that run at once share the work. The error wraps [ErrRefused] where that cannot be, or where what
+// was filled is not what the events lead to; then what was found is returned, too.
 func Rebuild(ctx context.Context, c VersionConfig) (done *Rebuilt, err error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
@@ -163,7 +170,8 @@ func Rebuild(ctx context.Context, c VersionConfig) (done *Rebuilt, err error) {
 	return done, nil
 }
 
-// prepare makes the version's topics, and says that it is being filled, so that query servers follow it.
+// prepare makes the version's topics, and says that it is being filled, so that query servers
+// follow it.
 func (v *change) prepare(ctx context.Context, now *topology.ProjectionSpec) error {
 	live := versions.States{}
 	for name, s := range v.states {
@@ -180,7 +188,8 @@ func (v *change) prepare(ctx context.Context, now *topology.ProjectionSpec) erro
 	return v.write(ctx, filling)
 }
 
-// check verifies the rows of both versions against the events, and compares what the two make of these.
+// check verifies the rows of both versions against the events, and compares what the two make of
+// these.
 func (v *change) check(ctx context.Context, before, now *topology.ProjectionSpec, done *Rebuilt) error {
 	narrow := *v.config.Topology.With(func(p *topology.ProjectionSpec) bool { return p == now })
 	narrow.Aggregates, narrow.Policies = []*topology.AggregateSpec{narrow.Aggregate(now.Source)}, nil

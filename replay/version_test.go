@@ -54,7 +54,8 @@ func (s *system) versions() replay.VersionConfig {
 	return replay.VersionConfig{Config: s.config(), Projection: "balances", By: "test", DataDir: s.t.TempDir()}
 }
 
-// A row that is not what the events lead to keeps queries where they are, until it is mended; what differs between versions is listed.
+// A row that is not what the events lead to keeps queries where they are, until it is mended; what
+// differs between versions is listed.
 func TestWrongRowsAreNotServed(t *testing.T) {
 	s := created(t, "versions.")
 	stop := s.run()

@@ -64,7 +64,8 @@ var shared struct {
 	err      error
 }
 
-// share starts what the tests share. It ends with the process: to close an embedded cluster would save what is thrown away.
+// share starts what the tests share. It ends with the process: to close an embedded cluster would
+// save what is thrown away.
 func share(t testing.TB, top *topology.Topology) {
 	if onKafka {
 		shared.brokers, shared.registry = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()
@@ -80,7 +81,8 @@ func share(t testing.TB, top *topology.Topology) {
 			}
 			shared.brokers, shared.registry = dev.Brokers(), dev.RegistryURL()
 		}
-		shared.codecs, shared.err = codecsOf(ctx, top, bankschemas.Files) // ids are of the whole registry, so that all prefixes can share the codecs of one
+		// ids are of the whole registry, so that all prefixes can share the codecs of one
+		shared.codecs, shared.err = codecsOf(ctx, top, bankschemas.Files)
 	})
 	if shared.err != nil {
 		t.Fatal(shared.err)
@@ -110,7 +112,8 @@ func TestMain(m *testing.M) {
 
 var testDir string
 
-// testBank is the bank with two commands that it lacks: a deposit with the reference "split" is two events, one with "nothing" is none.
+// testBank is the bank with two commands that it lacks: a deposit with the reference "split" is two
+// events, one with "nothing" is none.
 func testBank() *topology.Topology {
 	t := bank.Topology()
 	spec := t.Aggregate(bank.AccountAggregate)
@@ -261,7 +264,8 @@ func (s *system) inputs() map[string]string {
 	return all
 }
 
-// settled waits until every group has handled the whole of its input, which stays so, since nobody writes.
+// settled waits until every group has handled the whole of its input, which stays so, since nobody
+// writes.
 func (s *system) settled() {
 	s.t.Helper()
 	s.eventually("everything is handled", func() error {
@@ -283,7 +287,8 @@ func (s *system) settled() {
 	})
 }
 
-// story sends commands of every kind and waits until they are handled, those that follow from them too.
+// story sends commands of every kind and waits until they are handled, those that follow from them
+// too.
 func (s *system) story(name string) {
 	s.t.Helper()
 	id := func(n int) string { return fmt.Sprintf("%s-%d", name, n) }
@@ -314,8 +319,10 @@ func (s *system) story(name string) {
 		lost,
 	)...)
 	s.settled()
-	s.produce(transfer(0, 0, 1, 100), transfer(1, 1, 2, 5), transfer(2, 2, 0, 77), transfer(3, 3, 7, 50), // the payee is frozen: it comes back
-		transfer(4, 4, 5, 1_000_000), transfer(5, 99, 1, 10), transfer(6, 5, 5, 1)) // refused: no funds, no such account; the same account
+	// the payee is frozen: it comes back
+	s.produce(transfer(0, 0, 1, 100), transfer(1, 1, 2, 5), transfer(2, 2, 0, 77), transfer(3, 3, 7, 50),
+		// refused: no funds, no such account; the same account
+		transfer(4, 4, 5, 1_000_000), transfer(5, 99, 1, 10), transfer(6, 5, 5, 1))
 	s.settled()
 	s.eventually("every transfer has ended", func() error {
 		ended := 0
@@ -340,8 +347,8 @@ func (s *system) story(name string) {
 // log is the content of a system's topics, without the prefix, in memory.
 type log map[string][][]record.Record
 
-// dump reads all topics and moves the records together, as if there had never been a transaction's marker: what names a place is changed
-// accordingly.
+// dump reads all topics and moves the records together, as if there had never been a transaction's
+// marker: what names a place is changed accordingly.
 func (s *system) dump() log {
 	s.t.Helper()
 	l := log{}
@@ -417,7 +424,8 @@ func (l log) clone() log {
 	return c
 }
 
-// write makes topics under the system's prefix with the content of a log, and the offsets of groups that have handled all of it.
+// write makes topics under the system's prefix with the content of a log, and the offsets of groups
+// that have handled all of it.
 func (s *system) write(l log) {
 	s.t.Helper()
 	var topics []string
@@ -428,7 +436,8 @@ func (s *system) write(l log) {
 		}
 		topics = append(topics, s.names.Prefix+topic)
 	}
-	created, err := s.admin.CreateTopics(s.t.Context(), partitions, 1, nil, topics...) // commands keep the times that they have
+	// commands keep the times that they have
+	created, err := s.admin.CreateTopics(s.t.Context(), partitions, 1, nil, topics...)
 	if err == nil {
 		err = created.Error()
 	}

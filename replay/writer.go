@@ -10,7 +10,8 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// writer writes records to the partitions that they name, idempotently and in order. It is safe for concurrent use.
+// writer writes records to the partitions that they name, idempotently and in order. It is safe for
+// concurrent use.
 type writer struct {
 	client *kgo.Client
 	mu     sync.Mutex

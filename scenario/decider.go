@@ -48,7 +48,8 @@ func (s *DeciderScenario[S, C, E]) evolve(event foldlog.Event[E]) {
 	s.log.given = append(s.log.given, text(event.Data))
 }
 
-// When has the aggregate decide a command, after its Validate where it has one. The result wants one of the Then methods.
+// When has the aggregate decide a command, after its Validate where it has one. The result wants
+// one of the Then methods.
 func (s *DeciderScenario[S, C, E]) When(command C) *Decided[S, C, E] {
 	s.t.Helper()
 	d := &Decided[S, C, E]{scenario: s, command: command, meta: s.log.command(), given: s.log.given}
@@ -79,8 +80,8 @@ type Decided[S, C, E any] struct {
 	err      error
 }
 
-// Then expects exactly these events, in this order. None means accepted without effect. The scenario goes on with the
-// events having happened.
+// Then expects exactly these events, in this order. None means accepted without effect. The
+// scenario goes on with the events having happened.
 func (d *Decided[S, C, E]) Then(events ...E) *DeciderScenario[S, C, E] {
 	d.scenario.t.Helper()
 	want := list(events, "accepted without events")
@@ -98,7 +99,8 @@ func (d *Decided[S, C, E]) Then(events ...E) *DeciderScenario[S, C, E] {
 	return d.scenario
 }
 
-// ThenRejected expects a rejection with the code. The scenario goes on as if the command had not been sent.
+// ThenRejected expects a rejection with the code. The scenario goes on as if the command had not
+// been sent.
 func (d *Decided[S, C, E]) ThenRejected(code string) *DeciderScenario[S, C, E] {
 	d.scenario.t.Helper()
 	d.rejected(code, "")
@@ -167,7 +169,8 @@ func (d *Decided[S, C, E]) result() string {
 	return list(d.events, "accepted without events")
 }
 
-// impure fails the test where a function has changed what it was given, or has answered differently the second time.
+// impure fails the test where a function has changed what it was given, or has answered differently
+// the second time.
 func impure(t TB, function, input, before, after, change string) {
 	t.Helper()
 	if before != after {

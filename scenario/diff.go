@@ -63,7 +63,8 @@ func diff(path string, want, got reflect.Value) string {
 		}
 		return "" // functions cannot be compared
 	case reflect.Float32, reflect.Float64:
-		if w, g := want.Float(), got.Float(); w != g && (w == w || g == g) { // two NaN are the same answer
+		// two NaN are the same answer
+		if w, g := want.Float(), got.Float(); w != g && (w == w || g == g) {
 			return differs()
 		}
 		return ""

@@ -15,15 +15,18 @@
 //		Given(account.Opened{HolderID: "ann", Currency: "EUR"}).
 //		ThenRow("a-1", bank.BalancesRow{...})
 //
-// It imports the root package only. Its importers are tests, those of users' own domains among them.
+// It imports the root package only. Its importers are tests, those of users' own domains among
+// them.
 //
 // Invariants:
 //
-//  1. What a domain's functions are given here is what the engine gives them: Validate runs before Decide, versions count
-//     from 1, ids are derived as [foldlog.EventID] derives them, times are in UTC.
-//  2. Expectations are exact and ordered. Nil and empty lists are the same; times are equal when they are the same instant.
-//  3. Every function of the domain is called twice, and a function that answers differently or changes what it was
-//     given fails the test: it would not be repeatable in production either.
-//  4. A failure explains itself: what was given, what was done, what was expected, what came instead, and the first
-//     field that differs.
+//  1. What a domain's functions are given here is what the engine gives them: Validate runs before
+//     Decide, versions count from 1, ids are derived as [foldlog.EventID] derives them, times are
+//     in UTC.
+//  2. Expectations are exact and ordered. Nil and empty lists are the same; times are equal when
+//     they are the same instant.
+//  3. Every function of the domain is called twice, and a function that answers differently or
+//     changes what it was given fails the test: it would not be repeatable in production either.
+//  4. A failure explains itself: what was given, what was done, what was expected, what came
+//     instead, and the first field that differs.
 package scenario

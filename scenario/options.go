@@ -15,8 +15,8 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Option sets a part of the metadata of the events and commands that follow. Defaults are the aggregate id "id-1", the actor
-// "tester" and the recorded time 2026-01-02T03:04:05Z.
+// Option sets a part of the metadata of the events and commands that follow. Defaults are the
+// aggregate id "id-1", the actor "tester" and the recorded time 2026-01-02T03:04:05Z.
 type Option func(*foldlog.Meta)
 
 // At sets the recorded time. It is turned into UTC with microseconds, as the log does.
@@ -80,8 +80,8 @@ func record[E any](l *log, command foldlog.Meta, events []E) []foldlog.Event[E] 
 	return recorded
 }
 
-// typeName returns the name of the value's Go type without its package. The kit does not know the topology, so this
-// stands in for the declared name.
+// typeName returns the name of the value's Go type without its package. The kit does not know the
+// topology, so this stands in for the declared name.
 func typeName(value any) string {
 	if value == nil {
 		return "nil"

@@ -20,7 +20,8 @@ func (s *PolicyScenario[E]) With(options ...Option) *PolicyScenario[E] {
 	return s
 }
 
-// Given adds events that have happened before. A policy keeps no state, so all they do is to raise the version of the next one.
+// Given adds events that have happened before. A policy keeps no state, so all they do is to raise
+// the version of the next one.
 func (s *PolicyScenario[E]) Given(events ...E) *PolicyScenario[E] {
 	for _, data := range events {
 		record(s.log, s.log.command(), []E{data})
@@ -49,8 +50,8 @@ type Reacted struct {
 	sends []foldlog.Send
 }
 
-// ThenSends expects exactly these commands, in this order. Each is checked with its Validate, where it has one: an invalid
-// command of a policy would end as a dead letter.
+// ThenSends expects exactly these commands, in this order. Each is checked with its Validate, where
+// it has one: an invalid command of a policy would end as a dead letter.
 func (r *Reacted) ThenSends(sends ...foldlog.Send) {
 	r.t.Helper()
 	if first := lists("command", sends, r.sends); first != "" {

@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/avro"
 )
 
-// typeBuilder turns the parser's tree into a [Type]: names resolved, recursion refused, depth bounded.
+// typeBuilder turns the parser's tree into a [Type]: names resolved, recursion refused, depth
+// bounded.
 type typeBuilder struct {
 	named map[string]*Type
 	open  map[string]bool // records that are being built: a reference to one is recursion

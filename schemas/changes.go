@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Changes returns what is to be said about a new version of a schema beside the one before: whether it can read what that one wrote, and what
-// compatibility checkers do not look at. The findings have no Where.
+// Changes returns what is to be said about a new version of a schema beside the one before: whether
+// it can read what that one wrote, and what compatibility checkers do not look at. The findings
+// have no Where.
 func Changes(older, newer Schema) []Finding {
 	c := &changes{seen: map[[2]*Type]bool{}}
 	if err := Compatible(older, newer); err != nil {
@@ -48,7 +49,8 @@ func (c *changes) sameForm(older, newer Schema) {
 		"registries answer with the version before, and the change is never seen; leave it to the next version that adds something")
 }
 
-// compare looks at an older type and the newer one that reads it. What Compatible refuses is not said again.
+// compare looks at an older type and the newer one that reads it. What Compatible refuses is not
+// said again.
 func (c *changes) compare(path string, w, r *Type) {
 	if c.seen[[2]*Type{w, r}] {
 		return

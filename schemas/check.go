@@ -7,11 +7,13 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Check returns what is to be said about the versions of all topics, each beside the one before. That every version can read all before it has been
-// seen to by [Load]. Findings below [Refused] about versions in the lock file are left out unless all is set: whoever published them meant it.
+// Check returns what is to be said about the versions of all topics, each beside the one before.
+// That every version can read all before it has been seen to by [Load]. Findings below [Refused]
+// about versions in the lock file are left out unless all is set: whoever published them meant it.
 func (s *Set) Check(all bool) []Finding {
 	var findings []Finding
-	seen := map[string]bool{} // re-keyed topics share the schemas of events, all aggregates that of outcomes
+	// re-keyed topics share the schemas of events, all aggregates that of outcomes
+	seen := map[string]bool{}
 	for _, topic := range s.Topics() {
 		versions := s.versions[topic]
 		if seen[versions[0].File] {
@@ -45,14 +47,15 @@ func (s *Set) Subjects(names topology.Names) []Subject {
 	return subjects
 }
 
-// Subject is what a registry is to have under a name: the versions of a topic's schema, oldest first.
+// Subject is what a registry is to have under a name: the versions of a topic's schema, oldest
+// first.
 type Subject struct {
 	Name     string
 	Versions []Schema
 }
 
-// Compare returns how what is registered under the subject differs from the files, given the registry's answer. Versions that are not registered
-// yet are no difference.
+// Compare returns how what is registered under the subject differs from the files, given the
+// registry's answer. Versions that are not registered yet are no difference.
 func (s Subject) Compare(have Registered) []Finding {
 	var findings []Finding
 	add := func(level Level, rule, format string, args ...any) {

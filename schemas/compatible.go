@@ -6,9 +6,11 @@ import (
 	"github.com/twmb/avro"
 )
 
-// Compatible returns nil where everything written with the writer schema can be read with the reader schema, by the Avro specification.
-// Beyond it, a new field must state its default: for a union that starts with null some implementations assume one and
-// others (Java, Python) do not. A timestamp's unit must not change either, which no checker notices since the type beneath is the same.
+// Compatible returns nil where everything written with the writer schema can be read with the
+// reader schema, by the Avro specification. Beyond it, a new field must state its default: for a
+// union that starts with null some implementations assume one and others (Java, Python) do not. A
+// timestamp's unit must not change either, which no checker notices since the type beneath is the
+// same.
 func Compatible(writer, reader Schema) error {
 	if err := avro.CheckCompatibility(writer.parsed, reader.parsed); err != nil {
 		return err
@@ -61,7 +63,8 @@ func strictly(w, r *Type, seen map[[2]*Type]bool) error {
 	return nil
 }
 
-// FieldFor returns the writer's field that a field of a reader is read from: the one with its name, or with one of its aliases.
+// FieldFor returns the writer's field that a field of a reader is read from: the one with its name,
+// or with one of its aliases.
 func (t *Type) FieldFor(reader *Field) *Field {
 	if f := t.Field(reader.Name); f != nil {
 		return f
@@ -74,7 +77,8 @@ func (t *Type) FieldFor(reader *Field) *Field {
 	return nil
 }
 
-// SameName reports whether a writer's named type is the reader's: by full name, alias, or unqualified name, as the specification has it.
+// SameName reports whether a writer's named type is the reader's: by full name, alias, or
+// unqualified name, as the specification has it.
 func SameName(writer, reader *Type) bool {
 	if writer.Name == reader.Name || writer.ShortName() == reader.ShortName() {
 		return true
@@ -87,8 +91,9 @@ func SameName(writer, reader *Type) bool {
 	return false
 }
 
-// BranchFor returns the branch of the reader's union that a value of the writer's type is read into, or -1. A branch of the same full
-// name comes first, then one of the same kind and unqualified name, then one that the type is promoted to.
+// BranchFor returns the branch of the reader's union that a value of the writer's type is read
+// into, or -1. A branch of the same full name comes first, then one of the same kind and
+// unqualified name, then one that the type is promoted to.
 func BranchFor(writer, readerUnion *Type) int {
 	named := writer.Kind == Record || writer.Kind == Enum || writer.Kind == Fixed
 	for i, r := range readerUnion.Branches {

@@ -8,8 +8,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// The envelopes' fields with their types, as text that both the check and its message use. "?" marks a union of null and the type with default
-// null; "record" and "union" stand for the domain's part.
+// The envelopes' fields with their types, as text that both the check and its message use. "?"
+// marks a union of null and the type with default null; "record" and "union" stand for the domain's
+// part.
 //
 // NB: must not change. Records in logs have them, and clients read them by these names.
 var (
@@ -85,7 +86,9 @@ func checkCommands(t *Type, a *topology.AggregateSpec) []string {
 			problems = append(problems, fmt.Sprintf("data has no record %s for the declared command %s", c.Record(), c.Name))
 		}
 	}
-	return problems // a record without a declared command is one that was retired: its old records must stay readable
+	// a record without a declared command is one that was retired: its old records must stay
+	// readable
+	return problems
 }
 
 func checkEvents(t *Type, a *topology.AggregateSpec) []string {
@@ -159,7 +162,8 @@ func checkRecord(t *Type) []string {
 	return problems
 }
 
-// checkPayload reports what a domain's records must not contain, since some reader would get it wrong.
+// checkPayload reports what a domain's records must not contain, since some reader would get it
+// wrong.
 func checkPayload(t *Type, where string, seen map[*Type]bool) (problems []string) {
 	if seen[t] {
 		return nil

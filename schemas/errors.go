@@ -3,15 +3,17 @@ package schemas
 import "errors"
 
 var (
-	// ErrUnavailable is wrapped by every error that says nothing about the schema asked for: the registry cannot be reached, is
-	// overloaded, refuses the credentials, or the context ended. Try again.
+	// ErrUnavailable is wrapped by every error that says nothing about the schema asked for: the
+	// registry cannot be reached, is overloaded, refuses the credentials, or the context ended. Try
+	// again.
 	ErrUnavailable = errors.New("schema registry unavailable")
 	// ErrUnknownID is wrapped where the registry answered that it has no schema with that id.
 	ErrUnknownID = errors.New("schema id unknown to the registry")
-	// ErrNotAvro is wrapped where the id belongs to a schema that is not one self-contained Avro schema: another
-	// schema language, or references to other subjects.
+	// ErrNotAvro is wrapped where the id belongs to a schema that is not one self-contained Avro
+	// schema: another schema language, or references to other subjects.
 	ErrNotAvro = errors.New("not a self-contained Avro schema")
-	// ErrIncompatible is wrapped where the registry refuses a schema because earlier records could not be read with it.
+	// ErrIncompatible is wrapped where the registry refuses a schema because earlier records could
+	// not be read with it.
 	ErrIncompatible = errors.New("schema incompatible with an earlier version")
 	// ErrInvalid is wrapped where the registry refuses a schema as such.
 	ErrInvalid = errors.New("schema refused by the registry")

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/avro"
 )
 
-// change is a pair of schemas with what the Avro specification's resolution rules make of it. The embedded registry's tests and a Java program
-// read the same file.
+// change is a pair of schemas with what the Avro specification's resolution rules make of it. The
+// embedded registry's tests and a Java program read the same file.
 type change struct {
 	Change string          `json:"change"`
 	Writer json.RawMessage `json:"writer"`
@@ -18,7 +18,8 @@ type change struct {
 	// Readable is the verdict that follows from the specification, for Reason.
 	Readable bool   `json:"readable"`
 	Reason   string `json:"reason"`
-	// Stricter is set where we refuse what the specification allows; Rule then is the finding that says so, and otherwise one that is due besides.
+	// Stricter is set where we refuse what the specification allows; Rule then is the finding that
+	// says so, and otherwise one that is due besides.
 	Stricter bool   `json:"stricter"`
 	Rule     string `json:"rule"`
 	// Library is "accepts" where the library beneath has another verdict.

@@ -7,9 +7,11 @@ type Level string
 
 // Levels of findings.
 const (
-	// Refused is what must not be published: something could not be read, or would be read as something else.
+	// Refused is what must not be published: something could not be read, or would be read as
+	// something else.
 	Refused Level = "refused"
-	// Doubtful is what the Avro specification allows and is seldom meant. Whoever adds the version to the lock file means it.
+	// Doubtful is what the Avro specification allows and is seldom meant. Whoever adds the version
+	// to the lock file means it.
 	Doubtful Level = "doubtful"
 	// Note is worth knowing.
 	Note Level = "note"

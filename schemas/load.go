@@ -36,10 +36,12 @@ func (s *Set) Topics() []string {
 	return topics
 }
 
-// Versions returns all versions of a topic's schema, oldest first. The topic is given without prefix, such as "account.events".
+// Versions returns all versions of a topic's schema, oldest first. The topic is given without
+// prefix, such as "account.events".
 func (s *Set) Versions(topicBase string) []Schema { return slices.Clone(s.versions[topicBase]) }
 
-// Latest returns the latest version of a topic's schema, or the zero Schema for a topic that the topology does not have.
+// Latest returns the latest version of a topic's schema, or the zero Schema for a topic that the
+// topology does not have.
 func (s *Set) Latest(topicBase string) Schema {
 	versions := s.versions[topicBase]
 	if len(versions) == 0 {
@@ -48,10 +50,12 @@ func (s *Set) Latest(topicBase string) Schema {
 	return versions[len(versions)-1]
 }
 
-// Load reads the schemas of all topics of the topology. Files are named by topic and version, "account.events/v1.avsc". Outcomes have the embedded
-// schema; a re-keyed topic has that of the events it carries. The error joins everything that is wrong: missing files, gaps between
-// versions, files that belong to no topic, schemas that cannot be parsed, a version that cannot be read with a later one, an
-// envelope without its fields, declared commands and events without a record, a published version that was edited (see [LockFile]).
+// Load reads the schemas of all topics of the topology. Files are named by topic and version,
+// "account.events/v1.avsc". Outcomes have the embedded schema; a re-keyed topic has that of the
+// events it carries. The error joins everything that is wrong: missing files, gaps between
+// versions, files that belong to no topic, schemas that cannot be parsed, a version that cannot be
+// read with a later one, an envelope without its fields, declared commands and events without a
+// record, a published version that was edited (see [LockFile]).
 func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 	l := &loader{files: files, set: &Set{versions: map[string][]Schema{}}, expected: map[string]bool{}}
 	names := topology.Names{}
@@ -69,7 +73,8 @@ func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 	}
 	for _, p := range t.Projections {
 		l.topic(names.Table(p.ID()), lock, func(s Schema) []string { return checkRow(s.Type) })
-		for gone := 1; gone < p.Version; gone++ { // what was published stays, though its version may have been dropped
+		// what was published stays, though its version may have been dropped
+		for gone := 1; gone < p.Version; gone++ {
 			l.expected[names.Table(topology.VersionID(p.Name, gone))] = true
 		}
 		if p.Rekeyed() {
@@ -111,7 +116,8 @@ func (l *loader) topic(base string, lock map[string]fingerprints, check func(Sch
 
 var versionFile = regexp.MustCompile(`^v([1-9][0-9]{0,5})\.avsc$`)
 
-// read returns the versions in a directory, as far as they are sound. The check is for the latest one.
+// read returns the versions in a directory, as far as they are sound. The check is for the latest
+// one.
 func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, check func(Schema) []string) []Schema {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -37,7 +37,8 @@ const (
 	row = `{"type":"record","name":"TotalsRow","fields":[{"name":"n","type":"long"}]}`
 )
 
-// files returns sound schema files with the changes: names and texts, an empty text removes the file.
+// files returns sound schema files with the changes: names and texts, an empty text removes the
+// file.
 func files(changes ...string) fstest.MapFS {
 	all := fstest.MapFS{}
 	set := func(name, text string) {

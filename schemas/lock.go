@@ -15,8 +15,9 @@ import (
 	"strings"
 )
 
-// LockFile is the name of the list of published versions, at the root of the schema files: for each file the SHA-256 of its bytes and of its
-// Parsing Canonical Form. It only ever grows. [Load] refuses files that differ from it, so that a published version cannot be edited.
+// LockFile is the name of the list of published versions, at the root of the schema files: for each
+// file the SHA-256 of its bytes and of its Parsing Canonical Form. It only ever grows. [Load]
+// refuses files that differ from it, so that a published version cannot be edited.
 const LockFile = "schemas.lock"
 
 const lockHeader = "# Published schema versions: file, SHA-256 of its bytes, SHA-256 of its Parsing Canonical Form. Lines are only ever added.\n"
@@ -88,8 +89,9 @@ func nextVersion(name string, locked map[string]fingerprints) string {
 	}
 }
 
-// AppendLock adds every schema file below the directory that the directory's lock file does not list, and returns their names, sorted. Nothing
-// is written where a listed file was edited or a new one cannot be parsed.
+// AppendLock adds every schema file below the directory that the directory's lock file does not
+// list, and returns their names, sorted. Nothing is written where a listed file was edited or a new
+// one cannot be parsed.
 func AppendLock(dir string) (added []string, err error) {
 	files := os.DirFS(dir)
 	locked, err := readLock(files)

@@ -13,7 +13,8 @@ import (
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 )
 
-// TestEveryVersionIsLocked guards the versions that are published with this tree. Load compares them with the lock files.
+// TestEveryVersionIsLocked guards the versions that are published with this tree. Load compares
+// them with the lock files.
 func TestEveryVersionIsLocked(t *testing.T) {
 	set, err := schemas.Load(bankschemas.Files, bank.Topology())
 	if err != nil {
@@ -38,7 +39,8 @@ func copied(t *testing.T) string {
 	if err := os.CopyFS(dir, bankschemas.Files); err != nil {
 		t.Fatal(err)
 	}
-	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error { // embedded files are read-only
+	// embedded files are read-only
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -25,8 +25,9 @@ type RegisteredVersion struct {
 
 const backwardTransitive = string(srclient.BackwardTransitive)
 
-// Registered returns what is registered under a subject. known is how many versions the caller knows of: where there are no more, their texts are not
-// asked for and the answer has no versions; -1 asks for all. The error wraps [ErrUnavailable] (try again) or [ErrNotAvro].
+// Registered returns what is registered under a subject. known is how many versions the caller
+// knows of: where there are no more, their texts are not asked for and the answer has no versions;
+// -1 asks for all. The error wraps [ErrUnavailable] (try again) or [ErrNotAvro].
 func (r *Registry) Registered(ctx context.Context, subject string, known int) (Registered, error) {
 	got, err := r.shared(ctx, fmt.Sprintf("versions %d of %s", known, subject), func() (any, error) { return r.registered(subject, known) })
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 
 // Config says how to reach a schema registry with Confluent's HTTP interface.
 type Config struct {
-	// URL is the registry's base URL, such as "http://localhost:8081" or "https://host/apis/ccompat/v7".
+	// URL is the registry's base URL, such as "http://localhost:8081" or
+	// "https://host/apis/ccompat/v7".
 	URL string
 	// User and Password are sent as HTTP basic authentication where User is not empty.
 	User     string
@@ -28,8 +29,9 @@ type Config struct {
 	TLS *tls.Config
 	// Timeout bounds one request; default 5 s.
 	Timeout time.Duration
-	// UnknownIDFor is how long the answer that an id is unknown is remembered, so that a flood of records with made-up ids does not become
-	// a flood of requests; default 5 s. Outages are never remembered.
+	// UnknownIDFor is how long the answer that an id is unknown is remembered, so that a flood of
+	// records with made-up ids does not become a flood of requests; default 5 s. Outages are never
+	// remembered.
 	UnknownIDFor time.Duration
 }
 
@@ -43,8 +45,9 @@ func (c *Config) EnsureDefaults() {
 	}
 }
 
-// Registry is a client of a schema registry. Answers are cached for ever, since neither an id nor a registered schema changes its meaning; so
-// an outage does not touch records whose schema was seen before. It is safe for concurrent use.
+// Registry is a client of a schema registry. Answers are cached for ever, since neither an id nor a
+// registered schema changes its meaning; so an outage does not touch records whose schema was seen
+// before. It is safe for concurrent use.
 type Registry struct {
 	client  *srclient.SchemaRegistryClient
 	log     *slog.Logger
@@ -76,15 +79,17 @@ func New(config Config, logger *slog.Logger) *Registry {
 		Timeout:   config.Timeout,
 		Transport: &roundTripper{next: transport, user: config.User, password: config.Password},
 	}))
-	client.CachingEnabled(false) // it would keep ids and versions without their subject's context; ours is below
+	// it would keep ids and versions without their subject's context; ours is below
+	client.CachingEnabled(false)
 	return &Registry{
 		client: client, log: logger, config: config,
 		texts: map[int]string{}, refused: map[int]refusal{}, ids: map[registeredSchema]int{},
 	}
 }
 
-// Schema returns the schema with that id. The error wraps [ErrUnavailable] (try again), [ErrUnknownID] or [ErrNotAvro]. Callers that ask for
-// the same id at the same time share one request, and each stops waiting when its own context ends.
+// Schema returns the schema with that id. The error wraps [ErrUnavailable] (try again),
+// [ErrUnknownID] or [ErrNotAvro]. Callers that ask for the same id at the same time share one
+// request, and each stops waiting when its own context ends.
 func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
 	r.mu.RLock()
 	text, known := r.texts[id]
@@ -116,7 +121,8 @@ func (r *Registry) fetch(id int) (string, error) {
 	s, err := r.client.GetSchema(id)
 	if err != nil {
 		if err = classify(err); !errors.Is(err, ErrUnknownID) && !errors.Is(err, ErrUnavailable) {
-			err = fmt.Errorf("%w: %w", ErrUnavailable, err) // whatever it said, it was not about this id
+			// whatever it said, it was not about this id
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	} else if err = selfContained(s); err == nil && s.Schema() == "" {
 		err = fmt.Errorf("%w: it answered without a schema", ErrUnavailable)
@@ -147,8 +153,9 @@ func selfContained(s *srclient.Schema) error {
 	return nil
 }
 
-// shared runs the call once for all who ask for the same key at the same time. The call itself is bounded by the
-// client's timeout, so it outlives the context of the one who started it: the others still want its answer.
+// shared runs the call once for all who ask for the same key at the same time. The call itself is
+// bounded by the client's timeout, so it outlives the context of the one who started it: the others
+// still want its answer.
 func (r *Registry) shared(ctx context.Context, key string, call func() (any, error)) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -161,8 +168,9 @@ func (r *Registry) shared(ctx context.Context, key string, call func() (any, err
 	}
 }
 
-// Register makes sure that the subject demands BACKWARD_TRANSITIVE compatibility and has the schema, and returns the schema's id. The
-// error wraps [ErrUnavailable] (try again), [ErrIncompatible] or [ErrInvalid], with the registry's own words.
+// Register makes sure that the subject demands BACKWARD_TRANSITIVE compatibility and has the
+// schema, and returns the schema's id. The error wraps [ErrUnavailable] (try again),
+// [ErrIncompatible] or [ErrInvalid], with the registry's own words.
 func (r *Registry) Register(ctx context.Context, subject, schema string) (int, error) {
 	key := registeredSchema{subject, schema}
 	r.mu.RLock()
@@ -189,7 +197,8 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	}
 	s, err := r.client.CreateSchema(key.subject, key.text, srclient.Avro)
 	if err != nil {
-		// Another process that starts at the same time may have been faster, which some registries answer with a conflict.
+		// Another process that starts at the same time may have been faster, which some registries
+		// answer with a conflict.
 		there, lookupErr := r.client.LookupSchema(key.subject, key.text, srclient.Avro)
 		if lookupErr != nil {
 			return 0, classify(err)
@@ -201,8 +210,9 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 			return 0, err
 		}
 	}
-	// Some registries answer with an older schema that differs in documentation or aliases only. The data looks the same, so that
-	// is as good; anything else would make every record unreadable.
+	// Some registries answer with an older schema that differs in documentation or aliases only.
+	// The data looks the same, so that is as good; anything else would make every record
+	// unreadable.
 	stored, err := Parse(s.Schema())
 	if err != nil || stored.Fingerprint != wanted.Fingerprint {
 		return 0, fmt.Errorf("%w: it answered with id %d, whose schema is another one; look at the registry's own data", ErrInvalid, s.ID())
@@ -215,8 +225,8 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	return s.ID(), nil
 }
 
-// demandCompatibility sets the subject's level where it differs. It reports pending where the registry cannot hold the
-// level of a subject without schemas (Apicurio).
+// demandCompatibility sets the subject's level where it differs. It reports pending where the
+// registry cannot hold the level of a subject without schemas (Apicurio).
 func (r *Registry) demandCompatibility(subject string) (pending bool, err error) {
 	level, err := r.client.GetCompatibilityLevel(subject, false)
 	if err != nil {
@@ -240,7 +250,8 @@ func (r *Registry) demandCompatibility(subject string) (pending bool, err error)
 	if level, readErr := r.client.GetCompatibilityLevel(subject, false); readErr == nil && *level == srclient.BackwardTransitive {
 		return false, nil
 	}
-	if answered != nil && answered.status == http.StatusConflict { // somebody is changing it; no schema is in question yet
+	// somebody is changing it; no schema is in question yet
+	if answered != nil && answered.status == http.StatusConflict {
 		return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w: %w", ErrUnavailable, answered)
 	}
 	return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w", classify(err))

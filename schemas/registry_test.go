@@ -151,8 +151,8 @@ func TestLevelIsSetAfterTheFirstSchemaWhereItMust(t *testing.T) {
 	}
 }
 
-// Processes of a system start at the same time and register the same schemas. Apicurio answers the slower one with a conflict, although all
-// is as it wants it.
+// Processes of a system start at the same time and register the same schemas. Apicurio answers the
+// slower one with a conflict, although all is as it wants it.
 func TestConflictWithAProcessThatWasFaster(t *testing.T) {
 	s := newServer(t, httptest.NewServer)
 	faster := schemas.New(schemas.Config{URL: s.URL}, logger())
@@ -242,7 +242,8 @@ func TestFlappingRegistry(t *testing.T) {
 	for range 3 {
 		s.on(failing(503, ""))
 		get(t, r, id, schemas.ErrUnavailable)
-		s.on(func(w http.ResponseWriter, _ *http.Request) bool { // the connection breaks in the middle of the answer
+		// the connection breaks in the middle of the answer
+		s.on(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"schema":"`)
 			panic(http.ErrAbortHandler)
@@ -264,7 +265,8 @@ func TestUnknownIDIsRememberedForAWhile(t *testing.T) {
 	if n := s.requests.Load(); n != 1 {
 		t.Errorf("%d requests for the same unknown id", n)
 	}
-	for id := range 3000 { // a flood of made-up ids does not fill the memory, nor does it hide a known one
+	// a flood of made-up ids does not fill the memory, nor does it hide a known one
+	for id := range 3000 {
 		get(t, r, 10_000+id, schemas.ErrUnknownID)
 	}
 	short := schemas.New(schemas.Config{URL: s.URL, UnknownIDFor: time.Nanosecond}, logger())
@@ -358,7 +360,8 @@ func TestCredentials(t *testing.T) {
 func TestTLS(t *testing.T) {
 	s := newServer(t, func(h http.Handler) *httptest.Server {
 		s := httptest.NewUnstartedServer(h)
-		s.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about the client that refuses its certificate
+		// it complains about the client that refuses its certificate
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
 		s.StartTLS()
 		return s
 	})
@@ -397,7 +400,8 @@ func TestSubjectsAreEscapedForAPath(t *testing.T) {
 	}
 }
 
-// A registry may answer with an older schema that differs in documentation only, but not with another one.
+// A registry may answer with an older schema that differs in documentation only, but not with
+// another one.
 func TestAnswerWithAnotherSchema(t *testing.T) {
 	s := newServer(t, httptest.NewServer)
 	answer := func(schema string) func(http.ResponseWriter, *http.Request) bool {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// roundTripper adds what the registry client lacks: credentials without a password, subjects escaped for a path, a bound on answers, and
-// errors that still know their HTTP status.
+// roundTripper adds what the registry client lacks: credentials without a password, subjects
+// escaped for a path, a bound on answers, and errors that still know their HTTP status.
 type roundTripper struct {
 	next           http.RoundTripper
 	user, password string
@@ -25,7 +25,8 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.user != "" {
 		req.SetBasicAuth(t.user, t.password)
 	}
-	// The client escapes subjects as in a query, where a space is "+". In a path that is a plus sign.
+	// The client escapes subjects as in a query, where a space is "+". In a path that is a plus
+	// sign.
 	if escaped := req.URL.EscapedPath(); strings.Contains(escaped, "+") {
 		escaped = strings.ReplaceAll(escaped, "+", "%20")
 		path, err := url.PathUnescape(escaped)
@@ -43,7 +44,8 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10)) // an answer that breaks off still has its status
+	// an answer that breaks off still has its status
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
 	return nil, newStatusError(resp.StatusCode, body)
 }
 
@@ -87,8 +89,8 @@ const (
 	codeSchemaNotFound  = 40403
 )
 
-// classify wraps a client's error with what it means. Only the registry's own word makes an id unknown: a 404 of a proxy or of
-// a wrong path says nothing about schemas.
+// classify wraps a client's error with what it means. Only the registry's own word makes an id
+// unknown: a 404 of a proxy or of a wrong path says nothing about schemas.
 func classify(err error) error {
 	var answered *statusError
 	if !errors.As(err, &answered) {

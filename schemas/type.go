@@ -36,7 +36,8 @@ var kinds = [...]string{"null", "boolean", "int", "long", "float", "double", "by
 // String returns the kind as Avro writes it.
 func (k Kind) String() string { return kinds[k] }
 
-// Logical types that are understood. Any other is read as the type beneath it, as the Avro specification says.
+// Logical types that are understood. Any other is read as the type beneath it, as the Avro
+// specification says.
 const (
 	TimestampMicros = "timestamp-micros"
 	Date            = "date"
@@ -50,11 +51,13 @@ type Type struct {
 	Aliases []string
 	// Logical is the logical type, or "".
 	Logical string
-	// Foreign is a logical type that is not understood, or "". Its values are read as what is beneath it.
+	// Foreign is a logical type that is not understood, or "". Its values are read as what is
+	// beneath it.
 	Foreign string
 	// Doc is the documentation of a record, enum or fixed.
 	Doc string
-	// Fields of a record, Items of an array, Values of a map, Branches of a union, Symbols of an enum, Size of a fixed.
+	// Fields of a record, Items of an array, Values of a map, Branches of a union, Symbols of an
+	// enum, Size of a fixed.
 	Fields   []Field
 	Items    *Type
 	Values   *Type
@@ -71,12 +74,14 @@ type Field struct {
 	Name    string
 	Aliases []string
 	Type    *Type
-	// Default, where HasDefault, is nil, bool, int32, int64, float32, float64, string, []byte, []any or map[string]any.
+	// Default, where HasDefault, is nil, bool, int32, int64, float32, float64, string, []byte,
+	// []any or map[string]any.
 	Default    any
 	HasDefault bool
 	Doc        string
-	// CopyOf, where not empty, makes the field a retired one: no program uses it any more, and it is still written, as a copy of the field with
-	// this name, for readers that know no other. It is the attribute "copyOf" in the schema.
+	// CopyOf, where not empty, makes the field a retired one: no program uses it any more, and it
+	// is still written, as a copy of the field with this name, for readers that know no other. It
+	// is the attribute "copyOf" in the schema.
 	CopyOf string
 }
 
@@ -90,7 +95,8 @@ func (t *Type) Field(name string) *Field {
 	return nil
 }
 
-// Nullable returns the other branch of a union of null and one other type, and which branch null is.
+// Nullable returns the other branch of a union of null and one other type, and which branch null
+// is.
 func (t *Type) Nullable() (other *Type, nullIndex int, ok bool) {
 	if t.Kind != Union || len(t.Branches) != 2 {
 		return nil, 0, false
@@ -122,12 +128,14 @@ func (t *Type) Describe() string {
 type Schema struct {
 	// Version is N of vN.avsc, or 0 for a schema that came from elsewhere.
 	Version int
-	// File is where the version was loaded from, such as "account.events/v2.avsc", and Locked whether the lock file has it; see [LockFile].
+	// File is where the version was loaded from, such as "account.events/v2.avsc", and Locked
+	// whether the lock file has it; see [LockFile].
 	File   string
 	Locked bool
 	// Text is the schema as it was published.
 	Text string
-	// Fingerprint is the SHA-256 of the Parsing Canonical Form: the schema's identity, whatever its white space, documentation and id.
+	// Fingerprint is the SHA-256 of the Parsing Canonical Form: the schema's identity, whatever its
+	// white space, documentation and id.
 	Fingerprint [32]byte
 	Type        *Type
 
@@ -140,12 +148,13 @@ const (
 	MaxSchemaBytes = 1 << 20
 	// MaxDepth is how deep the types of a schema may be nested.
 	MaxDepth = 32
-	// maxJSONDepth bounds the text before any parser recurses over it; a type takes up to four levels of JSON.
+	// maxJSONDepth bounds the text before any parser recurses over it; a type takes up to four
+	// levels of JSON.
 	maxJSONDepth = 4 * MaxDepth
 )
 
-// Parse reads an Avro schema. It refuses recursive schemas, which no reader of a log can bound, and those beyond [MaxSchemaBytes] and
-// [MaxDepth]. The text may come from anyone.
+// Parse reads an Avro schema. It refuses recursive schemas, which no reader of a log can bound, and
+// those beyond [MaxSchemaBytes] and [MaxDepth]. The text may come from anyone.
 func Parse(text string) (s Schema, err error) {
 	if len(text) > MaxSchemaBytes {
 		return Schema{}, fmt.Errorf("schema of %d bytes: at most %d are allowed", len(text), MaxSchemaBytes)
@@ -154,7 +163,8 @@ func Parse(text string) (s Schema, err error) {
 		return Schema{}, fmt.Errorf("schema nested %d levels deep: at most %d are allowed", depth, maxJSONDepth)
 	}
 	defer func() {
-		if p := recover(); p != nil { // the text is input: a parser's panic is that schema's fault alone
+		// the text is input: a parser's panic is that schema's fault alone
+		if p := recover(); p != nil {
 			s, err = Schema{}, fmt.Errorf("schema cannot be parsed: %v", p)
 		}
 	}()

@@ -6,10 +6,12 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// Part is something that [New] puts into a topology: what [Aggregate], [Policy] and [Projection] return.
+// Part is something that [New] puts into a topology: what [Aggregate], [Policy] and [Projection]
+// return.
 type Part interface{ addTo(*Topology) }
 
-// New returns the topology with the given parts. It checks nothing: [Topology.Lint] says what is wrong.
+// New returns the topology with the given parts. It checks nothing: [Topology.Lint] says what is
+// wrong.
 func New(name string, parts ...Part) *Topology {
 	t := &Topology{Name: name}
 	for _, p := range parts {
@@ -27,7 +29,8 @@ func (p *ProjectionSpec) addTo(t *Topology) {
 	t.Projections = append(t.Projections, p)
 }
 
-// Command declares the command type C under a name, with the steps from its old forms, oldest first.
+// Command declares the command type C under a name, with the steps from its old forms, oldest
+// first.
 func Command[C any](name string, upcasts ...UpcastSpec) CommandSpec {
 	return CommandSpec{Name: name, Type: reflect.TypeFor[C](), Upcasts: upcasts}
 }
@@ -72,7 +75,8 @@ func Aggregate[S, C, E any](name string, d foldlog.Decider[S, C, E], commands []
 	return spec
 }
 
-// Policy declares a policy on the events of the aggregate type source, and which aggregate types it may send commands to.
+// Policy declares a policy on the events of the aggregate type source, and which aggregate types it
+// may send commands to.
 func Policy[E any](name, source string, p foldlog.Policy[E], sends ...string) *PolicySpec {
 	spec := &PolicySpec{Name: name, Source: source, Sends: sends}
 	if p.React != nil {
@@ -81,7 +85,8 @@ func Policy[E any](name, source string, p foldlog.Policy[E], sends ...string) *P
 	return spec
 }
 
-// Projection declares a projection of the events of the aggregate type source, at version 1. See [ProjectionSpec.AtVersion] for how it changes.
+// Projection declares a projection of the events of the aggregate type source, at version 1. See
+// [ProjectionSpec.AtVersion] for how it changes.
 func Projection[R, E any](name, source string, p foldlog.Projection[R, E]) *ProjectionSpec {
 	spec := &ProjectionSpec{Name: name, Version: 1, Source: source, Row: reflect.TypeFor[R]()}
 	if p.Project != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Describe returns the topology as text: parts in declared order, then topics with their settings. The same topology and
-// settings always give the same text.
+// Describe returns the topology as text: parts in declared order, then topics with their settings.
+// The same topology and settings always give the same text.
 func (t *Topology) Describe(s Settings) string {
 	s.EnsureDefaults()
 	n := s.Names()
@@ -57,7 +57,8 @@ func (t *Topology) Describe(s Settings) string {
 	return b.String()
 }
 
-// Mermaid returns the topology as a Mermaid flowchart: parts as boxes, topics between them as cylinders.
+// Mermaid returns the topology as a Mermaid flowchart: parts as boxes, topics between them as
+// cylinders.
 func (t *Topology) Mermaid(s Settings) string {
 	n := s.Names()
 	var b strings.Builder

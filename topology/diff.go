@@ -9,7 +9,8 @@ import (
 // SettingStart is the [Mismatch] setting for a policy whose consumer group has no starting point.
 const SettingStart = "start offset"
 
-// SettingLost is the [Mismatch] setting for a topic that is missing, though something was in it that must not begin anew.
+// SettingLost is the [Mismatch] setting for a topic that is missing, though something was in it
+// that must not begin anew.
 const SettingLost = "content"
 
 // Mismatch is one way in which a topic differs from what the topology asks for.
@@ -49,8 +50,9 @@ func (m Mismatch) Error() string {
 	return fmt.Sprintf("topic %s has %s=%s, the topology asks for %s: alter the topic or the setting", m.Topic, m.Setting, m.Have, m.Want)
 }
 
-// Diff compares the topics that the topology asks for with those that exist (by name) and returns every mismatch, in the order
-// of want. Settings that a topology does not depend on may have any value.
+// Diff compares the topics that the topology asks for with those that exist (by name) and returns
+// every mismatch, in the order of want. Settings that a topology does not depend on may have any
+// value.
 func Diff(want []Topic, have map[string]Topic) []Mismatch {
 	var all []Mismatch
 	for _, w := range want {

@@ -9,7 +9,8 @@ import (
 //
 // NB: must not change. The names are contracts with everyone who reads or writes the topics.
 type Names struct {
-	// Prefix comes before every topic, group and transactional id, so that several systems can share a cluster.
+	// Prefix comes before every topic, group and transactional id, so that several systems can
+	// share a cluster.
 	Prefix string
 }
 
@@ -38,10 +39,12 @@ func (n Names) Group(name string) string { return n.Prefix + name }
 // that [Names.Group] or [Names.RekeyGroup] gave.
 func (n Names) DeadLetters(group string) string { return group + ".dead-letters" }
 
-// Versions returns the topic that says which version of each projection serves. There is one where any projection has more than one version.
+// Versions returns the topic that says which version of each projection serves. There is one where
+// any projection has more than one version.
 func (n Names) Versions() string { return n.Prefix + "foldlog.versions" }
 
-// ID is what topics, consumer groups and schemas of this version are named after: the name, and from version 2 on the version.
+// ID is what topics, consumer groups and schemas of this version are named after: the name, and
+// from version 2 on the version.
 //
 // NB: must not change. Topics and groups carry it.
 func (p *ProjectionSpec) ID() string { return VersionID(p.Name, p.Version) }

@@ -7,14 +7,16 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// PartitionOf returns the partition of a key as Kafka's Java client computes it: murmur2 with the top bit cleared, modulo the count.
-// Source: org.apache.kafka.clients.producer.internals.BuiltInPartitioner.
+// PartitionOf returns the partition of a key as Kafka's Java client computes it: murmur2 with the
+// top bit cleared, modulo the count. Source:
+// org.apache.kafka.clients.producer.internals.BuiltInPartitioner.
 func PartitionOf(key []byte, partitions int) int32 {
 	return int32(positive(murmur2(key)) % uint32(partitions))
 }
 
-// Hasher returns a hash whose Sum32 is the positive murmur2 of what was written, for libraries that want a hash.Hash32. The
-// top bit is clear, since Goka negates negative values and -2^31 stays negative.
+// Hasher returns a hash whose Sum32 is the positive murmur2 of what was written, for libraries that
+// want a hash.Hash32. The top bit is clear, since Goka negates negative values and -2^31 stays
+// negative.
 func Hasher() hash.Hash32 { return &murmurHash{} }
 
 type murmurHash struct{ data []byte }
@@ -64,14 +66,15 @@ func murmur2(data []byte) uint32 {
 	return h
 }
 
-// ProgressPrefix starts the key of a progress record, which says up to which command a table or re-keyed partition is
-// complete. No aggregate id and no view key starts like it.
+// ProgressPrefix starts the key of a progress record, which says up to which command a table or
+// re-keyed partition is complete. No aggregate id and no view key starts like it.
 //
 // NB: must not change. Tables contain such keys.
 const ProgressPrefix = foldlog.ReservedKeyPrefix + "progress/"
 
-// ProgressKeys returns, for each partition, a key that hashes to it, so that a progress record for a source partition
-// reaches a chosen partition through any producer. Compaction keeps the last one for each source and partition.
+// ProgressKeys returns, for each partition, a key that hashes to it, so that a progress record for
+// a source partition reaches a chosen partition through any producer. Compaction keeps the last one
+// for each source and partition.
 func ProgressKeys(source string, sourcePartition int32, partitions int) []string {
 	keys := make([]string, partitions)
 	for found, n := 0, 0; found < partitions; n++ {

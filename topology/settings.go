@@ -10,17 +10,19 @@ import (
 type Settings struct {
 	// Prefix is [Names.Prefix]; default none.
 	Prefix string
-	// Partitions is the partition count of every topic that follows from an aggregate type; default 12. It is part of the
-	// contract: keys would move away from their state if it changed, so processes refuse to start on another count.
+	// Partitions is the partition count of every topic that follows from an aggregate type; default
+	// 12. It is part of the contract: keys would move away from their state if it changed, so
+	// processes refuse to start on another count.
 	Partitions int
 	// ReplicationFactor of every topic; default 3.
 	ReplicationFactor int
-	// MinISR is min.insync.replicas of every topic; default 2, or 1 where the replication factor is 1.
+	// MinISR is min.insync.replicas of every topic; default 2, or 1 where the replication factor is
+	// 1.
 	MinISR int
 	// Horizon is how long a command id is remembered, by recorded time; default 7 days.
 	Horizon time.Duration
-	// OutcomeRetention is how long outcomes are kept; default a day longer than Horizon, and never less than it: processors read the command ids that they
-	// know back from the outcomes.
+	// OutcomeRetention is how long outcomes are kept; default a day longer than Horizon, and never
+	// less than it: processors read the command ids that they know back from the outcomes.
 	OutcomeRetention time.Duration
 	// CommandRetention is how long commands are kept; default 30 days.
 	CommandRetention time.Duration

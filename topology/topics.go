@@ -11,10 +11,12 @@ import (
 const (
 	// MaxCommandBytes is the largest command, HTTP body or Kafka record value.
 	MaxCommandBytes = 1 << 20
-	// MaxBatchBytes is the largest record batch of every topic and the largest dead letter. It is twice the largest command, so
-	// that any command fits into a dead letter with its headers and cause, and into an event with its envelope.
+	// MaxBatchBytes is the largest record batch of every topic and the largest dead letter. It is
+	// twice the largest command, so that any command fits into a dead letter with its headers and
+	// cause, and into an event with its envelope.
 	MaxBatchBytes = 2 << 20
-	// MaxRecordBytes is the largest event, row or outcome. It leaves ample room in a batch for key, headers and framing.
+	// MaxRecordBytes is the largest event, row or outcome. It leaves ample room in a batch for key,
+	// headers and framing.
 	MaxRecordBytes = MaxBatchBytes - 64<<10
 )
 
@@ -30,7 +32,8 @@ type Topic struct {
 // Names returns the names that the settings' prefix gives.
 func (s Settings) Names() Names { return Names{Prefix: s.Prefix} }
 
-// Topics returns every topic of the topology, sorted by name: those of all declared versions of projections. [Topology.With] leaves versions out.
+// Topics returns every topic of the topology, sorted by name: those of all declared versions of
+// projections. [Topology.With] leaves versions out.
 func (t *Topology) Topics(s Settings) []Topic {
 	s.EnsureDefaults()
 	n := s.Names()

@@ -27,17 +27,19 @@ type AggregateSpec struct {
 	Name     string
 	Commands []CommandSpec
 	Events   []EventSpec
-	// State is the Go type of the state, and StateUpcasts the steps from its old forms, oldest first.
+	// State is the Go type of the state, and StateUpcasts the steps from its old forms, oldest
+	// first.
 	State        reflect.Type
 	StateUpcasts []UpcastSpec
-	// Decider is the domain's decider with its types erased. Its functions panic on a value of an undeclared type.
+	// Decider is the domain's decider with its types erased. Its functions panic on a value of an
+	// undeclared type.
 	Decider foldlog.Decider[any, any, any]
 }
 
 // CommandSpec is a declared command type.
 type CommandSpec struct {
-	// Name is the command's name in messages and URLs, such as "confirm-debit". The Avro record is named after it in
-	// camel case (ConfirmDebit).
+	// Name is the command's name in messages and URLs, such as "confirm-debit". The Avro record is
+	// named after it in camel case (ConfirmDebit).
 	//
 	// NB: must not change once data exists.
 	Name string
@@ -78,12 +80,14 @@ type PolicySpec struct {
 	Source string
 	// Sends lists the aggregate types it may send commands to.
 	Sends []string
-	// Beginning makes a new policy react to all events there ever were, instead of those after its first deployment.
+	// Beginning makes a new policy react to all events there ever were, instead of those after its
+	// first deployment.
 	Beginning bool
 	Policy    foldlog.Policy[any]
 }
 
-// FromBeginning returns the policy declared to react to old events, too, when it is deployed for the first time.
+// FromBeginning returns the policy declared to react to old events, too, when it is deployed for
+// the first time.
 func (p *PolicySpec) FromBeginning() *PolicySpec {
 	changed := *p
 	changed.Beginning = true
@@ -110,20 +114,22 @@ type ProjectionSpec struct {
 	Projection foldlog.Projection[any, any]
 }
 
-// Rekeyed reports whether rows have a computed key, so that events travel through a topic of their own to their row's
-// partition.
+// Rekeyed reports whether rows have a computed key, so that events travel through a topic of their
+// own to their row's partition.
 func (p *ProjectionSpec) Rekeyed() bool { return p.Projection.Key != nil }
 
-// AtVersion returns the projection declared at a version, counted from 1. Another version has a table, a consumer group and a row schema of its own, filled
-// from the first event on by 'foldlog rebuild': so Project, Key and the row may change in a way that old rows cannot follow.
+// AtVersion returns the projection declared at a version, counted from 1. Another version has a
+// table, a consumer group and a row schema of its own, filled from the first event on by 'foldlog
+// rebuild': so Project, Key and the row may change in a way that old rows cannot follow.
 func (p *ProjectionSpec) AtVersion(version int) *ProjectionSpec {
 	changed := *p
 	changed.Version = version
 	return &changed
 }
 
-// Beside returns the projection with the version before declared beside it, as it was. That one serves until 'foldlog rebuild' has filled the new one and
-// switched, and can serve again until it is dropped. Only then leave it out of the declaration.
+// Beside returns the projection with the version before declared beside it, as it was. That one
+// serves until 'foldlog rebuild' has filled the new one and switched, and can serve again until it
+// is dropped. Only then leave it out of the declaration.
 func (p *ProjectionSpec) Beside(before *ProjectionSpec) *ProjectionSpec {
 	changed := *p
 	changed.Before = before
@@ -156,7 +162,8 @@ func (t *Topology) Versions(name string) []*ProjectionSpec {
 	return all
 }
 
-// Versioned reports whether any projection has, or had, more than one version, so that it must be known which one serves.
+// Versioned reports whether any projection has, or had, more than one version, so that it must be
+// known which one serves.
 func (t *Topology) Versioned() bool {
 	return t.versioned || slices.ContainsFunc(t.Projections, func(p *ProjectionSpec) bool { return p.Version != 1 || p.Before != nil })
 }

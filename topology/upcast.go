@@ -5,10 +5,12 @@ import (
 	"reflect"
 )
 
-// UpcastSpec is a declared step from an old form of a command, event, state or row to the next one. Make one with [Upcast].
+// UpcastSpec is a declared step from an old form of a command, event, state or row to the next one.
+// Make one with [Upcast].
 type UpcastSpec struct {
-	// Until is the last version of the topic's schema in which the record has the old form. The Go type From fits the record of that version; older
-	// versions are read as it, by Avro's rules, back to the version after the step before.
+	// Until is the last version of the topic's schema in which the record has the old form. The Go
+	// type From fits the record of that version; older versions are read as it, by Avro's rules,
+	// back to the version after the step before.
 	Until int
 	// From and To are the Go types of the old form and the next one.
 	From, To reflect.Type
@@ -16,10 +18,12 @@ type UpcastSpec struct {
 	Func func(any) any
 }
 
-// Upcast declares a pure function from the form that a record had up to that version of its topic's schema to the form that came next. Where
-// there are several, they are declared oldest first, and a record passes through those from its own form on: v1 -> v2 -> v3.
+// Upcast declares a pure function from the form that a record had up to that version of its topic's
+// schema to the form that came next. Where there are several, they are declared oldest first, and a
+// record passes through those from its own form on: v1 -> v2 -> v3.
 //
-// It is for what a default or an alias in the schema cannot say: a value that is computed from others, or a field that was split.
+// It is for what a default or an alias in the schema cannot say: a value that is computed from
+// others, or a field that was split.
 func Upcast[Old, New any](until int, f func(Old) New) UpcastSpec {
 	spec := UpcastSpec{Until: until, From: reflect.TypeFor[Old](), To: reflect.TypeFor[New]()}
 	if f != nil { // Lint reports a missing function, so it must stay visible
@@ -28,8 +32,8 @@ func Upcast[Old, New any](until int, f func(Old) New) UpcastSpec {
 	return spec
 }
 
-// UpcastState returns the aggregate type with steps from old forms of its state. A process of the release before may have written the rows that
-// this one finds.
+// UpcastState returns the aggregate type with steps from old forms of its state. A process of the
+// release before may have written the rows that this one finds.
 func (a *AggregateSpec) UpcastState(upcasts ...UpcastSpec) *AggregateSpec {
 	changed := *a
 	changed.StateUpcasts = upcasts

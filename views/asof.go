@@ -8,8 +8,8 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 )
 
-// Moment is a point in an aggregate's history: behind the event of a version or, where Version is 0, behind the last event that was
-// recorded at a time or before.
+// Moment is a point in an aggregate's history: behind the event of a version or, where Version is
+// 0, behind the last event that was recorded at a time or before.
 type Moment struct {
 	Version int64
 	At      time.Time
@@ -27,7 +27,8 @@ func (m Moment) has(version int64, recordedAt time.Time) bool {
 type Past struct {
 	// State is as the aggregate's table had it.
 	State codecs.State
-	// Found is false where there was none: before the first event, or at a version that has not come yet.
+	// Found is false where there was none: before the first event, or at a version that has not
+	// come yet.
 	Found bool
 	// Newest is the aggregate's newest version; 0 where it has no events.
 	Newest int64
@@ -35,8 +36,9 @@ type Past struct {
 	Position foldlog.Token
 }
 
-// AsOf returns what an aggregate was at a moment: its events up to there, folded by its own Evolve. The cost grows with their number, the
-// memory does not. It panics where Evolve does, and fails as Page does.
+// AsOf returns what an aggregate was at a moment: its events up to there, folded by its own Evolve.
+// The cost grows with their number, the memory does not. It panics where Evolve does, and fails as
+// Page does.
 func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.Token) (Past, error) {
 	if err := h.awaitID(ctx, id, after); err != nil {
 		return Past{}, err
@@ -75,7 +77,8 @@ func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.T
 	return past, h.asStored(ctx, &past.State)
 }
 
-// asStored makes a state what it would be if it came from the table: a schema may say less than a Go value, such as that a list is nil.
+// asStored makes a state what it would be if it came from the table: a schema may say less than a
+// Go value, such as that a list is nil.
 func (h *History) asStored(ctx context.Context, state *codecs.State) error {
 	value, err := h.codec.EncodeState(*state)
 	if err == nil {

@@ -29,8 +29,8 @@ const (
 	kindNameIgnored   = "ignored"
 )
 
-// changes collects what records change in a store, so that it is written in one batch: the last value for each key, with the positions
-// behind the records. It is used by one goroutine.
+// changes collects what records change in a store, so that it is written in one batch: the last
+// value for each key, with the positions behind the records. It is used by one goroutine.
 type changes struct {
 	writes map[string][]byte // nil deletes
 	next   map[int32]int64   // by partition

@@ -88,7 +88,8 @@ func TestDamagedStoreIsRebuilt(t *testing.T) {
 	}
 }
 
-// A block that went bad is met by a read only: that read fails, the store is rebuilt, and reads are right again.
+// A block that went bad is met by a read only: that read fails, the store is rebuilt, and reads are
+// right again.
 func TestDamageFoundByARead(t *testing.T) {
 	s := newSystem(t)
 	var records []*kgo.Record

@@ -20,14 +20,16 @@ const (
 
 // description is what the cluster says about a topic.
 type description struct {
-	at         time.Time // before the cluster was asked
-	id         string
-	start, end map[int32]int64 // by partition: the first offset, and the high watermark, open transactions included
+	at time.Time // before the cluster was asked
+	id string
+	// by partition: the first offset, and the high watermark, open transactions included
+	start, end map[int32]int64
 	// deleteRetention is how long the topic keeps tombstones after compaction.
 	deleteRetention time.Duration
 }
 
-// describe asks for what a replica must know of its topic. A topic that does not exist or has another partition count is an error.
+// describe asks for what a replica must know of its topic. A topic that does not exist or has
+// another partition count is an error.
 func describe(ctx context.Context, admin *kadm.Client, topic string, partitions int) (description, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()

@@ -5,10 +5,12 @@ import (
 	"fmt"
 )
 
-// ErrNotReady is what reads fail with while a store does not yet have what was in the log when its replica connected. Ask again later.
+// ErrNotReady is what reads fail with while a store does not yet have what was in the log when its
+// replica connected. Ask again later.
 var ErrNotReady = errors.New("the view is not ready")
 
-// ErrNotYetVisible is what reads with a token fail with when their context ends before the token is covered.
+// ErrNotYetVisible is what reads with a token fail with when their context ends before the token is
+// covered.
 var ErrNotYetVisible = errors.New("the write is not yet visible")
 
 // RowError says which stored row or outcome could not be decoded. Other rows are not affected.
@@ -28,7 +30,8 @@ func (e *RowError) Error() string {
 // Unwrap returns the cause.
 func (e *RowError) Unwrap() error { return e.Err }
 
-// GapError says that an aggregate's history lacks a version: its record is not in the topic of events or cannot be read as an event.
+// GapError says that an aggregate's history lacks a version: its record is not in the topic of
+// events or cannot be read as an event.
 type GapError struct {
 	Topic       string
 	Partition   int32

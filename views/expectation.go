@@ -11,8 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// maxKept bounds the outcomes that an expectation keeps, for the case that somebody floods the log with the same command id while the
-// caller does not wait yet. The oldest ones go first.
+// maxKept bounds the outcomes that an expectation keeps, for the case that somebody floods the log
+// with the same command id while the caller does not wait yet. The oldest ones go first.
 const maxKept = 1024
 
 // Expectation waits for the answer to one command. It belongs to one goroutine.
@@ -30,8 +30,9 @@ type arrival struct {
 	outcome foldlog.Outcome
 }
 
-// Wait returns the outcome of the command that stands at that position, whether it arrived before or arrives now. When ctx ends
-// first, the error wraps its cause: the outcome is unknown. Wait may be called again.
+// Wait returns the outcome of the command that stands at that position, whether it arrived before
+// or arrives now. When ctx ends first, the error wraps its cause: the outcome is unknown. Wait may
+// be called again.
 func (e *Expectation) Wait(ctx context.Context, at foldlog.Position) (foldlog.Outcome, error) {
 	for {
 		if outcome, ok := e.take(at); ok {
@@ -103,7 +104,8 @@ func (x *expectations) remove(e *Expectation) {
 	if len(list) == 1 {
 		delete(x.byID, e.id)
 	} else {
-		x.byID[e.id] = slices.Delete(slices.Clone(list), i, i+1) // arrived may be going through the old one
+		// arrived may be going through the old one
+		x.byID[e.id] = slices.Delete(slices.Clone(list), i, i+1)
 	}
 	x.waiters.Dec()
 }

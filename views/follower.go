@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// follower is a replica of what follows from the commands to one aggregate type, with how far it is.
+// follower is a replica of what follows from the commands to one aggregate type, with how far it
+// is.
 type follower struct {
 	replica  *replica
 	progress *progress
@@ -47,7 +48,8 @@ func (f *follower) await(ctx context.Context, token foldlog.Token, concerns func
 	return nil
 }
 
-// ownPosition returns what each partition has, where it follows from the source partition of the same number alone.
+// ownPosition returns what each partition has, where it follows from the source partition of the
+// same number alone.
 func (f *follower) ownPosition() foldlog.Token {
 	vector := map[int32]int64{}
 	for q := range int32(f.replica.partitions) {

@@ -176,7 +176,8 @@ func (r *running) stop() {
 	}
 }
 
-// metric returns the sum of a metric's values whose labels contain all of the given ones, as name=value.
+// metric returns the sum of a metric's values whose labels contain all of the given ones, as
+// name=value.
 func (r *running) metric(name string, labels ...string) float64 {
 	r.t.Helper()
 	families, err := r.metrics.Gather()

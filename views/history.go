@@ -12,8 +12,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// History is the events of one aggregate type, by aggregate id in the order of their versions. Reading costs what is read, however
-// many events of others there are. It is safe for concurrent use.
+// History is the events of one aggregate type, by aggregate id in the order of their versions.
+// Reading costs what is read, however many events of others there are. It is safe for concurrent
+// use.
 type History struct {
 	follower
 	codec *codecs.Aggregate
@@ -25,8 +26,8 @@ type HistoryEvent struct {
 	// Partition and Offset are the record's place in the topic of events.
 	Partition int32
 	Offset    int64
-	// Chain is the event's link in its aggregate's hash chain, and Cause the place of its command, as the record's headers have them. They
-	// are empty where the record came without.
+	// Chain is the event's link in its aggregate's hash chain, and Cause the place of its command,
+	// as the record's headers have them. They are empty where the record came without.
 	Chain []byte
 	Cause string
 }
@@ -35,7 +36,8 @@ type HistoryEvent struct {
 type HistoryQuery struct {
 	// After is the version behind which the page starts; 0 is the beginning.
 	After int64
-	// Limit is the largest number of events; 0 means DefaultLimit, and more than MaxLimit means MaxLimit.
+	// Limit is the largest number of events; 0 means DefaultLimit, and more than MaxLimit means
+	// MaxLimit.
 	Limit int
 	// Token must be visible in the page.
 	Token foldlog.Token
@@ -45,8 +47,8 @@ type HistoryQuery struct {
 type HistoryPage struct {
 	// Events have consecutive versions, the first one behind After.
 	Events []HistoryEvent
-	// Next is the version to give as After for the next page; 0 where this is the last one. A page may be shorter than asked for and still
-	// have a next one, where events are large.
+	// Next is the version to give as After for the next page; 0 where this is the last one. A page
+	// may be shorter than asked for and still have a next one, where events are large.
 	Next int64
 	// Newest is the aggregate's newest version; 0 where it has no events.
 	Newest int64
@@ -54,11 +56,12 @@ type HistoryPage struct {
 	Position foldlog.Token
 }
 
-// Page returns events of an aggregate once the query's token is visible. Of the token, entries of other aggregate types and of partitions that
-// cannot hold the aggregate are ignored.
+// Page returns events of an aggregate once the query's token is visible. Of the token, entries of
+// other aggregate types and of partitions that cannot hold the aggregate are ignored.
 //
-// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before the token is visible (at once where it never can be), with a
-// RowError where an event cannot be decoded, and with a GapError where a version is missing.
+// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before the token is visible (at
+// once where it never can be), with a RowError where an event cannot be decoded, and with a
+// GapError where a version is missing.
 func (h *History) Page(ctx context.Context, id string, q HistoryQuery) (HistoryPage, error) {
 	if err := h.awaitID(ctx, id, q.Token); err != nil {
 		return HistoryPage{}, err
@@ -116,7 +119,8 @@ type rawEvent struct {
 // read returns events behind a version, at most limit and at most maxPageBytes, but at least one.
 func (h *History) read(id string, after int64, limit int) (raw rawEvents, err error) {
 	err = h.replica.use(func(s *store) error {
-		// The position first: what is written in between may be in the page and not in the position, never the other way round.
+		// The position first: what is written in between may be in the page and not in the
+		// position, never the other way round.
 		raw.position = h.token(h.progress.of(h.home(id), h.source))
 		if foldlog.CheckAggregateID(id) != nil {
 			return nil // no event has such an id, and with a zero byte it would match others' keys

@@ -18,8 +18,8 @@ import (
 // perAccount is how many events each account has.
 const perAccount = 100
 
-// BenchmarkHistory reads 100 events of a random account, in a page and folded, and the trace of a random event. What it takes should not
-// depend on how many events of others there are.
+// BenchmarkHistory reads 100 events of a random account, in a page and folded, and the trace of a
+// random event. What it takes should not depend on how many events of others there are.
 func BenchmarkHistory(b *testing.B) {
 	for _, total := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("events=%d", total), func(b *testing.B) {

@@ -18,7 +18,8 @@ import (
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// deposited is an event of an account that is one of several of the same command where commands are fewer than versions.
+// deposited is an event of an account that is one of several of the same command where commands are
+// fewer than versions.
 func deposited(id string, version int64, command string) foldlog.Event[any] {
 	return foldlog.Event[any]{
 		Meta: foldlog.Meta{AggregateID: id, CommandID: command, CorrelationID: "talk of " + id, CausationID: command, Actor: "anonymous",
@@ -251,7 +252,8 @@ func TestLargeEventsEndAPage(t *testing.T) {
 	}
 }
 
-// Records that cannot be events are counted and skipped; what is missing is an error of those who would have read it.
+// Records that cannot be events are counted and skipped; what is missing is an error of those who
+// would have read it.
 func TestRecordsThatAreNoEvents(t *testing.T) {
 	s := newSystem(t)
 	wrong := s.eventRecord(opened("a"), at(0, 1))

@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// A history whose store was lost, damaged, or is of another topic is read again from the log: all of it, and nothing else.
+// A history whose store was lost, damaged, or is of another topic is read again from the log: all
+// of it, and nothing else.
 func TestHistoryIsRebuilt(t *testing.T) {
 	s := newSystem(t)
 	var records []*kgo.Record
@@ -30,7 +31,8 @@ func TestHistoryIsRebuilt(t *testing.T) {
 		{reasonLayout, func(st *store) error {
 			return st.db.Put(metaKey, []byte(`{"layout":1,"topic":"account.events","topic_id":"x","partitions":4}`), nil)
 		}},
-		{reasonDamaged, func(st *store) error { return st.db.Put(eventID{"b", 7}.key(), []byte{5, 200}, nil) }}, // found by a read
+		// found by a read
+		{reasonDamaged, func(st *store) error { return st.db.Put(eventID{"b", 7}.key(), []byte{5, 200}, nil) }},
 	} {
 		st, err := openStore(dir)
 		if err != nil {

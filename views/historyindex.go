@@ -9,7 +9,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// historyIndex is the index of an events topic: events by aggregate id and version, what they can be traced by, and progress.
+// historyIndex is the index of an events topic: events by aggregate id and version, what they can
+// be traced by, and progress.
 type historyIndex struct {
 	progressIndex
 	decode  func(ctx context.Context, value []byte) (foldlog.Event[any], error) // the envelope
@@ -24,7 +25,8 @@ func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	if why := x.homeless(r.key, r.partition); why != "" {
 		return skip(r, why, x.ignored), nil
 	}
-	// The envelope alone: an event of a type that only a newer version of the software knows must be here when that version comes.
+	// The envelope alone: an event of a type that only a newer version of the software knows must
+	// be here when that version comes.
 	event, err := patiently(ctx, r, x.retried, x.decode)
 	if ended := ctx.Err(); err != nil && ended != nil {
 		return nil, ended
@@ -41,8 +43,8 @@ func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	return func(s *store, c *changes) error { return x.stageEvent(s, c, event, r) }, nil
 }
 
-// stageEvent keeps the event unless there is one of its version, which stands: nobody but its aggregate's processor writes a version, and
-// writes it once.
+// stageEvent keeps the event unless there is one of its version, which stands: nobody but its
+// aggregate's processor writes a version, and writes it once.
 func (x *historyIndex) stageEvent(s *store, c *changes, event foldlog.Event[any], r record) error {
 	id := eventID{event.AggregateID, event.Version}
 	key := id.key()

@@ -9,10 +9,11 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// index says what the records of a topic mean for its store. There are three: tableIndex, outcomeIndex and historyIndex.
+// index says what the records of a topic mean for its store. There are three: tableIndex,
+// outcomeIndex and historyIndex.
 type index interface {
-	// prepare does what may take long, such as decoding, and returns what adds the record's changes to a batch. An error ends the
-	// replica's attempt; input never causes one.
+	// prepare does what may take long, such as decoding, and returns what adds the record's changes
+	// to a batch. An error ends the replica's attempt; input never causes one.
 	prepare(ctx context.Context, r record) (stage func(*store, *changes) error, err error)
 	// load is called with a store that was opened, before anything is prepared for it.
 	load(s *store) error
@@ -37,7 +38,8 @@ type progressIndex struct {
 
 func (x *progressIndex) load(s *store) error { return s.vectors(x.note) }
 
-// note accepts stored progress only for partitions that there are: the store's meta record was checked, so others are damage.
+// note accepts stored progress only for partitions that there are: the store's meta record was
+// checked, so others are damage.
 func (x *progressIndex) note(partition int32, from source, offset int64) {
 	if partition >= 0 && int(partition) < x.partitions {
 		x.progress.advance(partition, from, offset)
@@ -46,8 +48,8 @@ func (x *progressIndex) note(partition int32, from source, offset int64) {
 
 func (x *progressIndex) forget() { x.progress.reset() }
 
-// stage notes that the partition has everything up to a position. Progress never goes back: compaction or a repeated write can bring
-// an older one.
+// stage notes that the partition has everything up to a position. Progress never goes back:
+// compaction or a repeated write can bring an older one.
 func (x *progressIndex) stage(s *store, c *changes, partition int32, at foldlog.Position) error {
 	from := source{at.Aggregate, at.Partition}
 	key := progressKey(partition, from)

@@ -116,7 +116,8 @@ func TestReadyBoundsTheLag(t *testing.T) {
 	}
 }
 
-// following returns a replica that has restored and believes that it tails, although nobody does, with its monitor.
+// following returns a replica that has restored and believes that it tails, although nobody does,
+// with its monitor.
 func following(t *testing.T, s *system) (*replica, *monitor, context.Context) {
 	t.Helper()
 	set, err := Open(Config{Topology: s.topology, Settings: s.settings, Codecs: s.codecs, Cluster: s.cluster, DataDir: s.dataDir})
@@ -254,7 +255,8 @@ func TestMonitorFindsAnotherLog(t *testing.T) {
 	})
 }
 
-// compacted is a broker with one topic of two partitions, 0 with records and 1 whose records, as compaction leaves it, are gone up to offset 10.
+// compacted is a broker with one topic of two partitions, 0 with records and 1 whose records, as
+// compaction leaves it, are gone up to offset 10.
 func compacted(t *testing.T, records int) (*logReader, map[int32]int64) {
 	t.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
@@ -289,7 +291,9 @@ func compacted(t *testing.T, records int) (*logReader, map[int32]int64) {
 			topic.Topic, topic.TopicID = at.Topic, at.TopicID
 			for _, ap := range at.Partitions {
 				if ap.Partition == 0 {
-					return nil, nil, false // there is something to send: the broker's own answer has it, and 1 is empty in it
+					// there is something to send: the broker's own answer has it, and 1 is empty in
+					// it
+					return nil, nil, false
 				}
 				partition := kmsg.NewFetchResponseTopicPartition()
 				partition.Partition, partition.HighWatermark, partition.LastStableOffset = ap.Partition, end, end
@@ -316,7 +320,8 @@ func keyOfTwo() string {
 	}
 }
 
-// A log may end in a hole: the last records before its end were compacted away, and no record at its end will ever come.
+// A log may end in a hole: the last records before its end were compacted away, and no record at
+// its end will ever come.
 func TestReaderEndsInAHole(t *testing.T) {
 	for _, records := range []int{0, 20} {
 		t.Run(fmt.Sprintf("%d records beside it", records), func(t *testing.T) {
@@ -371,7 +376,8 @@ func TestReaderFails(t *testing.T) {
 	}
 }
 
-// Only what the brokers of a topic say is looked at: a partition count that changed moves keys, so nothing is read.
+// Only what the brokers of a topic say is looked at: a partition count that changed moves keys, so
+// nothing is read.
 func TestTopicWithAnotherPartitionCount(t *testing.T) {
 	s := newSystem(t)
 	if _, err := s.admin().CreatePartitions(soon(t), 1, "balances-table"); err != nil {

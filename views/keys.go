@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// Keys in a store start with one byte for their kind, so no key of a topic can meet one of the store's own.
+// Keys in a store start with one byte for their kind, so no key of a topic can meet one of the
+// store's own.
 //
 // NB: must not change without raising layoutVersion.
 const (
 	kindMeta     = 'm' // what the store is a replica of
 	kindSynced   = 's' // when the store was last known to have the whole log
 	kindPosition = 'o' // per partition: the next offset to apply
-	kindProgress = 'p' // per partition, source and source partition: the highest commands offset that is contained
+	// per partition, source and source partition: the highest commands offset that is contained
+	kindProgress = 'p'
 	kindRow      = 'r' // rows of tables
 	kindOutcome  = 'i' // outcomes by aggregate id and command id
 	kindTime     = 't' // outcomes by recorded time, for removing them beyond the horizon
@@ -59,7 +61,8 @@ type eventID struct {
 	version     int64
 }
 
-// key sorts by aggregate id, then by version. An aggregate id has no zero byte, so no other id's events lie among them.
+// key sorts by aggregate id, then by version. An aggregate id has no zero byte, so no other id's
+// events lie among them.
 func (id eventID) key() []byte { return append([]byte{kindEvent}, id.suffix()...) }
 
 func (id eventID) suffix() []byte {
@@ -104,7 +107,8 @@ func timePrefix(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64([]byte{kindTime}, uint64(max(0, t.UnixMicro())))
 }
 
-// splitTimeKey returns the time of a key that timeKey made and the key of the outcome it stands for.
+// splitTimeKey returns the time of a key that timeKey made and the key of the outcome it stands
+// for.
 func splitTimeKey(key []byte) (recordedAt time.Time, outcomeKey []byte, err error) {
 	if len(key) < 9 || key[0] != kindTime {
 		return time.Time{}, nil, errors.New("not a time key")

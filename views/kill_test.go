@@ -83,7 +83,8 @@ func (s *system) child() (*exec.Cmd, io.Reader) {
 	return child, out
 }
 
-// A killed process leaves a store that goes on where it was, without a rebuild, and without the loss of a row.
+// A killed process leaves a store that goes on where it was, without a rebuild, and without the
+// loss of a row.
 func TestKill(t *testing.T) {
 	s := newSystem(t)
 	const keys = 50

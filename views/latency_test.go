@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// An outcome reaches its waiter without any timer in between: no fetch interval, no batching, no polling. The bound is far above what it takes
-// and far below the shortest of those timers in use by default (100 ms), on a busy machine.
+// An outcome reaches its waiter without any timer in between: no fetch interval, no batching, no
+// polling. The bound is far above what it takes and far below the shortest of those timers in use
+// by default (100 ms), on a busy machine.
 func TestOutcomeArrivesAtOnce(t *testing.T) {
 	s := newSystem(t)
 	set := s.start()

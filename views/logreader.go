@@ -30,8 +30,8 @@ const (
 // errMoved says that the log does not have the offsets that were asked for.
 var errMoved = errors.New("the log does not have the offset any more")
 
-// logReader reads parts of a topic's committed log and knows its exact position: behind transaction markers, aborted
-// records and holes from compaction, which no consumer client says.
+// logReader reads parts of a topic's committed log and knows its exact position: behind transaction
+// markers, aborted records and holes from compaction, which no consumer client says.
 type logReader struct {
 	client       *kgo.Client
 	decompressor kgo.Decompressor
@@ -43,11 +43,13 @@ type chunk struct {
 	partition int32
 	records   []*kgo.Record // committed ones, in order
 	next      int64         // everything before it was read
-	waits     bool          // the partition has more before the end, but an open transaction holds it back
+	// the partition has more before the end, but an open transaction holds it back
+	waits bool
 }
 
-// newFetchClient returns a client to read logs with. It is not one to share with anything that must not wait: a broker answers the
-// requests of one connection in order, and holds a fetch for which it has nothing.
+// newFetchClient returns a client to read logs with. It is not one to share with anything that must
+// not wait: a broker answers the requests of one connection in order, and holds a fetch for which
+// it has nothing.
 func newFetchClient(c cluster.Config) (*kgo.Client, error) {
 	opts, err := c.Franz()
 	if err != nil {
@@ -61,17 +63,20 @@ func newFetchClient(c cluster.Config) (*kgo.Client, error) {
 }
 
 func newLogReader(client *kgo.Client, topic string) (*logReader, error) {
-	bounded, ok := client.OptValue(kgo.WithDecompressor).(kgo.Decompressor) // the client's own, with its bound
+	// the client's own, with its bound
+	bounded, ok := client.OptValue(kgo.WithDecompressor).(kgo.Decompressor)
 	if !ok {
 		return nil, errors.New("kafka client to read logs: it has no decompressor")
 	}
 	return &logReader{client: client, decompressor: bounded, topic: topic}, nil
 }
 
-// read reads each partition of from up to the end that to has for it, and calls deliver with what it gets, in order per
-// partition, from one goroutine. While deliver works, the next part is fetched. Open transactions before an end are waited for.
+// read reads each partition of from up to the end that to has for it, and calls deliver with what
+// it gets, in order per partition, from one goroutine. While deliver works, the next part is
+// fetched. Open transactions before an end are waited for.
 //
-// It fails with errMoved where an offset is out of range, with deliver's error, and for any trouble with the cluster.
+// It fails with errMoved where an offset is out of range, with deliver's error, and for any trouble
+// with the cluster.
 func (l *logReader) read(ctx context.Context, from, to map[int32]int64, deliver func([]chunk) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -219,8 +224,9 @@ func (l *logReader) fetch(ctx context.Context, leader int32, id kadm.TopicID, po
 		case partition.LastStableOffset < end:
 			c.waits = true
 		case empty:
-			// Nothing at all was sent although everything before the end is readable: there is nothing, compaction removed it. (With
-			// other partitions' records in the answer it may only have been full.)
+			// Nothing at all was sent although everything before the end is readable: there is
+			// nothing, compaction removed it. (With other partitions' records in the answer it may
+			// only have been full.)
 			c.next = end
 		}
 		chunks = append(chunks, c)

@@ -21,7 +21,8 @@ type metrics struct {
 	registered []prometheus.Collector
 }
 
-// replicaMetrics are the metrics of one topic; those with further labels are curried when they are used.
+// replicaMetrics are the metrics of one topic; those with further labels are curried when they are
+// used.
 type replicaMetrics struct {
 	*metrics
 	recovered prometheus.Gauge
@@ -85,7 +86,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	return nil
 }
 
-// unregister takes away what register added. A registerer knows collectors by their descriptions, so it would also remove another set's.
+// unregister takes away what register added. A registerer knows collectors by their descriptions,
+// so it would also remove another set's.
 func (m *metrics) unregister(r prometheus.Registerer) {
 	for _, c := range m.registered {
 		r.Unregister(c)

@@ -129,7 +129,8 @@ func TestStoreAheadOfTheLogAndBehindItsStart(t *testing.T) {
 	awaitBalance(t, set.Projection("balances"), "b", 3)
 }
 
-// Outcomes are deleted by time: a store behind the start of its log goes on at the start, also where nothing is left to read.
+// Outcomes are deleted by time: a store behind the start of its log goes on at the start, also
+// where nothing is left to read.
 func TestOutcomesWhoseLogMovedOn(t *testing.T) {
 	s := newSystem(t)
 	id := keyIn("acc-", 1)

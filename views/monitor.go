@@ -75,11 +75,13 @@ func (m *monitor) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var topics []string
-	positions := map[*sight][]int64{} // taken before the ends are listed, so that none can be beyond its end
+	// taken before the ends are listed, so that none can be beyond its end
+	positions := map[*sight][]int64{}
 	for _, s := range m.seen {
 		if _, follows := s.r.status.followed(); !follows {
 			s.positions = nil
-			if s.r.version != nil { // of a projection: it was dropped, or has not begun. What does not follow does not lag
+			// of a projection: it was dropped, or has not begun. What does not follow does not lag
+			if s.r.version != nil {
 				s.r.metrics.lag.DeletePartialMatch(prometheus.Labels{"topic": s.r.topic})
 			}
 			continue
@@ -171,8 +173,9 @@ func (m *monitor) step(s *sight, ends map[int32]int64, at time.Time) error {
 	return err
 }
 
-// examine looks into what lies between a tail that does not move and the end of the log. Markers, aborted records and holes are not
-// lag: the position is moved behind them. Records are, and after a while the replica has to connect again.
+// examine looks into what lies between a tail that does not move and the end of the log. Markers,
+// aborted records and holes are not lag: the position is moved behind them. Records are, and after
+// a while the replica has to connect again.
 func (m *monitor) examine(ctx context.Context, s *sight, before []int64, ends map[int32]int64) error {
 	r := s.r
 	from, to := map[int32]int64{}, map[int32]int64{}

@@ -11,16 +11,17 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Outcomes is what became of the commands to one aggregate type, by aggregate id and command id. It is safe for
-// concurrent use.
+// Outcomes is what became of the commands to one aggregate type, by aggregate id and command id. It
+// is safe for concurrent use.
 type Outcomes struct {
 	replica *replica
 	index   *outcomeIndex
 	pending *expectations
 }
 
-// Get returns the first outcome of a command; ok is false where there is none yet, or where it was recorded longer ago than the horizon. It
-// fails with ErrNotReady, and with a RowError where the outcome cannot be decoded.
+// Get returns the first outcome of a command; ok is false where there is none yet, or where it was
+// recorded longer ago than the horizon. It fails with ErrNotReady, and with a RowError where the
+// outcome cannot be decoded.
 func (o *Outcomes) Get(ctx context.Context, aggregateID, commandID string) (outcome foldlog.Outcome, ok bool, err error) {
 	var raw []byte
 	err = o.replica.use(func(s *store) (err error) {
@@ -44,8 +45,8 @@ func (o *Outcomes) Get(ctx context.Context, aggregateID, commandID string) (outc
 	return outcome, true, nil
 }
 
-// Expect registers for the outcomes of a command. Call it before the command is produced, so that none can be missed, and call
-// [Expectation.Close] when done.
+// Expect registers for the outcomes of a command. Call it before the command is produced, so that
+// none can be missed, and call [Expectation.Close] when done.
 func (o *Outcomes) Expect(aggregateID, commandID string) *Expectation {
 	return o.pending.add(outcomeID{aggregateID, commandID})
 }
@@ -92,7 +93,8 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	}, nil
 }
 
-// stage indexes the outcome unless it is a repeat, or there is an earlier one within the horizon of it, which stands.
+// stage indexes the outcome unless it is a repeat, or there is an earlier one within the horizon of
+// it, which stands.
 func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog.Outcome, value []byte) error {
 	if outcome.Repeat {
 		c.count(kindNameRepeat)
@@ -145,7 +147,8 @@ func forgetOutcome(s *store, c *changes, id outcomeID, recordedAt time.Time) err
 	return nil
 }
 
-// joinOutcome is how an outcome is stored: when it was recorded, to know the horizon without decoding, then the record's value.
+// joinOutcome is how an outcome is stored: when it was recorded, to know the horizon without
+// decoding, then the record's value.
 func joinOutcome(recordedAt time.Time, value []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(recordedAt.UnixMicro())), value...)
 }

@@ -129,7 +129,8 @@ func TestExpectation(t *testing.T) {
 	}
 }
 
-// Many clients expect, produce and wait at once, some for the same command: each gets the answer to its own record.
+// Many clients expect, produce and wait at once, some for the same command: each gets the answer to
+// its own record.
 func TestExpectationsUnderLoad(t *testing.T) {
 	s := newSystem(t)
 	set := s.start()
@@ -223,7 +224,8 @@ func TestHorizon(t *testing.T) {
 	if o, ok := get("nearly"); ok {
 		t.Errorf("an outcome that went beyond the horizon: %+v", o)
 	}
-	// The same id was executed again: that is its first outcome now, and the purge of the old one leaves it alone.
+	// The same id was executed again: that is its first outcome now, and the purge of the old one
+	// leaves it alone.
 	again := nearly.Add(horizon + time.Second)
 	produce(t, s.producer, s.outcomeRecord(accepted(id, "nearly", 5, at(3, 4), again), at(3, 4)))
 	seen("nearly", 5)

@@ -13,8 +13,8 @@ type source struct {
 	partition int32
 }
 
-// progress is, for each partition of a table, up to which command of each source its rows are complete. It is safe for
-// concurrent use.
+// progress is, for each partition of a table, up to which command of each source its rows are
+// complete. It is safe for concurrent use.
 type progress struct{ partitions []*partitionProgress }
 
 type partitionProgress struct {
@@ -92,12 +92,13 @@ func (p *progress) of(partition int32, aggregate string) map[int32]int64 {
 	return vector
 }
 
-// wait returns when the partition has all of the positions, when check fails (it is asked again after every change and every wake), or
-// when ctx ends.
+// wait returns when the partition has all of the positions, when check fails (it is asked again
+// after every change and every wake), or when ctx ends.
 func (p *progress) wait(ctx context.Context, partition int32, positions []foldlog.Position, check func() error) error {
 	for {
 		changed := p.partitions[partition].missing(positions)
-		// Checked only now, so that a wake after the check closes the channel we are about to wait for.
+		// Checked only now, so that a wake after the check closes the channel we are about to wait
+		// for.
 		if err := check(); err != nil || changed == nil {
 			return err
 		}
@@ -109,7 +110,8 @@ func (p *progress) wait(ctx context.Context, partition int32, positions []foldlo
 	}
 }
 
-// missing returns nil where the partition has all of the positions, else a channel that is closed at the next change.
+// missing returns nil where the partition has all of the positions, else a channel that is closed
+// at the next change.
 func (part *partitionProgress) missing(positions []foldlog.Position) <-chan struct{} {
 	part.mu.Lock()
 	defer part.mu.Unlock()

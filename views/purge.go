@@ -16,7 +16,8 @@ const (
 	purgeStep = 500
 )
 
-// purge removes outcomes beyond the horizon, now and then every hour, until ctx ends. Reads do not show them in the meantime.
+// purge removes outcomes beyond the horizon, now and then every hour, until ctx ends. Reads do not
+// show them in the meantime.
 func (o *Outcomes) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
@@ -40,7 +41,8 @@ func (o *Outcomes) purgeOnce(ctx context.Context) (removed int, err error) {
 	for ctx.Err() == nil {
 		n := 0
 		err := o.replica.use(func(s *store) (err error) {
-			// Without the lock, an outcome that takes the place of an expired one between look and delete would be deleted.
+			// Without the lock, an outcome that takes the place of an expired one between look and
+			// delete would be deleted.
 			o.replica.writing.Lock()
 			defer o.replica.writing.Unlock()
 			n, bounds.Start, err = purgeFrom(s, bounds)

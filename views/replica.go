@@ -23,7 +23,8 @@ const (
 	// firstBackoff and lastBackoff bound the pause between attempts, which doubles.
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = time.Second
-	// steadyAfter is how long an attempt must have held for the next pause to be the first one again.
+	// steadyAfter is how long an attempt must have held for the next pause to be the first one
+	// again.
 	steadyAfter = 30 * time.Second
 )
 
@@ -37,18 +38,19 @@ const (
 	reasonLayout    = "other_layout"
 )
 
-// replica keeps the store of one topic in step with Kafka. Its store is opened, replaced and closed by run's goroutine alone; readers
-// hold mu for reading while they use it.
+// replica keeps the store of one topic in step with Kafka. Its store is opened, replaced and closed
+// by run's goroutine alone; readers hold mu for reading while they use it.
 type replica struct {
 	topic      string
 	partitions int
-	compacted  bool // the topic has tombstones, which vanish: pitfall of stores that were away for long
-	index      index
-	dir        string
-	cluster    cluster.Config
-	admin      *kadm.Client
-	log        *slog.Logger
-	metrics    *replicaMetrics
+	// the topic has tombstones, which vanish: pitfall of stores that were away for long
+	compacted bool
+	index     index
+	dir       string
+	cluster   cluster.Config
+	admin     *kadm.Client
+	log       *slog.Logger
+	metrics   *replicaMetrics
 	// whileTailing, when not nil, runs beside the Goka view and returns when ctx ends.
 	whileTailing func(ctx context.Context)
 	// version is the version of a projection whose table it is; nil for other topics.
@@ -62,8 +64,9 @@ type replica struct {
 
 	// writing is held for reading while records are applied, and for writing by the purge.
 	writing sync.RWMutex
-	next    []atomic.Int64 // by partition: the next offset to apply; everything before it is in the store
-	status  status
+	// by partition: the next offset to apply; everything before it is in the store
+	next   []atomic.Int64
+	status status
 
 	lost, skipped, waited notices
 }
@@ -137,7 +140,8 @@ func (r *replica) attempt(ctx context.Context) error {
 	return err
 }
 
-// prepareStore opens the store where there is none, and replaces it by an empty one where it does not fit the topic.
+// prepareStore opens the store where there is none, and replaces it by an empty one where it does
+// not fit the topic.
 func (r *replica) prepareStore(d description) error {
 	if r.store == nil {
 		if err := r.open(); err != nil {
@@ -219,8 +223,8 @@ func (r *replica) open() error {
 	return nil
 }
 
-// discard gives up the store and removes its files; those of a damaged one are kept aside. Where that fails, the next attempt finds them
-// again.
+// discard gives up the store and removes its files; those of a damaged one are kept aside. Where
+// that fails, the next attempt finds them again.
 func (r *replica) discard(reason string, cause error) {
 	r.metrics.rebuilds.WithLabelValues(r.topic, reason).Inc()
 	if err := r.release(); err != nil && reason != reasonDamaged {

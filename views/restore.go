@@ -12,21 +12,24 @@ import (
 )
 
 const (
-	// restoreBatchBytes and restoreBatchRecords bound what is collected before it is written. Within a batch only the last value of a key
-	// is written, in key order, since LevelDB is what bounds a restore.
+	// restoreBatchBytes and restoreBatchRecords bound what is collected before it is written.
+	// Within a batch only the last value of a key is written, in key order, since LevelDB is what
+	// bounds a restore.
 	restoreBatchBytes   = 4 << 20
 	restoreBatchRecords = 20_000
 	// restoreNotice is how often a restore that waits for an open transaction says so.
 	restoreNotice = 30 * time.Second
 )
 
-// restore reads what the store lacks, up to the ends in the description, which may lie behind an open transaction, a marker,
-// aborted records or a hole. It is done when the position is there, not when a record was delivered.
+// restore reads what the store lacks, up to the ends in the description, which may lie behind an
+// open transaction, a marker, aborted records or a hole. It is done when the position is there, not
+// when a record was delivered.
 func (r *replica) restore(ctx context.Context, d description) error {
 	from := map[int32]int64{}
 	remaining := int64(0)
 	for p := range int32(r.partitions) {
-		from[p] = max(r.position(p), d.start[p]) // only a topic with retention starts behind the store
+		// only a topic with retention starts behind the store
+		from[p] = max(r.position(p), d.start[p])
 		remaining += d.end[p] - from[p]
 	}
 	r.status.recovering(remaining, "")

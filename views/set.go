@@ -17,7 +17,8 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 )
 
-// staleAfter is for how long the set stays ready without a connection, or without knowing where the log ends.
+// staleAfter is for how long the set stays ready without a connection, or without knowing where the
+// log ends.
 const staleAfter = 10 * time.Second
 
 // Set has the views of a topology. Its methods are safe for concurrent use.
@@ -37,8 +38,8 @@ type Set struct {
 	now         func() time.Time
 }
 
-// Open checks the configuration, takes the data directory and registers the metrics. It does not need Kafka. Follow it with [Set.Run],
-// or with [Set.Close] where that is not to be.
+// Open checks the configuration, takes the data directory and registers the metrics. It does not
+// need Kafka. Follow it with [Set.Run], or with [Set.Close] where that is not to be.
 //
 // It fails when the configuration is wrong or another process uses the data directory.
 func Open(c Config) (*Set, error) { return open(c, time.Now) }
@@ -160,7 +161,8 @@ func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (fol
 // State returns the table of an aggregate type's states, or nil where it is not declared.
 func (s *Set) State(aggregate string) *Table { return s.states[aggregate] }
 
-// Projection returns the table of the version of a projection that serves now, or nil where the projection is not declared.
+// Projection returns the table of the version of a projection that serves now, or nil where the
+// projection is not declared.
 func (s *Set) Projection(name string) *Table {
 	p := s.projections[name]
 	if p == nil {
@@ -175,8 +177,9 @@ func (s *Set) Outcomes(aggregate string) *Outcomes { return s.outcomes[aggregate
 // History returns the events of an aggregate type, or nil where it is not declared.
 func (s *Set) History(aggregate string) *History { return s.histories[aggregate] }
 
-// Run keeps all views in step with Kafka until ctx ends, then closes the stores and the set. Trouble with Kafka, the schema registry
-// or the disk is logged and tried again. It may be called once.
+// Run keeps all views in step with Kafka until ctx ends, then closes the stores and the set.
+// Trouble with Kafka, the schema registry or the disk is logged and tried again. It may be called
+// once.
 func (s *Set) Run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	for _, r := range s.replicas {
@@ -204,7 +207,8 @@ func (s *Set) Close() error {
 	return s.closeErr
 }
 
-// Ready returns nil when every view that serves has recovered and keeps up with the log, else an error that says of each view what it waits for.
+// Ready returns nil when every view that serves has recovered and keeps up with the log, else an
+// error that says of each view what it waits for.
 func (s *Set) Ready() error {
 	var all []error
 	for _, r := range s.replicas {

@@ -17,8 +17,8 @@ const (
 	phaseFailed
 )
 
-// status is what a replica is doing, for readiness and for the monitor. It is safe for concurrent use; its zero value is a
-// replica that was not started.
+// status is what a replica is doing, for readiness and for the monitor. It is safe for concurrent
+// use; its zero value is a replica that was not started.
 type status struct {
 	mu        sync.Mutex
 	phase     phase
@@ -91,7 +91,8 @@ func (s *status) observed(ends map[int32]int64, at time.Time) {
 	s.ends, s.endsAt = ends, at
 }
 
-// freshness returns the last known ends, when they were true, and since when the replica has not followed its topic (zero where it does).
+// freshness returns the last known ends, when they were true, and since when the replica has not
+// followed its topic (zero where it does).
 func (s *status) freshness() (ends map[int32]int64, at, lost time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

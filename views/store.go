@@ -17,13 +17,16 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/util"
 )
 
-// errDamaged is wrapped by errors about stored bytes that nobody wrote like that. The store is of no use any more.
+// errDamaged is wrapped by errors about stored bytes that nobody wrote like that. The store is of
+// no use any more.
 var errDamaged = errors.New("the store is damaged")
 
-// storeOptions are the settings of every store. One store has all partitions of a topic, so that the memory for write buffers and caches
-// does not grow with the partition count, and a list over all partitions is one ordered scan.
+// storeOptions are the settings of every store. One store has all partitions of a topic, so that
+// the memory for write buffers and caches does not grow with the partition count, and a list over
+// all partitions is one ordered scan.
 //
-// Strict: a lost piece in the middle of the journal must not pass for a store that is only a little behind.
+// Strict: a lost piece in the middle of the journal must not pass for a store that is only a little
+// behind.
 var storeOptions = opt.Options{
 	WriteBuffer:            8 << 20,
 	BlockCacheCapacity:     16 << 20,
@@ -46,8 +49,9 @@ type store struct {
 	db  *leveldb.DB
 }
 
-// openStore opens the store in dir or makes an empty one. An error that wraps errDamaged is one of the stored bytes;
-// any other is one of the environment, such as permissions or a lock held by another process.
+// openStore opens the store in dir or makes an empty one. An error that wraps errDamaged is one of
+// the stored bytes; any other is one of the environment, such as permissions or a lock held by
+// another process.
 func openStore(dir string) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the view's store: %w", err)
@@ -64,7 +68,8 @@ func openStore(dir string) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-// moveAside keeps a damaged store for whoever wants to know what happened, in place of the one before it.
+// moveAside keeps a damaged store for whoever wants to know what happened, in place of the one
+// before it.
 func moveAside(dir string) (string, error) {
 	aside := dir + ".damaged"
 	if err := os.RemoveAll(aside); err != nil {
@@ -88,7 +93,8 @@ func (s *store) meta() (m meta, ok bool, err error) {
 	return m, true, nil
 }
 
-// begin makes a new store one of a topic, in step with the log as of now: it has nothing yet, so it has missed nothing.
+// begin makes a new store one of a topic, in step with the log as of now: it has nothing yet, so it
+// has missed nothing.
 func (s *store) begin(m meta, now time.Time) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
@@ -169,8 +175,9 @@ func (s *store) get(key []byte) ([]byte, error) {
 	return value, nil
 }
 
-// largeBatch is where writing through LevelDB's journal ends: a journal's record that is written in several pieces is torn when the process is
-// killed between two of them, and a torn journal is damage, as a restore's would be likely to be.
+// largeBatch is where writing through LevelDB's journal ends: a journal's record that is written in
+// several pieces is torn when the process is killed between two of them, and a torn journal is
+// damage, as a restore's would be likely to be.
 const largeBatch = 32 << 10
 
 // write writes the batch as a whole or not at all, whenever the process is killed.

@@ -16,7 +16,8 @@ const (
 	DefaultLimit = 100
 	// MaxLimit is the largest number of rows in a page.
 	MaxLimit = 1000
-	// maxPageBytes ends a page early, so that large rows do not make a large answer. A page has at least one row.
+	// maxPageBytes ends a page early, so that large rows do not make a large answer. A page has at
+	// least one row.
 	maxPageBytes = 8 << 20
 )
 
@@ -28,16 +29,19 @@ type Table struct {
 	decode  func(ctx context.Context, value []byte) (any, error)
 }
 
-// Version returns the version of the projection that the rows are of; 0 for an aggregate type's table.
+// Version returns the version of the projection that the rows are of; 0 for an aggregate type's
+// table.
 func (t *Table) Version() int { return t.version }
 
 // Row is a row of a table.
 type Row struct {
 	Key string
-	// Value is a codecs.State for an aggregate type's table, else the projection's row; nil where there is no row.
+	// Value is a codecs.State for an aggregate type's table, else the projection's row; nil where
+	// there is no row.
 	Value any
 	Found bool
-	// Position is contained in the row: the commands whose effects it shows, if they have any on it.
+	// Position is contained in the row: the commands whose effects it shows, if they have any on
+	// it.
 	Position foldlog.Token
 }
 
@@ -45,9 +49,11 @@ type Row struct {
 type ListQuery struct {
 	// Prefix is what keys must start with; "" selects all.
 	Prefix string
-	// After is the key behind which the page starts: Next of the page before it, or "" for the first one.
+	// After is the key behind which the page starts: Next of the page before it, or "" for the
+	// first one.
 	After string
-	// Limit is the largest number of rows; 0 means DefaultLimit, and more than MaxLimit means MaxLimit.
+	// Limit is the largest number of rows; 0 means DefaultLimit, and more than MaxLimit means
+	// MaxLimit.
 	Limit int
 	// Token must be visible in the page.
 	Token foldlog.Token
@@ -56,8 +62,8 @@ type ListQuery struct {
 // Page is a page of rows in byte order of their keys, over all partitions.
 type Page struct {
 	Rows []Row
-	// Next is the key to give as After for the next page; "" where this is the last one. A page may be shorter than asked for and still have
-	// a next one, where rows are large.
+	// Next is the key to give as After for the next page; "" where this is the last one. A page may
+	// be shorter than asked for and still have a next one, where rows are large.
 	Next string
 	// Position is contained in the page.
 	Position foldlog.Token
@@ -65,11 +71,12 @@ type Page struct {
 
 // Get returns the row of a key once after is visible; Found is false where there is none.
 //
-// Of after, the entries of the aggregate type that the table follows from count; a table cannot know of others, so they are ignored. Where
-// the key is the aggregate's id, so are those of partitions that cannot hold it.
+// Of after, the entries of the aggregate type that the table follows from count; a table cannot
+// know of others, so they are ignored. Where the key is the aggregate's id, so are those of
+// partitions that cannot hold it.
 //
-// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before after is visible (at once where it never can be), and
-// with a RowError where the row cannot be decoded.
+// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before after is visible (at once
+// where it never can be), and with a RowError where the row cannot be decoded.
 func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, error) {
 	q := topology.PartitionOf([]byte(key), t.replica.partitions)
 	if err := t.await(ctx, after, func(e foldlog.Position) []int32 {
@@ -83,7 +90,8 @@ func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, 
 	row := Row{Key: key}
 	var raw []byte
 	err := t.replica.use(func(s *store) (err error) {
-		// The position first: what is written in between may be in the row and not in the position, never the other way round.
+		// The position first: what is written in between may be in the row and not in the position,
+		// never the other way round.
 		row.Position = t.token(t.progress.of(q, t.source))
 		raw, err = s.get(rowKey(key))
 		return err
@@ -98,8 +106,9 @@ func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, 
 	return row, nil
 }
 
-// List returns a page of rows once the query's token is visible in all partitions. Entries of aggregate types other than the one that the
-// table follows from are ignored. It fails as Get does; one row that cannot be decoded fails the page that it is in.
+// List returns a page of rows once the query's token is visible in all partitions. Entries of
+// aggregate types other than the one that the table follows from are ignored. It fails as Get does;
+// one row that cannot be decoded fails the page that it is in.
 func (t *Table) List(ctx context.Context, q ListQuery) (Page, error) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -140,8 +149,8 @@ func (t *Table) List(ctx context.Context, q ListQuery) (Page, error) {
 	return page, nil
 }
 
-// scan returns up to limit rows, their values as they are stored, and the key to go on behind. One store has all partitions, so this is
-// one ordered scan.
+// scan returns up to limit rows, their values as they are stored, and the key to go on behind. One
+// store has all partitions, so this is one ordered scan.
 func scan(s *store, prefix, after string, limit int) (rows []Row, raws [][]byte, next string, err error) {
 	bounds := util.BytesPrefix(rowKey(prefix))
 	if start := append(rowKey(after), 0); after != "" && string(start) > string(bounds.Start) {
@@ -162,8 +171,8 @@ func scan(s *store, prefix, after string, limit int) (rows []Row, raws [][]byte,
 	return rows, raws, next, s.failure("scan", iter.Error())
 }
 
-// listPosition returns what every partition has: of a table that is not re-keyed each source partition from the one partition that follows
-// from it, else the least of all.
+// listPosition returns what every partition has: of a table that is not re-keyed each source
+// partition from the one partition that follows from it, else the least of all.
 func (t *Table) listPosition() foldlog.Token {
 	if !t.rekeyed {
 		return t.ownPosition()

@@ -17,13 +17,15 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// tail follows the log with a Goka view from where the restore ended, until ctx ends (nil) or the connection is lost.
+// tail follows the log with a Goka view from where the restore ended, until ctx ends (nil) or the
+// connection is lost.
 //
-// Without WithViewAutoReconnect: it would go on with another log when the topic is re-created, and without the check
-// of the store that every attempt begins with. The view ends at the first error instead, and the next attempt makes a new one.
+// Without WithViewAutoReconnect: it would go on with another log when the topic is re-created, and
+// without the check of the store that every attempt begins with. The view ends at the first error
+// instead, and the next attempt makes a new one.
 //
-// Each view has a sarama client of its own: a broker answers the requests of one connection in order, so on a shared one an idle view's
-// fetch would hold up another view's records.
+// Each view has a sarama client of its own: a broker answers the requests of one connection in
+// order, so on a shared one an idle view's fetch would hold up another view's records.
 func (r *replica) tail(ctx context.Context) error {
 	config, err := r.consumerConfig()
 	if err != nil {
@@ -79,9 +81,11 @@ func (r *replica) tail(ctx context.Context) error {
 
 // consumerConfig returns the configuration of a consumer that brings a record at once.
 //
-// Fetch.Min is 1 byte, so MaxWaitTime is only how long an idle fetch rests at the broker. It also bounds how long closing
-// takes. The other waiting timers of sarama's consumer are the 100 ms for which it collects new subscriptions, once at the start and whenever a
-// partition is slower than MaxProcessingTime: hence that is long. Patience with a broker that is away is the replica's, hence it is short here.
+// Fetch.Min is 1 byte, so MaxWaitTime is only how long an idle fetch rests at the broker. It also
+// bounds how long closing takes. The other waiting timers of sarama's consumer are the 100 ms for
+// which it collects new subscriptions, once at the start and whenever a partition is slower than
+// MaxProcessingTime: hence that is long. Patience with a broker that is away is the replica's,
+// hence it is short here.
 func (r *replica) consumerConfig() (*sarama.Config, error) {
 	config, err := r.cluster.Sarama()
 	if err != nil {
@@ -105,7 +109,8 @@ func (r *replica) consumerConfig() (*sarama.Config, error) {
 	return config, nil
 }
 
-// gokaTopics tells Goka's view what the restore reached: it has nothing to recover. Everything else about topics is ours.
+// gokaTopics tells Goka's view what the restore reached: it has nothing to recover. Everything else
+// about topics is ours.
 type gokaTopics struct{ r *replica }
 
 var errNotOurs = errors.New("views do not manage topics through Goka")
@@ -129,8 +134,9 @@ func (t *gokaTopics) GetOffset(_ string, p int32, _ int64) (int64, error) {
 	return t.r.position(p), nil
 }
 
-// gokaStorage is a partition of the store as Goka's view needs it: where to go on. Rows are written by the update
-// callback, together with the position, and read through [Table], so nothing else is asked of it.
+// gokaStorage is a partition of the store as Goka's view needs it: where to go on. Rows are written
+// by the update callback, together with the position, and read through [Table], so nothing else is
+// asked of it.
 type gokaStorage struct {
 	r         *replica
 	partition int32

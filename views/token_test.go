@@ -88,7 +88,8 @@ func TestTokenOfARekeyedTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Partition 1 of the log has reached one partition of the table alone, so the list cannot claim it.
+	// Partition 1 of the log has reached one partition of the table alone, so the list cannot claim
+	// it.
 	if want := (foldlog.Token{at(3, 10)}); !slices.Equal(page.Position, want) {
 		t.Errorf("position of the list is %v, want %v", page.Position, want)
 	}

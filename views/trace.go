@@ -14,16 +14,18 @@ import (
 
 // Bounds of a trace.
 const (
-	// MaxTrace is the largest number of events, together with commands without events, that a trace is made of. The oldest ones of a
-	// conversation are taken.
+	// MaxTrace is the largest number of events, together with commands without events, that a trace
+	// is made of. The oldest ones of a conversation are taken.
 	MaxTrace = 1000
 	// maxTraceBytes bounds it where events are large.
 	maxTraceBytes = 8 << 20
 )
 
-// Trace is what is known of a conversation: which command led to which events, and which event to which commands.
+// Trace is what is known of a conversation: which command led to which events, and which event to
+// which commands.
 type Trace struct {
-	// CorrelationIDs are those of the conversations that the id was found in: one, unless the id was used more than once.
+	// CorrelationIDs are those of the conversations that the id was found in: one, unless the id
+	// was used more than once.
 	CorrelationIDs []string
 	// Commands are those that follow from no event that is shown, in the order of their time.
 	Commands []*TracedCommand
@@ -41,7 +43,8 @@ type TracedCommand struct {
 	CorrelationID string
 	// Type is the command's name, "" where its outcome is beyond the horizon: events do not say it.
 	Type string
-	// Actor is who asked, "" where it is not known: an old outcome without events does not say it, unless it was a policy.
+	// Actor is who asked, "" where it is not known: an old outcome without events does not say it,
+	// unless it was a policy.
 	Actor string
 	// RecordedAt is that of the events, or of the outcome where there are none.
 	RecordedAt time.Time
@@ -51,15 +54,17 @@ type TracedCommand struct {
 	Events    []*TracedEvent
 }
 
-// TracedEvent is an event with the commands that policies sent because of it, in the order of their time.
+// TracedEvent is an event with the commands that policies sent because of it, in the order of their
+// time.
 type TracedEvent struct {
 	HistoryEvent
 	Commands []*TracedCommand
 }
 
-// Trace returns everything that belongs to the conversations in which the id is a command's, an event's or the correlation id, once after
-// is visible. Commands without events are known within the horizon. The trace of an id that nothing is known of is empty. It fails as
-// [History.Page] does.
+// Trace returns everything that belongs to the conversations in which the id is a command's, an
+// event's or the correlation id, once after is visible. Commands without events are known within
+// the horizon. The trace of an id that nothing is known of is empty. It fails as [History.Page]
+// does.
 func (s *Set) Trace(ctx context.Context, id string, after foldlog.Token) (Trace, error) {
 	t := &tracer{set: s, commands: map[commandKey]*TracedCommand{}, left: MaxTrace, bytes: maxTraceBytes}
 	var position foldlog.Token

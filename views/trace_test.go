@@ -90,7 +90,8 @@ func TestTrace(t *testing.T) {
 	k := &talk{system: s, correlationID: "talk-1"}
 	k.command("account", "ann", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"})
 	k.refused("account", "ann", "greedy", "withdraw", "insufficient_funds", "claimed:batch")
-	k.refused("account", "ann", "old", "withdraw", "insufficient_funds", "") // of a time when outcomes did not name the actor
+	// of a time when outcomes did not name the actor
+	k.refused("account", "ann", "old", "withdraw", "insufficient_funds", "")
 	requested := k.command("transfer", "t1", "req", "request", "claimed:batch", 1, transfer.Requested{From: "ann", To: "bob", Amount: 5, Currency: "EUR"})
 	debit := foldlog.PolicyCommandID("transfer-steps", requested[0], 0)
 	debited := k.command("account", "ann", debit, "debit", "policy:transfer-steps", 2, account.Debited{TransferID: "t1", Counterparty: "bob", Amount: 5, Currency: "EUR"})
@@ -99,10 +100,12 @@ func TestTrace(t *testing.T) {
 	k.command("account", "ann", "nothing", "freeze", "anonymous", 2) // accepted without effect
 	two := k.command("account", "ann", "two", "deposit", "anonymous", 3, account.Deposited{Amount: 1, Currency: "EUR"},
 		account.Deposited{Amount: 2, Currency: "EUR"})
-	gone := foldlog.PolicyCommandID("retired", two[1], 0) // of a policy that is not declared any more
+	// of a policy that is not declared any more
+	gone := foldlog.PolicyCommandID("retired", two[1], 0)
 	k.command("account", "bob", gone, "open", "policy:retired", 1, account.Opened{Currency: "EUR"})
 	k.correlationID = "talk-2"
-	k.command("account", "cyd", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"}) // the same id, for another account
+	// the same id, for another account
+	k.command("account", "cyd", "open-ann", "open", "anonymous", 1, account.Opened{Currency: "EUR"})
 	produce(t, s.producer, k.records...)
 	set := s.start()
 
@@ -181,7 +184,8 @@ deposit account ann by anonymous: accepted
 	})
 }
 
-// A conversation that is too large is shown from its beginning, and the answer says that there is more.
+// A conversation that is too large is shown from its beginning, and the answer says that there is
+// more.
 func TestTraceIsBounded(t *testing.T) {
 	s := newSystem(t)
 	produce(t, s.producer, s.accountRecords("a", MaxTrace+1)...) // all of one conversation

@@ -16,11 +16,12 @@ const (
 	traceTimeSize = 8
 )
 
-// traceIDs are the ids that a record can be traced by: the first bytes of the SHA-256 of each, one after another. Whoever finds a record
-// by one compares the id itself, so that two ids with the same bytes do no harm.
+// traceIDs are the ids that a record can be traced by: the first bytes of the SHA-256 of each, one
+// after another. Whoever finds a record by one compares the id itself, so that two ids with the
+// same bytes do no harm.
 //
-// A key is kindTrace, the id's bytes, the recorded time and the suffix of the record's own key, so the oldest records of a conversation come
-// first.
+// A key is kindTrace, the id's bytes, the recorded time and the suffix of the record's own key, so
+// the oldest records of a conversation come first.
 type traceIDs []byte
 
 func traceIDsOf(ids ...string) traceIDs {

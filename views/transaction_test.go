@@ -39,7 +39,8 @@ func (s *system) abort(id string, records ...*kgo.Record) {
 	s.end(s.transaction(id, records...), kgo.TryAbort)
 }
 
-// lacksNothing waits until the views have compared themselves with the log as it is now, and lack nothing.
+// lacksNothing waits until the views have compared themselves with the log as it is now, and lack
+// nothing.
 func lacksNothing(t *testing.T, set *running) {
 	t.Helper()
 	now := time.Now()
@@ -128,7 +129,8 @@ func TestLogsThatEndInAnAbort(t *testing.T) {
 	}
 }
 
-// An open transaction below the end of the log is waited for, never read short: what follows it may depend on it.
+// An open transaction below the end of the log is waited for, never read short: what follows it may
+// depend on it.
 func TestOpenTransactionBelowTheEnd(t *testing.T) {
 	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
 		t.Run(fmt.Sprintf("that commits %v", end == kgo.TryCommit), func(t *testing.T) {
@@ -186,7 +188,8 @@ func TestStopWhileATransactionIsOpen(t *testing.T) {
 	s.end(open, kgo.TryAbort)
 }
 
-// While the views run, an open transaction holds back what follows it, and nothing of it is seen before its commit.
+// While the views run, an open transaction holds back what follows it, and nothing of it is seen
+// before its commit.
 func TestTransactionWhileTailing(t *testing.T) {
 	s := newSystem(t)
 	set := s.start()

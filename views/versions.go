@@ -7,7 +7,8 @@ import (
 	"github.com/foldlog/foldlog/internal/versions"
 )
 
-// projection has the tables of a projection's versions. Reads get the one that serves; which one that is changes in one step.
+// projection has the tables of a projection's versions. Reads get the one that serves; which one
+// that is changes in one step.
 type projection struct {
 	tables  map[int]*Table
 	newest  *Table
@@ -66,7 +67,8 @@ func (s *Set) replicate(ctx context.Context, r *replica) {
 	s.config.Versions.While(ctx, r.version.Name, func(state versions.State) bool { return state.Live(r.version.Version) }, r.run)
 }
 
-// follow switches reads to the version that is to serve, once that is recovered. Until then the one before goes on answering, as long as it can.
+// follow switches reads to the version that is to serve, once that is recovered. Until then the one
+// before goes on answering, as long as it can.
 func (s *Set) follow(ctx context.Context, name string, p *projection) {
 	if s.config.Versions == nil {
 		return

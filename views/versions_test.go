@@ -89,7 +89,8 @@ func (s *system) follower() *versions.Follower {
 	return f
 }
 
-// Two query servers follow the record: each goes over to the other version once it has that one, and answers all the time.
+// Two query servers follow the record: each goes over to the other version once it has that one,
+// and answers all the time.
 func TestServersSwitchVersions(t *testing.T) {
 	s := newSystem(t)
 	s.withSecondBalances()
@@ -106,7 +107,8 @@ func TestServersSwitchVersions(t *testing.T) {
 		for _, set := range sets {
 			eventually(t, func() error {
 				table := set.Projection("balances")
-				have, err := balance(soon(t), table, "a", nil) // never fails, whichever version answers
+				// never fails, whichever version answers
+				have, err := balance(soon(t), table, "a", nil)
 				if err != nil || have != int64(10*table.Version()) {
 					t.Fatalf("version %d answers %d, %v", table.Version(), have, err)
 				}
@@ -127,7 +129,8 @@ func TestServersSwitchVersions(t *testing.T) {
 	}
 	serves(1)
 
-	// A read that waits on version 1 ends there; one that begins after the switch waits for version 2's own progress.
+	// A read that waits on version 1 ends there; one that begins after the switch waits for version
+	// 2's own progress.
 	home := homeOf("a")
 	wanted := foldlog.Token{at(home, 7)}
 	answers := make(chan error, 1)
@@ -153,7 +156,8 @@ func TestServersSwitchVersions(t *testing.T) {
 		t.Errorf("version 2 with its progress: %d, %v", have, err)
 	}
 
-	// Dropped, nobody replicates it, nobody is unready for it, and it does not lag. Asked for again, it serves once it is recovered.
+	// Dropped, nobody replicates it, nobody is unready for it, and it does not lag. Asked for
+	// again, it serves once it is recovered.
 	for _, set := range sets {
 		eventually(t, func() error { return lagging(set, "balances-table", true) })
 	}

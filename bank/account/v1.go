@@ -1,7 +1,8 @@
 package account
 
-// The forms that records had before holder became holder_id and holder_name, and what they are today. They are kept for ever, since logs are. Who
-// held an account was one text, which is taken for the id and for the name.
+// The forms that records had before holder became holder_id and holder_name, and what they are
+// today. They are kept for ever, since logs are. Who held an account was one text, which is taken
+// for the id and for the name.
 //
 // NB: must not change. Events and commands in logs have these forms.
 

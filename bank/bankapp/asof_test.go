@@ -20,7 +20,8 @@ import (
 	"github.com/foldlog/foldlog/client"
 )
 
-// What an account was at any version and at any time is what its events, read from the log by another reader, add up to by another sum.
+// What an account was at any version and at any time is what its events, read from the log by
+// another reader, add up to by another sum.
 func TestAsOf(t *testing.T) {
 	system := clitest.Start(t, bankapp.App(), t.TempDir())
 	draw := rand.New(rand.NewPCG(5, 1))
@@ -49,7 +50,8 @@ func TestAsOf(t *testing.T) {
 	}
 }
 
-// The same after the bank's real records and a day of transfers, with as many pairs as it takes to meet every corner.
+// The same after the bank's real records and a day of transfers, with as many pairs as it takes to
+// meet every corner.
 func TestAsOfAfterTheRealImport(t *testing.T) {
 	if os.Getenv("FOLDLOG_TEST_LONG") != "1" {
 		t.Skip("SKIPPED: 10,000 states after the real import and 20,000 transfers take minutes; FOLDLOG_TEST_LONG=1 runs them")
@@ -182,7 +184,8 @@ func sum(events []logged) ledgerState {
 	return s
 }
 
-// compareAsOf compares random pairs of an account and a version or a time with the log. It returns the types of events there were.
+// compareAsOf compares random pairs of an account and a version or a time with the log. It returns
+// the types of events there were.
 func compareAsOf(t *testing.T, system *clitest.System, c *client.Client, draw *rand.Rand, pairs int) []string {
 	t.Helper()
 	log, token := readLog(t, system, "account.events")
@@ -231,7 +234,8 @@ func compareAsOf(t *testing.T, system *clitest.System, c *client.Client, draw *r
 // randomMoment returns a moment and how many of the events had happened then.
 func randomMoment(draw *rand.Rand, events []logged) (moment client.Moment, count int) {
 	if draw.IntN(2) == 0 {
-		moment.Version = 1 + draw.Int64N(int64(len(events))+1) // one more than there are, now and then
+		// one more than there are, now and then
+		moment.Version = 1 + draw.Int64N(int64(len(events))+1)
 		return moment, int(min(moment.Version, int64(len(events))))
 	}
 	first, last := events[0].recordedAt, events[len(events)-1].recordedAt

@@ -17,12 +17,13 @@ import (
 	"github.com/foldlog/foldlog/bank/rules"
 )
 
-// berkaColumns are the columns of a transaction file in the format of the PKDD'99 financial data set (Petr Berka). Fields are separated by
-// semicolons, texts may stand in double quotes, the first line names the columns.
+// berkaColumns are the columns of a transaction file in the format of the PKDD'99 financial data
+// set (Petr Berka). Fields are separated by semicolons, texts may stand in double quotes, the first
+// line names the columns.
 var berkaColumns = []string{"trans_id", "account_id", "date", "type", "operation", "amount", "balance", "k_symbol", "bank", "account"}
 
-// Places of the columns that are read. The bank's own running balance is not: it is rounded, and its order within a
-// day is not given.
+// Places of the columns that are read. The bank's own running balance is not: it is rounded, and
+// its order within a day is not given.
 const (
 	columnTransID = iota
 	columnAccountID
@@ -49,8 +50,8 @@ type movement struct {
 	place string
 }
 
-// readMovements reads transaction files and returns their rows by date, then trans_id. The error joins everything that is wrong in all
-// files, each with its file and line.
+// readMovements reads transaction files and returns their rows by date, then trans_id. The error
+// joins everything that is wrong in all files, each with its file and line.
 func readMovements(files []string) ([]movement, error) {
 	var all []movement
 	var problems []error
@@ -65,8 +66,8 @@ func readMovements(files []string) ([]movement, error) {
 	return all, errors.Join(append(problems, repeatedIDs(all)...)...)
 }
 
-// repeatedIDs finds rows with the trans_id of another row: their commands would have the same id, and the second be
-// taken for a repetition of the first.
+// repeatedIDs finds rows with the trans_id of another row: their commands would have the same id,
+// and the second be taken for a repetition of the first.
 func repeatedIDs(all []movement) []error {
 	var problems []error
 	first := make(map[int64]string, len(all))
@@ -89,8 +90,8 @@ func readFile(name string) ([]movement, []error) {
 	return parseMovements(name, file)
 }
 
-// parseMovements reads one transaction file. It goes on behind a bad row, so that all problems are found at once; only a wrong first
-// line ends it, since that is another kind of file.
+// parseMovements reads one transaction file. It goes on behind a bad row, so that all problems are
+// found at once; only a wrong first line ends it, since that is another kind of file.
 func parseMovements(name string, in io.Reader) ([]movement, []error) {
 	r := csv.NewReader(skipByteOrderMark(in))
 	r.Comma = ';'
@@ -168,7 +169,8 @@ func parseMovement(fields []string) (m movement, problems []error) {
 	return m, problems
 }
 
-// parseID reads a positive number in its shortest form, since ids of accounts and commands are built from the text.
+// parseID reads a positive number in its shortest form, since ids of accounts and commands are
+// built from the text.
 func parseID(column, text string) (int64, error) {
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || id <= 0 || strconv.FormatInt(id, 10) != text {

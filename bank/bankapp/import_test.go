@@ -31,7 +31,8 @@ func importFile(t *testing.T, rows ...string) string {
 	return path
 }
 
-// synthetic returns rows of some accounts, on several days, out of order, that take accounts below zero and back.
+// synthetic returns rows of some accounts, on several days, out of order, that take accounts below
+// zero and back.
 func synthetic(accounts, perAccount int) []string {
 	var rows []string
 	for n := range accounts * perAccount {

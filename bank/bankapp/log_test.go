@@ -16,7 +16,8 @@ import (
 	"github.com/foldlog/foldlog/cli/clitest"
 )
 
-// logged is an event as a reader sees it who knows Kafka, Avro and the schema registry, and nothing of Foldlog's code.
+// logged is an event as a reader sees it who knows Kafka, Avro and the schema registry, and nothing
+// of Foldlog's code.
 type logged struct {
 	version    int64
 	recordedAt time.Time
@@ -45,7 +46,8 @@ func readLog(t *testing.T, system *clitest.System, topic string) (map[string][]l
 	return events, token
 }
 
-// eachEvent reads a topic from its beginning to its end, as a data team would, with the schemas that the events were written with.
+// eachEvent reads a topic from its beginning to its end, as a data team would, with the schemas
+// that the events were written with.
 func eachEvent(t *testing.T, brokers []string, registry, topic string, each func(*kgo.Record, map[string]any)) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),

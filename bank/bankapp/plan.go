@@ -19,7 +19,8 @@ type planned struct {
 	balance int64
 }
 
-// step is a command of the import with the place of the row that it comes from; an account's opening has that of its first row.
+// step is a command of the import with the place of the row that it comes from; an account's
+// opening has that of its first row.
 type step struct {
 	command client.Command
 	place   string
@@ -28,15 +29,17 @@ type step struct {
 // plan is everything that is to be sent.
 type plan struct {
 	accounts []planned
-	// shards are lists of steps that may run beside each other. All steps of an account are in one list, in order.
+	// shards are lists of steps that may run beside each other. All steps of an account are in one
+	// list, in order.
 	shards [][]step
 	steps  int
 }
 
-// planImport turns rows into commands: an opening before each account's first row, then its rows in their order, spread over at most
-// workers shards.
+// planImport turns rows into commands: an opening before each account's first row, then its rows in
+// their order, spread over at most workers shards.
 //
-// NB: ids of accounts, holders and commands must not change, or a rerun would import everything a second time.
+// NB: ids of accounts, holders and commands must not change, or a rerun would import everything a
+// second time.
 func planImport(movements []movement, workers int) (plan, error) {
 	type place struct{ account, shard int }
 	var p plan

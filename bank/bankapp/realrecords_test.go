@@ -20,8 +20,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The real records, where they are present beside the project, on the real program: imported while it is stopped by SIGTERM and killed, three times,
-// then imported once more, and compared with sums that are computed here from the file alone. What is in the log is read by an independent reader.
+// The real records, where they are present beside the project, on the real program: imported while
+// it is stopped by SIGTERM and killed, three times, then imported once more, and compared with sums
+// that are computed here from the file alone. What is in the log is read by an independent reader.
 func TestRealRecords(t *testing.T) {
 	file := filepath.Join("..", "..", "..", "shared", "data", "berka", "trans-1993q1-q3.asc")
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +51,8 @@ func TestRealRecords(t *testing.T) {
 		awaitCommands(t, url, 2500)
 		end(t)
 		*running = *dev()
-		// It may have ridden through or given up: the rerun must end with the same figures either way.
+		// It may have ridden through or given up: the rerun must end with the same figures either
+		// way.
 		_ = interrupted.Process.Signal(os.Interrupt)
 		_ = interrupted.Wait()
 	}
@@ -132,8 +134,9 @@ func compareTurnover(t *testing.T, url, file string) {
 	}
 }
 
-// checkVersions reads all events of all accounts as a data team would, with another Avro library, and checks that each account's versions
-// are 1, 2, 3 ... and that there are as many events as commands.
+// checkVersions reads all events of all accounts as a data team would, with another Avro library,
+// and checks that each account's versions are 1, 2, 3 ... and that there are as many events as
+// commands.
 func checkVersions(t *testing.T, broker, registry string, want int) {
 	t.Helper()
 	versions, ids, events := map[string]int64{}, map[string]bool{}, 0

@@ -44,8 +44,8 @@ func crowns(haleru int64) string {
 	return fmt.Sprintf("%s%d.%02d %s", sign, size/100, size%100, importCurrency)
 }
 
-// reconcile reads each account's balance, as of its last command, and returns those that differ from the sum of their rows, in the accounts'
-// order.
+// reconcile reads each account's balance, as of its last command, and returns those that differ
+// from the sum of their rows, in the accounts' order.
 func reconcile(ctx context.Context, c *client.Client, accounts []planned, tokens map[string]foldlog.Token, workers int,
 	done func()) ([]mismatch, error) {
 	found := make([]*mismatch, len(accounts))

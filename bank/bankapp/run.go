@@ -20,8 +20,8 @@ type answer struct {
 	token     foldlog.Token
 }
 
-// sender sends one command and waits for its outcome. A refusal is a *foldlog.Rejection; every other error ends the import. It is called
-// by several goroutines.
+// sender sends one command and waits for its outcome. A refusal is a *foldlog.Rejection; every
+// other error ends the import. It is called by several goroutines.
 type sender func(context.Context, client.Command) (answer, error)
 
 // refusal is a row whose command was refused.
@@ -42,8 +42,8 @@ type progress struct {
 	refused   []refusal
 }
 
-// sendAll runs the shards beside each other. It stops at the first failure or when ctx ends, between two commands; a refused
-// command is noted and does not stop anything.
+// sendAll runs the shards beside each other. It stops at the first failure or when ctx ends,
+// between two commands; a refused command is noted and does not stop anything.
 func sendAll(ctx context.Context, shards [][]step, send sender, p *progress) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, shard := range shards {

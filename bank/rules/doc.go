@@ -1,11 +1,13 @@
-// Package rules has what accounts and transfers share: the codes of refusals, the limits of amounts, and the checks of
-// single fields.
+// Package rules has what accounts and transfers share: the codes of refusals, the limits of
+// amounts, and the checks of single fields.
 //
 // It imports the root package only. Its importers are the packages of the bank.
 //
 // Invariants:
 //
 //  1. Every function is pure.
-//  2. Codes never change their meaning: they are stored in outcomes and in events, and clients compare them.
-//  3. A check of a field knows no state. It gives invalid_field, so it runs before a command reaches the log.
+//  2. Codes never change their meaning: they are stored in outcomes and in events, and clients
+//     compare them.
+//  3. A check of a field knows no state. It gives invalid_field, so it runs before a command
+//     reaches the log.
 package rules

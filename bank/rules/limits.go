@@ -8,10 +8,12 @@ import "github.com/foldlog/foldlog"
 const (
 	// MaxAmount is the largest amount of one movement, and the largest overdraft limit.
 	MaxAmount = 1_000_000_000_000_000
-	// MaxBalance is the highest balance that a deposit or a credit may lead to. -MaxBalance is the lowest that a
-	// withdrawal or a debit may lead to. It is half of int64's range; the upper half is kept free for refunds.
+	// MaxBalance is the highest balance that a deposit or a credit may lead to. -MaxBalance is the
+	// lowest that a withdrawal or a debit may lead to. It is half of int64's range; the upper half
+	// is kept free for refunds.
 	MaxBalance = 1 << 62
-	// UnlimitedOverdraft is the overdraft limit of an account that may owe any amount, down to -MaxBalance.
+	// UnlimitedOverdraft is the overdraft limit of an account that may owe any amount, down to
+	// -MaxBalance.
 	UnlimitedOverdraft = -1
 )
 

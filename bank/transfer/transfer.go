@@ -10,8 +10,9 @@ import (
 // Command is what can be asked of a transfer.
 type Command interface{ isCommand() }
 
-// Request starts the transfer. Whether the accounts exist and have the money is found out afterwards. Codes: amount_not_positive,
-// amount_overflow, same_account, wrong_state (the transfer exists).
+// Request starts the transfer. Whether the accounts exist and have the money is found out
+// afterwards. Codes: amount_not_positive, amount_overflow, same_account, wrong_state (the transfer
+// exists).
 type Request struct {
 	// From and To are the ids of two accounts.
 	From string `json:"from"`
@@ -35,7 +36,8 @@ type DeclineDebit struct {
 	Reason string `json:"reason"`
 }
 
-// ConfirmCredit says that the money has arrived at the account To. Policies send it. Code: wrong_state.
+// ConfirmCredit says that the money has arrived at the account To. Policies send it. Code:
+// wrong_state.
 type ConfirmCredit struct {
 	// Reason is a note that is not kept; policies leave it empty.
 	Reason string `json:"reason"`
@@ -47,7 +49,8 @@ type DeclineCredit struct {
 	Reason string `json:"reason"`
 }
 
-// ConfirmRefund says that the money is back on the account From. Policies send it. Code: wrong_state.
+// ConfirmRefund says that the money is back on the account From. Policies send it. Code:
+// wrong_state.
 type ConfirmRefund struct {
 	// Reason is a note that is not kept; policies leave it empty.
 	Reason string `json:"reason"`
@@ -202,7 +205,8 @@ func Decider() foldlog.Decider[Transfer, Command, Event] {
 	return foldlog.Decider[Transfer, Command, Event]{Initial: Initial, Decide: Decide, Evolve: Evolve}
 }
 
-// Decide returns what the command causes, or the refusal whose code comes first in [rules.Precedence].
+// Decide returns what the command causes, or the refusal whose code comes first in
+// [rules.Precedence].
 func Decide(t Transfer, command foldlog.Command[Command]) ([]Event, error) {
 	switch c := command.Data.(type) {
 	case Request:

@@ -54,8 +54,8 @@ type System struct {
 	log    *lockedBuffer
 }
 
-// Start runs dev on a data directory, with more arguments, until [System.Stop] or the end of the test. It returns once the system is
-// ready.
+// Start runs dev on a data directory, with more arguments, until [System.Stop] or the end of the
+// test. It returns once the system is ready.
 func Start(t testing.TB, app cli.App, dataDir string, args ...string) *System {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,14 +85,16 @@ func Start(t testing.TB, app cli.App, dataDir string, args ...string) *System {
 	return s
 }
 
-// Stop drains the system as SIGTERM does and returns its exit code. Further calls return the same code.
+// Stop drains the system as SIGTERM does and returns its exit code. Further calls return the same
+// code.
 func (s *System) Stop() int {
 	s.cancel()
 	s.once.Do(func() { s.code = <-s.exited })
 	return s.code
 }
 
-// Run runs a command line of the same app with this system's --url. Use [System.Kafka] for commands that talk to Kafka.
+// Run runs a command line of the same app with this system's --url. Use [System.Kafka] for commands
+// that talk to Kafka.
 func (s *System) Run(args ...string) Result {
 	s.t.Helper()
 	return Run(s.t, s.app, append(args, "--url", s.HTTP)...)

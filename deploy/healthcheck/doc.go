@@ -1,5 +1,5 @@
-// Command healthcheck asks a URL and says by its exit code whether the answer was 200. It is the health check of a container image that has
-// neither a shell nor curl:
+// Command healthcheck asks a URL and says by its exit code whether the answer was 200. It is the
+// health check of a container image that has neither a shell nor curl:
 //
 //	healthcheck http://127.0.0.1:8080/readyz
 //
@@ -8,5 +8,6 @@
 // Invariants:
 //
 //  1. It ends within five seconds, whatever the server does.
-//  2. The server's answer, which says what it waits for, is printed, so that `docker inspect` shows it.
+//  2. The server's answer, which says what it waits for, is printed, so that `docker inspect` shows
+//     it.
 package main

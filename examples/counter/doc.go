@@ -1,5 +1,6 @@
-// Package counter is a second domain: counters that go up and down and never below zero. It is a module of its own, as a
-// user's domain is, and shows how little that takes: a decider, a projection, four schema files and [App].
+// Package counter is a second domain: counters that go up and down and never below zero. It is a
+// module of its own, as a user's domain is, and shows how little that takes: a decider, a
+// projection, four schema files and [App].
 //
 // Invariants:
 //

@@ -52,7 +52,8 @@ func metadataRequest(topics []topology.Topic) *kmsg.MetadataRequest {
 	return req
 }
 
-// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the topology.
+// awaitMetadata waits until every broker knows the wanted topics, and returns all topics of the
+// topology.
 func awaitMetadata(ctx context.Context, a admin, t *topology.Topology, s topology.Settings, wanted []topology.Topic) (map[string]topology.Topic, error) {
 	err := a.awaitEverywhere(ctx, metadataRequest(wanted), func(answer kmsg.Response) (lacks string) {
 		for _, topic := range answer.(*kmsg.MetadataResponse).Topics {
@@ -88,8 +89,9 @@ func (a admin) awaitSetting(ctx context.Context, setting, value string, topics [
 	})
 }
 
-// awaitEverywhere waits until no broker lacks anything any more. What is changed is acknowledged before the brokers have heard of it, one after another, and
-// a process that starts then asks any of them. A broker that does not answer is left out: nobody hears anything old from it.
+// awaitEverywhere waits until no broker lacks anything any more. What is changed is acknowledged
+// before the brokers have heard of it, one after another, and a process that starts then asks any
+// of them. A broker that does not answer is left out: nobody hears anything old from it.
 func (a admin) awaitEverywhere(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()

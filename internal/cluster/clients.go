@@ -15,18 +15,19 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// maxDecompressedBatch bounds what a compressed batch may grow to, so that no producer can exhaust a consumer's memory.
+// maxDecompressedBatch bounds what a compressed batch may grow to, so that no producer can exhaust
+// a consumer's memory.
 const maxDecompressedBatch = 64 << 20
 
-// sarama has these settings for the whole process only. Its default is no bound; and its own metrics, which nobody reads here,
-// cost several percent of a processor's time.
+// sarama has these settings for the whole process only. Its default is no bound; and its own
+// metrics, which nobody reads here, cost several percent of a processor's time.
 func init() {
 	sarama.MaxDecompressedBatchSize = maxDecompressedBatch
 	metrics.UseNilMetrics = true
 }
 
-// Franz returns the options of a franz-go client: connection, idempotent production with acks=all to the murmur2
-// partition, no lingering.
+// Franz returns the options of a franz-go client: connection, idempotent production with acks=all
+// to the murmur2 partition, no lingering.
 func (c Config) Franz() ([]kgo.Opt, error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
@@ -43,8 +44,10 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.RetryTimeout(30 * time.Second),
 		kgo.RequestRetries(1000), // the time decides
 		kgo.RetryBackoffFn(retryPause),
-		// A frozen broker takes connections and answers nothing. It is left after so long, and with records after the next line's time on top. It must be
-		// less than callers give one try (a sixth of the engine's patience), or all of a try is spent on the first broker that is asked.
+		// A frozen broker takes connections and answers nothing. It is left after so long, and with
+		// records after the next line's time on top. It must be less than callers give one try (a
+		// sixth of the engine's patience), or all of a try is spent on the first broker that is
+		// asked.
 		kgo.DialTimeout(3 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second),
 		kgo.ProduceRequestTimeout(5 * time.Second),
@@ -68,18 +71,20 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-// retryPause returns how long a client waits before a try. The library's own pauses grow to five seconds, for which a partition whose leader is there
-// again would go on standing still. While a broker restarts a transaction comes to the wrong coordinator, to one that is loading and to closed connections,
-// half a dozen times one after another, and pauses of half a second were most of what it took. There is chance in it, so that not all clients come at once.
+// retryPause returns how long a client waits before a try. The library's own pauses grow to five
+// seconds, for which a partition whose leader is there again would go on standing still. While a
+// broker restarts a transaction comes to the wrong coordinator, to one that is loading and to
+// closed connections, half a dozen times one after another, and pauses of half a second were most
+// of what it took. There is chance in it, so that not all clients come at once.
 func retryPause(tries int) time.Duration {
 	const shortest, longest = 25 * time.Millisecond, 150 * time.Millisecond
 	pause := min(shortest<<min(max(tries-1, 0), 4), longest)
 	return pause*3/4 + rand.N(pause/2)
 }
 
-// Sarama returns a configuration for sarama as Goka uses it, with everything safe that is not so by default: read_committed,
-// no skipping to the newest offset, idempotent production with acks=all, bounded decompression. Each call returns a
-// configuration of its own, since Goka changes it.
+// Sarama returns a configuration for sarama as Goka uses it, with everything safe that is not so by
+// default: read_committed, no skipping to the newest offset, idempotent production with acks=all,
+// bounded decompression. Each call returns a configuration of its own, since Goka changes it.
 func (c Config) Sarama() (*sarama.Config, error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {

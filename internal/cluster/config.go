@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Config says how to reach a Kafka cluster. The zero value of each field but Brokers means its default.
+// Config says how to reach a Kafka cluster. The zero value of each field but Brokers means its
+// default.
 type Config struct {
 	// Brokers are the bootstrap addresses, host:port.
 	Brokers []string

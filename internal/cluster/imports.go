@@ -22,8 +22,9 @@ const (
 // ErrNotEmpty is wrapped by the error about topics that an import finds something in.
 var ErrNotEmpty = errors.New("there is a log already")
 
-// CreateForImport creates those of the topics of commands, events and outcomes that do not exist. It refuses ([ErrNotEmpty]) where something is in
-// one of them, unless it may be what an import that did not end has left: then begun is true.
+// CreateForImport creates those of the topics of commands, events and outcomes that do not exist.
+// It refuses ([ErrNotEmpty]) where something is in one of them, unless it may be what an import
+// that did not end has left: then begun is true.
 func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (begun bool, err error) {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -43,7 +44,8 @@ func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topo
 		return false, fmt.Errorf("%w: %s; an archive is imported into an empty cluster, or under a topic prefix of its own", ErrNotEmpty, strings.Join(full[:min(len(full), 3)], ", "))
 	}
 	commands, others := logTopics(t, s)
-	for _, topic := range slices.Concat(commands, others) { // those of commands first: on their timestamp type no process starts
+	// those of commands first: on their timestamp type no process starts
+	for _, topic := range slices.Concat(commands, others) {
 		if _, exists := have[topic.Name]; exists {
 			continue
 		}
@@ -62,8 +64,9 @@ func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topo
 	return len(full) > 0, MismatchError(slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting == timestampType }))
 }
 
-// BeginImport gives the topics of commands another timestamp type than the declared one until [FinishImport], so that commands keep the times that they
-// had, and no process starts on half a log.
+// BeginImport gives the topics of commands another timestamp type than the declared one until
+// [FinishImport], so that commands keep the times that they had, and no process starts on half a
+// log.
 func BeginImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	return setCommandTimes(ctx, c, t, s, importedTime)
 }
@@ -88,7 +91,8 @@ func setCommandTimes(ctx context.Context, c Config, t *topology.Topology, s topo
 	return alter(ctx, admin, timestampType, value, names)
 }
 
-// RefuseHalfImport returns an error that wraps [ErrMismatch] where an import has not ended: what there is of the log is not all of it.
+// RefuseHalfImport returns an error that wraps [ErrMismatch] where an import has not ended: what
+// there is of the log is not all of it.
 func RefuseHalfImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	mismatches, err := VerifyTopics(ctx, c, t, s)
 	if err != nil {
@@ -97,7 +101,8 @@ func RefuseHalfImport(ctx context.Context, c Config, t *topology.Topology, s top
 	return MismatchError(slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting != timestampType || m.Want != declaredTime }))
 }
 
-// importing reports whether an import has begun and not ended: commands are given their own times, or tables do not exist yet or not in full.
+// importing reports whether an import has begun and not ended: commands are given their own times,
+// or tables do not exist yet or not in full.
 func importing(t *topology.Topology, s topology.Settings, have map[string]topology.Topic) bool {
 	commands, _ := logTopics(t, s)
 	for _, topic := range commands {

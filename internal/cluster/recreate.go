@@ -14,13 +14,14 @@ import (
 
 const (
 	cleanupPolicy = "cleanup.policy"
-	// unfinished is the cleanup policy of tables that are being rebuilt. It is not the declared one, so no process starts on a half table.
+	// unfinished is the cleanup policy of tables that are being rebuilt. It is not the declared
+	// one, so no process starts on a half table.
 	unfinished = "delete"
 	compacted  = "compact"
 )
 
-// RecreateTopics deletes the topics and creates them empty. Tables have another cleanup policy than the declared one until
-// [FinishTopics], so that no process starts on them before.
+// RecreateTopics deletes the topics and creates them empty. Tables have another cleanup policy than
+// the declared one until [FinishTopics], so that no process starts on them before.
 func RecreateTopics(ctx context.Context, c Config, topics []topology.Topic) error {
 	admin, err := c.admin()
 	if err != nil {
@@ -111,7 +112,8 @@ func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error
 	}
 }
 
-// CreateMissing creates the topics of the topology that do not exist. It is for whoever has just rebuilt those that must not be empty.
+// CreateMissing creates the topics of the topology that do not exist. It is for whoever has just
+// rebuilt those that must not be empty.
 func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -167,8 +169,8 @@ func alter(ctx context.Context, admin admin, setting, value string, topics []str
 	return admin.awaitSetting(ctx, setting, value, topics)
 }
 
-// lost returns the topics that are missing though there was something in them: to create them empty would start aggregates anew, or leave
-// rows without their past.
+// lost returns the topics that are missing though there was something in them: to create them empty
+// would start aggregates anew, or leave rows without their past.
 func lost(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	n := s.Names()
 	var all []topology.Mismatch

@@ -104,13 +104,15 @@ func withoutTopics(brokers *kfake.Cluster, req kmsg.Request) *kmsg.MetadataRespo
 	return resp
 }
 
-// What a client was told a moment ago, by a broker that had not heard of the new topics, it must not go by when that broker has.
+// What a client was told a moment ago, by a broker that had not heard of the new topics, it must
+// not go by when that broker has.
 func TestNewTopicsAreNotLookedForInAnOldAnswer(t *testing.T) {
 	brokers := startBrokers(t, kfake.NumBrokers(1))
 	old := 0
 	brokers.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		brokers.KeepControl()
-		if req.(*kmsg.MetadataRequest).Topics != nil { // those that are named are known as soon as they are created
+		// those that are named are known as soon as they are created
+		if req.(*kmsg.MetadataRequest).Topics != nil {
 			return nil, nil, false
 		}
 		old++

@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// askLimit bounds one request to one node. A live broker answers within milliseconds, or seconds on a busy machine.
+// askLimit bounds one request to one node. A live broker answers within milliseconds, or seconds on
+// a busy machine.
 const askLimit = 10 * time.Second
 
 func newAsker(addr string) (*kgo.Client, error) {
@@ -22,8 +23,8 @@ func (n *node) ask(ctx context.Context, request kmsg.Request) (kmsg.Response, er
 	return n.askBy(ctx, n.client, "broker", request)
 }
 
-// askController sends a request to this node's controller. A broker would pass it on to the active controller, and wait half a minute for
-// one that is frozen.
+// askController sends a request to this node's controller. A broker would pass it on to the active
+// controller, and wait half a minute for one that is frozen.
 func (n *node) askController(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
 	return n.askBy(ctx, n.controller, "controller", request)
 }
@@ -38,7 +39,8 @@ func (n *node) askBy(ctx context.Context, client *kgo.Client, role string, reque
 	return response, nil
 }
 
-// ask sends a request to brokers that run and are not frozen, one after the other until one answers.
+// ask sends a request to brokers that run and are not frozen, one after the other until one
+// answers.
 func (k *Kafka) ask(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
 	nodes := k.responsive()
 	if len(nodes) == 0 {
@@ -94,7 +96,8 @@ func quorumRequest() *kmsg.DescribeQuorumRequest {
 	request := kmsg.NewPtrDescribeQuorumRequest()
 	topic := kmsg.NewDescribeQuorumRequestTopic()
 	topic.Topic = "__cluster_metadata"
-	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition()) // the only one, 0
+	// the only one, 0
+	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
 	request.Topics = append(request.Topics, topic)
 	return request
 }

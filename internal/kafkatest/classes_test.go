@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Java starts without an archive that it cannot use, and says nothing: a broker would only start more slowly.
+// Java starts without an archive that it cannot use, and says nothing: a broker would only start
+// more slowly.
 func TestBrokersMapTheirClasses(t *testing.T) {
 	loaded := filepath.Join(t.TempDir(), "loaded")
 	Start(t, KafkaConfig{Logger: testLogger(t), JVM: []string{"-Xlog:class+load:file=" + loaded}})

@@ -10,32 +10,39 @@ import (
 	"github.com/google/uuid"
 )
 
-// KafkaConfig says what cluster to start. The zero value is one broker with the settings of [StartKafka].
+// KafkaConfig says what cluster to start. The zero value is one broker with the settings of
+// [StartKafka].
 type KafkaConfig struct {
-	// Brokers is how many nodes there are, each a broker and a controller; default 1. With 3 or more, topics have three replicas and a
-	// write needs two, and so have the brokers' own topics.
+	// Brokers is how many nodes there are, each a broker and a controller; default 1. With 3 or
+	// more, topics have three replicas and a write needs two, and so have the brokers' own topics.
 	Brokers int
-	// ClusterID is 16 bytes in base64url, as Kafka writes them, without a dash in front; default random ones.
+	// ClusterID is 16 bytes in base64url, as Kafka writes them, without a dash in front; default
+	// random ones.
 	ClusterID string
-	// Dir takes properties, logs and data of all nodes, node I in "node-I". It must be empty or not exist. Default a temporary directory.
+	// Dir takes properties, logs and data of all nodes, node I in "node-I". It must be empty or not
+	// exist. Default a temporary directory.
 	Dir string
 	// Keep leaves the directory when the cluster is closed.
 	Keep bool
-	// Java is the program to run, from version 17 on; default the first that is found of JAVA_HOME, the path and the system's folders.
+	// Java is the program to run, from version 17 on; default the first that is found of JAVA_HOME,
+	// the path and the system's folders.
 	Java string
 	// HeapMB bounds each node's heap, in MiB; default 512.
 	HeapMB int
-	// LongRun makes Java optimise for throughput, as in production: for benchmarks and for load over minutes. The default starts a broker
-	// with half the CPU time, which is most of what a short test costs.
+	// LongRun makes Java optimise for throughput, as in production: for benchmarks and for load
+	// over minutes. The default starts a broker with half the CPU time, which is most of what a
+	// short test costs.
 	LongRun bool
 	// JVM has more arguments for each node's Java.
 	JVM []string
 	// Properties are broker settings on top of the defaults, for all nodes; see [FastDetection].
 	Properties map[string]string
-	// NodeProperties returns settings for one node, on top of all others. It is given all nodes, in the order of their ids. Addr must stay an
-	// address where the broker listens without encryption or login, and ControllerAddr one where the controller does.
+	// NodeProperties returns settings for one node, on top of all others. It is given all nodes, in
+	// the order of their ids. Addr must stay an address where the broker listens without encryption
+	// or login, and ControllerAddr one where the controller does.
 	NodeProperties func(n Node, all []Node) map[string]string
-	// Logger is told what the cluster does and what is done to it; default nobody. The brokers' own logs are files in Dir.
+	// Logger is told what the cluster does and what is done to it; default nobody. The brokers' own
+	// logs are files in Dir.
 	Logger *slog.Logger
 }
 
@@ -43,13 +50,15 @@ type KafkaConfig struct {
 type Node struct {
 	// ID is 1, 2, ...: what Kafka calls node.id.
 	ID int
-	// Addr is where clients reach the broker, and ControllerAddr where nodes reach the controller; host:port.
+	// Addr is where clients reach the broker, and ControllerAddr where nodes reach the controller;
+	// host:port.
 	Addr, ControllerAddr string
 }
 
-// FastDetection are properties with which a cluster notices a dead or frozen broker after 3 s instead of 9 s, and with which brokers wait 5 s instead of
-// 30 s for each other's answers: a coordinator that had sent a transaction's markers to a broker when it froze refuses the transactional id for so
-// long. We recommend them to operators too.
+// FastDetection are properties with which a cluster notices a dead or frozen broker after 3 s
+// instead of 9 s, and with which brokers wait 5 s instead of 30 s for each other's answers: a
+// coordinator that had sent a transaction's markers to a broker when it froze refuses the
+// transactional id for so long. We recommend them to operators too.
 func FastDetection() map[string]string {
 	return map[string]string{
 		"broker.session.timeout.ms":    "3000",
@@ -77,8 +86,9 @@ func (c *KafkaConfig) EnsureDefaults() {
 	}
 }
 
-// newClusterID returns the next id whose text does not start with a dash: Kafka's tools would take it for an option, and Kafka itself throws
-// such ids away (org.apache.kafka.common.Uuid.randomUuid).
+// newClusterID returns the next id whose text does not start with a dash: Kafka's tools would take
+// it for an option, and Kafka itself throws such ids away
+// (org.apache.kafka.common.Uuid.randomUuid).
 func newClusterID(next func() uuid.UUID) string {
 	for {
 		id := next()

@@ -90,8 +90,9 @@ func cacheRoot() (string, error) {
 	return filepath.Join(dir, "foldlog"), nil
 }
 
-// Cached returns the directory of that name in the cache. The first process that asks fills it; others wait meanwhile. What is in it must
-// follow from the name, so the name has a version or a hash in it.
+// Cached returns the directory of that name in the cache. The first process that asks fills it;
+// others wait meanwhile. What is in it must follow from the name, so the name has a version or a
+// hash in it.
 func Cached(ctx context.Context, name string, fill func(ctx context.Context, dir string) error, logger *slog.Logger) (string, error) {
 	return distribution{name: name, fill: fill}.fetch(ctx, logger)
 }
@@ -101,8 +102,8 @@ func (d distribution) dir() (string, error) {
 	return filepath.Join(root, d.name), err
 }
 
-// fetch returns the directory with the program's files, which it fills if no process did before. Processes that want it at once wait for
-// the one that fetches it.
+// fetch returns the directory with the program's files, which it fills if no process did before.
+// Processes that want it at once wait for the one that fetches it.
 func (d distribution) fetch(ctx context.Context, logger *slog.Logger) (string, error) {
 	dir, err := d.dir()
 	if err != nil {
@@ -123,7 +124,8 @@ func (d distribution) fetch(ctx context.Context, logger *slog.Logger) (string, e
 	if isDir(dir) {
 		return dir, nil
 	}
-	// Under the lock, what has the name of an unfinished directory is left over from a process that died.
+	// Under the lock, what has the name of an unfinished directory is left over from a process that
+	// died.
 	leftover, err := filepath.Glob(dir + ".partial-*")
 	for _, old := range leftover {
 		err = errors.Join(err, os.RemoveAll(old))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Kill ends a broker at once (SIGKILL) and returns when it is gone. The others notice when its session times out, see [FastDetection].
+// Kill ends a broker at once (SIGKILL) and returns when it is gone. The others notice when its
+// session times out, see [FastDetection].
 func (k *Kafka) Kill(id int) error {
 	return k.fault("kill", id, func(n *node) error { return n.process.Kill() })
 }
@@ -22,14 +23,15 @@ func (k *Kafka) Thaw(id int) error {
 	return k.fault("thaw", id, func(n *node) error { return n.process.Thaw() })
 }
 
-// Stop shuts a broker down (SIGTERM): it hands its leaderships over. A frozen one is thawed first. It returns when the broker is gone, or
-// with an error when ctx ends before.
+// Stop shuts a broker down (SIGTERM): it hands its leaderships over. A frozen one is thawed first.
+// It returns when the broker is gone, or with an error when ctx ends before.
 func (k *Kafka) Stop(ctx context.Context, id int) error {
 	return k.fault("stop", id, func(n *node) error { return n.process.Stop(ctx) })
 }
 
-// Boot starts a broker that was killed or stopped, on its data and ports, and does not wait: two nodes of three may have to be booted
-// before either can become ready. See [Kafka.AwaitReady] and [Kafka.AwaitInSync].
+// Boot starts a broker that was killed or stopped, on its data and ports, and does not wait: two
+// nodes of three may have to be booted before either can become ready. See [Kafka.AwaitReady] and
+// [Kafka.AwaitInSync].
 func (k *Kafka) Boot(id int) error {
 	return k.fault("boot", id, func(n *node) error { return n.process.Boot() })
 }
@@ -47,8 +49,9 @@ func (k *Kafka) fault(what string, id int, do func(*node) error) error {
 	return nil
 }
 
-// Roll restarts all brokers, one after the other, the active controller last, as operators do: it stops one, boots it, waits until all
-// replicas are in sync again and calls between, if not nil, with its id. It fails with the first error, and leaves what is down as it is.
+// Roll restarts all brokers, one after the other, the active controller last, as operators do: it
+// stops one, boots it, waits until all replicas are in sync again and calls between, if not nil,
+// with its id. It fails with the first error, and leaves what is down as it is.
 func (k *Kafka) Roll(ctx context.Context, between func(ctx context.Context, id int) error) error {
 	controller, err := k.Controller(ctx)
 	if err != nil {

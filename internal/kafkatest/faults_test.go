@@ -128,7 +128,8 @@ func checkRoles(ctx context.Context, t *testing.T, k *Kafka) {
 	if id, err := k.TxnCoordinator(ctx, "an-id"); err != nil || id != int(transactions["an-id"].NodeID) {
 		t.Errorf("transaction coordinator %d, %v, want %d", id, err, transactions["an-id"].NodeID)
 	}
-	response, err := client.Request(ctx, quorumRequest()) // through a broker, while we ask controllers
+	// through a broker, while we ask controllers
+	response, err := client.Request(ctx, quorumRequest())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// startLimit bounds how long a new cluster may take to become ready, once its program is on the machine. Three brokers take less than ten
-// seconds on two idle cores; a busy machine takes a multiple.
+// startLimit bounds how long a new cluster may take to become ready, once its program is on the
+// machine. Three brokers take less than ten seconds on two idle cores; a busy machine takes a
+// multiple.
 const startLimit = 3 * time.Minute
 
 //go:embed log4j2.properties
 var log4jProperties []byte
 
-// Kafka is a running cluster of Apache Kafka. Its methods may be called by several goroutines at once.
+// Kafka is a running cluster of Apache Kafka. Its methods may be called by several goroutines at
+// once.
 type Kafka struct {
 	config KafkaConfig
 	dir    string
@@ -43,9 +45,11 @@ type node struct {
 	client, controller *kgo.Client
 }
 
-// StartKafka starts a cluster and returns once it is ready. Its program is fetched first if it is not on the machine, which takes as long as ctx allows.
+// StartKafka starts a cluster and returns once it is ready. Its program is fetched first if it is
+// not on the machine, which takes as long as ctx allows.
 //
-// Topics are not created automatically, so produce to one after creating it and waiting until metadata have it.
+// Topics are not created automatically, so produce to one after creating it and waiting until
+// metadata have it.
 func StartKafka(ctx context.Context, config KafkaConfig) (_ *Kafka, err error) {
 	config.EnsureDefaults()
 	if err := config.Validate(); err != nil {
@@ -199,7 +203,8 @@ func (k *Kafka) Usage(id int) (Usage, error) {
 	return n.process.Usage()
 }
 
-// Died returns an error with the end of the log for every broker that ended although nobody killed or stopped it.
+// Died returns an error with the end of the log for every broker that ended although nobody killed
+// or stopped it.
 func (k *Kafka) Died() error {
 	var all []error
 	for _, n := range k.nodes {
@@ -208,7 +213,8 @@ func (k *Kafka) Died() error {
 	return errors.Join(all...)
 }
 
-// Close kills all brokers, frozen ones too, and removes their data unless they are to be kept. Only the first call has an effect.
+// Close kills all brokers, frozen ones too, and removes their data unless they are to be kept. Only
+// the first call has an effect.
 func (k *Kafka) Close() (err error) {
 	k.closed.Do(func() {
 		var all []error

@@ -110,7 +110,8 @@ func TestBrokerThatCannotStartSaysWhy(t *testing.T) {
 	t.Log(err)
 }
 
-// A single topic without a setting of its own must get the cluster's, which is what protects a write from the loss of a replica.
+// A single topic without a setting of its own must get the cluster's, which is what protects a
+// write from the loss of a replica.
 func wantMinISR(ctx context.Context, t *testing.T, k *Kafka, topic, want string) {
 	t.Helper()
 	configs, err := kadm.NewClient(newClient(t, k)).DescribeTopicConfigs(ctx, topic)

@@ -31,7 +31,8 @@ func newClient(t *testing.T, k *Kafka, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(k.Bootstrap()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50 * time.Millisecond),
-		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.ProduceRequestTimeout(3 * time.Second), // a frozen broker is given up soon
+		// a frozen broker is given up soon
+		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.ProduceRequestTimeout(3 * time.Second),
 	}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +41,8 @@ func newClient(t *testing.T, k *Kafka, opts ...kgo.Opt) *kgo.Client {
 	return client
 }
 
-// createTopic creates a topic with the cluster's own replication factor and waits until it can be used.
+// createTopic creates a topic with the cluster's own replication factor and waits until it can be
+// used.
 func createTopic(ctx context.Context, t *testing.T, k *Kafka, name string, partitions int32) {
 	t.Helper()
 	admin := kadm.NewClient(newClient(t, k))
@@ -73,7 +75,8 @@ func produce(ctx context.Context, t *testing.T, client *kgo.Client, topic string
 	}
 }
 
-// consume reads a partition from its start and fails unless it has exactly the values from 0 up to below count, in order.
+// consume reads a partition from its start and fails unless it has exactly the values from 0 up to
+// below count, in order.
 func consume(ctx context.Context, t *testing.T, k *Kafka, topic string, partition int32, count int) {
 	t.Helper()
 	client := newClient(t, k, kgo.FetchIsolationLevel(kgo.ReadCommitted()),

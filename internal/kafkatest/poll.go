@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// pollEvery is how often a condition is looked at. Short, because every test waits for it; a look is one request.
+// pollEvery is how often a condition is looked at. Short, because every test waits for it; a look
+// is one request.
 const pollEvery = 50 * time.Millisecond
 
 // fatal marks an error that waiting does not cure.
@@ -15,7 +16,8 @@ type fatal struct{ error }
 
 func (f fatal) Unwrap() error { return f.error }
 
-// poll looks until the condition holds. It gives up on a fatal error, and when ctx ends with what was last missing.
+// poll looks until the condition holds. It gives up on a fatal error, and when ctx ends with what
+// was last missing.
 func poll(ctx context.Context, what string, condition func(context.Context) error) error {
 	ticks := time.NewTicker(pollEvery)
 	defer ticks.Stop()
@@ -25,7 +27,8 @@ func poll(ctx context.Context, what string, condition func(context.Context) erro
 		if err == nil {
 			return nil
 		}
-		if missing == nil || ctx.Err() == nil { // the error of a look that the deadline cut short says nothing
+		// the error of a look that the deadline cut short says nothing
+		if missing == nil || ctx.Err() == nil {
 			missing = err
 		}
 		if f, is := errors.AsType[fatal](err); is {

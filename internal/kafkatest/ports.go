@@ -14,9 +14,9 @@ import (
 
 // Ports are TCP ports on 127.0.0.1 that no other user of this package is given until Close.
 //
-// They lie outside the range from which the system picks the local end of outgoing connections. From within it, a client that keeps
-// dialling a dead broker is sooner or later given the broker's own port as its local end, is then connected to itself, and the broker
-// cannot boot.
+// They lie outside the range from which the system picks the local end of outgoing connections.
+// From within it, a client that keeps dialling a dead broker is sooner or later given the broker's
+// own port as its local end, is then connected to itself, and the broker cannot boot.
 type Ports struct {
 	numbers []int
 	locks   []*flock.Flock
@@ -47,7 +47,8 @@ func ReservePorts(count int) (*Ports, error) {
 		p.Close())
 }
 
-// portRange returns the ports to choose from, given what Linux says about its choice of local ports.
+// portRange returns the ports to choose from, given what Linux says about its choice of local
+// ports.
 func portRange(ephemeral []byte, err error) (lowest, highest int) {
 	const from, to = 10000, 32767 // below what any system picks unless told otherwise
 	var first, last int

@@ -13,8 +13,9 @@ import (
 	"syscall"
 )
 
-// Process is a program that can be killed, frozen and booted again, time after time. It dies with this process where the system can do
-// that. Its methods may be called by several goroutines at once.
+// Process is a program that can be killed, frozen and booted again, time after time. It dies with
+// this process where the system can do that. Its methods may be called by several goroutines at
+// once.
 type Process struct {
 	name    string
 	logFile string
@@ -27,8 +28,8 @@ type Process struct {
 	asked  bool // somebody wanted it to end
 }
 
-// NewProcess returns a process that does not run yet. The name is for errors; the command is asked for at each boot, and its standard output
-// and error are appended to the log file.
+// NewProcess returns a process that does not run yet. The name is for errors; the command is asked
+// for at each boot, and its standard output and error are appended to the log file.
 func NewProcess(name, logFile string, command func() *exec.Cmd) *Process {
 	return &Process{name: name, logFile: logFile, command: command}
 }
@@ -124,7 +125,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop asks the program to end and returns once it is gone, or with an error when ctx ends before. A frozen one is thawed first.
+// Stop asks the program to end and returns once it is gone, or with an error when ctx ends before.
+// A frozen one is thawed first.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.signal("stop", signalThaw, func() { p.asked, p.frozen = true, false }); err != nil {
 		return err
@@ -159,14 +161,16 @@ func (p *Process) signal(what string, signal os.Signal, then func()) error {
 	return nil
 }
 
-// Ended returns a channel that is closed when the program of the last boot has ended. It must have been booted.
+// Ended returns a channel that is closed when the program of the last boot has ended. It must have
+// been booted.
 func (p *Process) Ended() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ended
 }
 
-// ExitCode returns what the program of the last boot ended with: -1 when it runs, was never booted, or was ended by a signal.
+// ExitCode returns what the program of the last boot ended with: -1 when it runs, was never booted,
+// or was ended by a signal.
 func (p *Process) ExitCode() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,8 +208,9 @@ func (p *Process) Usage() (Usage, error) {
 	return usage, nil
 }
 
-// lastingThread runs functions on one thread of the operating system that lives as long as the process. On Linux a child with a parent
-// death signal gets it when the *thread* that started it ends, which with goroutines may be long before the process does.
+// lastingThread runs functions on one thread of the operating system that lives as long as the
+// process. On Linux a child with a parent death signal gets it when the *thread* that started it
+// ends, which with goroutines may be long before the process does.
 var lastingThread = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {
@@ -226,7 +231,8 @@ func onLastingThread(start func() error) error {
 // quickStart keeps Java from optimising: what runs for seconds is compiled longer than it runs.
 const quickStart = "-XX:TieredStopAtLevel=1"
 
-// javaEnvironment is what a Java program gets of our environment, without the settings that it would take as its own, plus more.
+// javaEnvironment is what a Java program gets of our environment, without the settings that it
+// would take as its own, plus more.
 func javaEnvironment(java string, more []string) []string {
 	env := []string{"JAVA_HOME=" + filepath.Dir(filepath.Dir(java))}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"} {

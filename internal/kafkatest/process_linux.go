@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// dieWithParent makes the kernel kill the child when this process ends in whatever way. The child has a process group of its own, so that
-// an interrupt from the terminal reaches this process alone, which then decides.
+// dieWithParent makes the kernel kill the child when this process ends in whatever way. The child
+// has a process group of its own, so that an interrupt from the terminal reaches this process
+// alone, which then decides.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
@@ -21,7 +22,8 @@ func usageOf(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	// The second field is the program's name in parentheses, which may contain spaces; behind it comes field 3.
+	// The second field is the program's name in parentheses, which may contain spaces; behind it
+	// comes field 3.
 	text := string(stat)
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	const user, system, resident = 14 - 3, 15 - 3, 24 - 3

@@ -96,7 +96,8 @@ func TestNoProcessOutlivesItsParent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := poll(ctx, "wait for the process's end", func(context.Context) error {
-		if state, err := os.ReadFile(filepath.Join(orphan, "stat")); err == nil && !strings.Contains(string(state), ") Z ") { // a zombie waits for init
+		// a zombie waits for init
+		if state, err := os.ReadFile(filepath.Join(orphan, "stat")); err == nil && !strings.Contains(string(state), ") Z ") {
 			return fmt.Errorf("still there: %s", state)
 		}
 		return nil

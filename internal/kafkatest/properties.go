@@ -31,7 +31,8 @@ func (k *Kafka) properties(n *node) map[string]string {
 		"inter.broker.listener.name":     "PLAINTEXT",
 		"log.dirs":                       filepath.Join(n.dir, "data"),
 
-		// As in a real deployment: nothing appears because somebody misspelled it, and nothing is acknowledged by one replica of three.
+		// As in a real deployment: nothing appears because somebody misspelled it, and nothing is
+		// acknowledged by one replica of three.
 		"auto.create.topics.enable":                "false",
 		"default.replication.factor":               strconv.Itoa(replicas),
 		"min.insync.replicas":                      strconv.Itoa(inSync),
@@ -43,7 +44,8 @@ func (k *Kafka) properties(n *node) map[string]string {
 		"offsets.topic.num.partitions":         "8",
 		"transaction.state.log.num.partitions": "8",
 
-		// Tests bring their own timing: no waiting for more members, short sessions and long transactions are allowed.
+		// Tests bring their own timing: no waiting for more members, short sessions and long
+		// transactions are allowed.
 		"group.initial.rebalance.delay.ms": "0",
 		"group.min.session.timeout.ms":     "1000",
 		"transaction.max.timeout.ms":       "900000",

@@ -10,8 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// AwaitReady returns once every broker that runs and is not frozen answers, knows all those brokers, and finds coordinators of groups and
-// transactions. It fails when ctx ends, and at once when a broker died by itself.
+// AwaitReady returns once every broker that runs and is not frozen answers, knows all those
+// brokers, and finds coordinators of groups and transactions. It fails when ctx ends, and at once
+// when a broker died by itself.
 func (k *Kafka) AwaitReady(ctx context.Context) error {
 	return poll(ctx, "wait for the brokers to be ready", k.ready)
 }
@@ -32,7 +33,8 @@ func (k *Kafka) ready(ctx context.Context) error {
 			}
 		}
 		for kind, what := range map[coordinatorKind]string{ofGroup: "group", ofTransaction: "transaction"} {
-			if _, err := n.coordinator(ctx, kind, "kafkatest"); err != nil { // the first search creates the topic that coordinators use
+			// the first search creates the topic that coordinators use
+			if _, err := n.coordinator(ctx, kind, "kafkatest"); err != nil {
 				return fmt.Errorf("broker %d finds no %s coordinator: %w", n.ID, what, err)
 			}
 		}
@@ -40,8 +42,9 @@ func (k *Kafka) ready(ctx context.Context) error {
 	return nil
 }
 
-// AwaitInSync returns once every node has the metadata log and every partition is led and has all its replicas in sync, as every broker
-// sees it. It fails when ctx ends, and at once when a broker is down or frozen, since its replicas are never in sync.
+// AwaitInSync returns once every node has the metadata log and every partition is led and has all
+// its replicas in sync, as every broker sees it. It fails when ctx ends, and at once when a broker
+// is down or frozen, since its replicas are never in sync.
 func (k *Kafka) AwaitInSync(ctx context.Context) error {
 	return poll(ctx, "wait for all replicas to be in sync", func(ctx context.Context) error {
 		if err := k.Died(); err != nil {
@@ -97,7 +100,8 @@ func (k *Kafka) quorumInSync(ctx context.Context) error {
 	return nil
 }
 
-// metadata returns what this broker knows of the cluster and of the topics, all topics when none is named.
+// metadata returns what this broker knows of the cluster and of the topics, all topics when none is
+// named.
 func (n *node) metadata(ctx context.Context, topics ...string) (*kmsg.MetadataResponse, error) {
 	response, err := n.ask(ctx, metadataRequest(topics...))
 	if err != nil {

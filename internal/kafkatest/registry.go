@@ -18,30 +18,38 @@ import (
 	"time"
 )
 
-// registryLimit bounds how long the registry may take to become ready: 4 s on an idle machine, 40 s have been seen on a busy one.
+// registryLimit bounds how long the registry may take to become ready: 4 s on an idle machine, 40 s
+// have been seen on a busy one.
 const registryLimit = 90 * time.Second
 
 // RegistryConfig says what registry to start. The zero value is one that keeps schemas in memory.
 type RegistryConfig struct {
-	// Kafka has the brokers' addresses when schemas are to be kept in a topic of theirs ("kafkasql"); default none.
+	// Kafka has the brokers' addresses when schemas are to be kept in a topic of theirs
+	// ("kafkasql"); default none.
 	Kafka []string
-	// Durable keeps schemas in a file, so that they outlast Kill and Boot. In memory they do not. It is not for use with Kafka.
+	// Durable keeps schemas in a file, so that they outlast Kill and Boot. In memory they do not.
+	// It is not for use with Kafka.
 	Durable bool
-	// Compatibility is the level of subjects that have none of their own, set at each boot; default Apicurio's, which is NONE.
+	// Compatibility is the level of subjects that have none of their own, set at each boot; default
+	// Apicurio's, which is NONE.
 	Compatibility string
-	// Dir takes log and data. It must be empty or not exist. Default a temporary directory, removed when the registry is closed.
+	// Dir takes log and data. It must be empty or not exist. Default a temporary directory, removed
+	// when the registry is closed.
 	Dir string
 	// Keep leaves the directory when the registry is closed.
 	Keep bool
-	// Java is the program to run, from version 21 on; default the first that is found of JAVA_HOME, the path and the system's folders.
+	// Java is the program to run, from version 21 on; default the first that is found of JAVA_HOME,
+	// the path and the system's folders.
 	Java string
 	// HeapMB bounds the heap, in MiB; default 384.
 	HeapMB int
 	// Properties are settings of Apicurio and Quarkus, on top of ours.
 	Properties map[string]string
-	// Env has environment variables, NAME=value, which Apicurio takes settings from. Properties win over them.
+	// Env has environment variables, NAME=value, which Apicurio takes settings from. Properties win
+	// over them.
 	Env []string
-	// Logger is told what the registry does; default nobody. The registry's own log is a file in Dir.
+	// Logger is told what the registry does; default nobody. The registry's own log is a file in
+	// Dir.
 	Logger *slog.Logger
 }
 
@@ -67,8 +75,8 @@ func (c RegistryConfig) Validate() error {
 	return errors.Join(append(all, checkEmpty(c.Dir))...)
 }
 
-// Registry is a running Apicurio Registry, which speaks the interface of Confluent's. Its methods may be called by several goroutines at
-// once.
+// Registry is a running Apicurio Registry, which speaks the interface of Confluent's. Its methods
+// may be called by several goroutines at once.
 type Registry struct {
 	config  RegistryConfig
 	dir     string
@@ -80,8 +88,8 @@ type Registry struct {
 	closed  sync.Once
 }
 
-// StartRegistry starts a schema registry and returns once it is ready. Its program is fetched first if it is not on the machine, which
-// takes as long as ctx allows.
+// StartRegistry starts a schema registry and returns once it is ready. Its program is fetched first
+// if it is not on the machine, which takes as long as ctx allows.
 func StartRegistry(ctx context.Context, config RegistryConfig) (_ *Registry, err error) {
 	config.EnsureDefaults()
 	if err := config.Validate(); err != nil {
@@ -163,7 +171,8 @@ func (r *Registry) Dir() string { return r.dir }
 // Usage returns what the running registry uses.
 func (r *Registry) Usage() (Usage, error) { return r.process.Usage() }
 
-// AwaitReady returns once the registry answers, and fails when it has not after 90 s, when ctx ends, and at once when it died by itself.
+// AwaitReady returns once the registry answers, and fails when it has not after 90 s, when ctx
+// ends, and at once when it died by itself.
 func (r *Registry) AwaitReady(ctx context.Context) error {
 	ctx, cancel := within(ctx, registryLimit)
 	defer cancel()
@@ -214,10 +223,12 @@ func (r *Registry) Freeze() error { return r.process.Freeze() }
 // Thaw lets a frozen registry go on.
 func (r *Registry) Thaw() error { return r.process.Thaw() }
 
-// Boot starts the registry again after Kill, under the same URL, and does not wait; see [Registry.AwaitReady]. What it kept in memory is lost.
+// Boot starts the registry again after Kill, under the same URL, and does not wait; see
+// [Registry.AwaitReady]. What it kept in memory is lost.
 func (r *Registry) Boot() error { return r.process.Boot() }
 
-// Close kills the registry, a frozen one too, and removes its data unless they are to be kept. Only the first call has an effect.
+// Close kills the registry, a frozen one too, and removes its data unless they are to be kept. Only
+// the first call has an effect.
 func (r *Registry) Close() (err error) {
 	r.closed.Do(func() {
 		var all []error

@@ -7,8 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Leader returns the node that leads a partition. While there is none, it waits as long as ctx allows. It is asked of brokers that run and
-// are not frozen; just after a fault they may still name the node that was hit.
+// Leader returns the node that leads a partition. While there is none, it waits as long as ctx
+// allows. It is asked of brokers that run and are not frozen; just after a fault they may still
+// name the node that was hit.
 func (k *Kafka) Leader(ctx context.Context, topic string, partition int32) (id int, err error) {
 	err = poll(ctx, fmt.Sprintf("find the leader of %s/%d", topic, partition), func(ctx context.Context) error {
 		response, err := k.ask(ctx, metadataRequest(topic))
@@ -33,7 +34,8 @@ func (k *Kafka) GroupCoordinator(ctx context.Context, group string) (int, error)
 	return k.coordinator(ctx, ofGroup, group, "group "+group)
 }
 
-// TxnCoordinator returns the node that coordinates the transactions of a transactional id; as for [Kafka.Leader].
+// TxnCoordinator returns the node that coordinates the transactions of a transactional id; as for
+// [Kafka.Leader].
 func (k *Kafka) TxnCoordinator(ctx context.Context, transactionalID string) (int, error) {
 	return k.coordinator(ctx, ofTransaction, transactionalID, "transactional id "+transactionalID)
 }

@@ -13,16 +13,19 @@ import (
 //
 // NB: must not change. Makefiles and CI carry them.
 const (
-	// EnvTest is 1 where tests that need Apache Kafka are to run. Without it they are skipped, because `make test` needs only Go.
+	// EnvTest is 1 where tests that need Apache Kafka are to run. Without it they are skipped,
+	// because `make test` needs only Go.
 	EnvTest = "FOLDLOG_TEST_KAFKA"
-	// EnvRequire is 1 where they must run: they fail on a machine without JDK or Maven, instead of being skipped. It implies EnvTest.
+	// EnvRequire is 1 where they must run: they fail on a machine without JDK or Maven, instead of
+	// being skipped. It implies EnvTest.
 	EnvRequire = "FOLDLOG_REQUIRE_KAFKA"
 )
 
 // sharedLimit bounds the start of what tests share, which may have to be fetched first.
 const sharedLimit = 10 * time.Minute
 
-// T is what is needed of a *testing.T; an interface, so that programs that are no tests do not link the testing package.
+// T is what is needed of a *testing.T; an interface, so that programs that are no tests do not link
+// the testing package.
 type T interface {
 	Helper()
 	Skipf(format string, args ...any)
@@ -48,7 +51,8 @@ func Need(t T) {
 	}
 }
 
-// Start starts a cluster for one test, which is skipped as [Need] says, and closes it after the test.
+// Start starts a cluster for one test, which is skipped as [Need] says, and closes it after the
+// test.
 func Start(t T, config KafkaConfig) *Kafka {
 	t.Helper()
 	Need(t)
@@ -69,11 +73,13 @@ var shared struct {
 	mu       sync.Mutex
 	kafka    *Kafka
 	registry *Registry
-	err      error // of the first start that failed; it is not tried again, since each attempt takes minutes
+	// of the first start that failed; it is not tried again, since each attempt takes minutes
+	err error
 }
 
-// Shared returns the one-broker cluster of this test process and starts it for the first test that asks. The test is skipped as [Need]
-// says. Tests that share it use topics and groups of their own and break nothing. The package's TestMain closes it, see [Main].
+// Shared returns the one-broker cluster of this test process and starts it for the first test that
+// asks. The test is skipped as [Need] says. Tests that share it use topics and groups of their own
+// and break nothing. The package's TestMain closes it, see [Main].
 func Shared(t T) *Kafka {
 	t.Helper()
 	Need(t)
@@ -93,8 +99,8 @@ func Shared(t T) *Kafka {
 	return shared.kafka
 }
 
-// SharedRegistry returns the registry of this test process, as [Shared] does the cluster. It is empty at first and its subjects are those
-// that tests put there.
+// SharedRegistry returns the registry of this test process, as [Shared] does the cluster. It is
+// empty at first and its subjects are those that tests put there.
 func SharedRegistry(t T) *Registry {
 	t.Helper()
 	Need(t)

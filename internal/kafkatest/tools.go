@@ -18,11 +18,13 @@ const (
 	registryJava = 21
 )
 
-// ErrUnavailable is wrapped by errors about tools that this machine lacks: a JDK that is new enough, or Maven.
+// ErrUnavailable is wrapped by errors about tools that this machine lacks: a JDK that is new
+// enough, or Maven.
 var ErrUnavailable = errors.New("this machine cannot run Apache Kafka")
 
-// Available returns nil where brokers and registries can be started: there is a Java from 21 on (from 17 on for brokers alone), and what
-// they consist of is in the cache or Maven is there to fetch it. Otherwise the error wraps [ErrUnavailable].
+// Available returns nil where brokers and registries can be started: there is a Java from 21 on
+// (from 17 on for brokers alone), and what they consist of is in the cache or Maven is there to
+// fetch it. Otherwise the error wraps [ErrUnavailable].
 func Available(ctx context.Context) error {
 	if _, err := findJava(ctx, "", registryJava); err != nil {
 		return err
@@ -38,12 +40,12 @@ func Available(ctx context.Context) error {
 	return nil
 }
 
-// Java returns the program of the first Java from the oldest version on, of JAVA_HOME, the path and the system's folders. The error wraps
-// [ErrUnavailable].
+// Java returns the program of the first Java from the oldest version on, of JAVA_HOME, the path and
+// the system's folders. The error wraps [ErrUnavailable].
 func Java(ctx context.Context, oldest int) (string, error) { return findJava(ctx, "", oldest) }
 
-// findJava returns the Java to run: the given one, or else the first from the oldest version on of JAVA_HOME, the path, and the places
-// where systems keep several.
+// findJava returns the Java to run: the given one, or else the first from the oldest version on of
+// JAVA_HOME, the path, and the places where systems keep several.
 func findJava(ctx context.Context, given string, oldest int) (string, error) {
 	candidates := []string{given}
 	if given == "" {

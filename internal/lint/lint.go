@@ -20,7 +20,8 @@ const (
 	longestFile = 500
 )
 
-// room says what the packages of a folder may import of this module, and which third-party modules are theirs alone.
+// room says what the packages of a folder may import of this module, and which third-party modules
+// are theirs alone.
 type room struct {
 	// imports are folders of this module; "." is the root package.
 	imports []string
@@ -74,9 +75,10 @@ var rooms = map[string]room{
 
 // owners are libraries that one room keeps to itself, so that they can be replaced there.
 var owners = map[string][]string{
-	"github.com/hamba/avro":              {"codecs"},
-	"github.com/riferrei":                {"schemas"},
-	"github.com/lovoo/goka":              {"processors/exactlyonce", "views", "proof/bench"}, // the bench measures against it
+	"github.com/hamba/avro": {"codecs"},
+	"github.com/riferrei":   {"schemas"},
+	// the bench measures against it
+	"github.com/lovoo/goka":              {"processors/exactlyonce", "views", "proof/bench"},
 	"github.com/spf13":                   {"cli", "bank/bankapp", "proof/cmd/foldlog-torture"},
 	"github.com/twmb/franz-go/pkg/kfake": {"devcluster"},
 }

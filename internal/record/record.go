@@ -20,8 +20,8 @@ type Record struct {
 	Timestamp time.Time
 }
 
-// Header is one header of a record. Keys may repeat. It is franz-go's, so that the headers of records that are read or written are shared, not
-// copied: a record has half a dozen.
+// Header is one header of a record. Keys may repeat. It is franz-go's, so that the headers of
+// records that are read or written are shared, not copied: a record has half a dozen.
 type Header = kgo.RecordHeader
 
 // Of returns what was read, in this shape. It shares key, value and headers with it.
@@ -29,7 +29,8 @@ func Of(r *kgo.Record) Record {
 	return Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 }
 
-// Header returns the value of the record's last header of that name, or nil: whoever adds a header later overrides.
+// Header returns the value of the record's last header of that name, or nil: whoever adds a header
+// later overrides.
 func (r *Record) Header(key string) []byte {
 	for i := len(r.Headers) - 1; i >= 0; i-- {
 		if r.Headers[i].Key == key {

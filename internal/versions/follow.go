@@ -24,7 +24,8 @@ type Follower struct {
 	changed chan struct{}
 }
 
-// Follow returns a follower that begins with what was resolved. It stays there until [Follower.Run].
+// Follow returns a follower that begins with what was resolved. It stays there until
+// [Follower.Run].
 func (r *Resolved) Follow(c cluster.Config, names topology.Names, log *slog.Logger) *Follower {
 	states := States{}
 	for name, s := range r.States {
@@ -33,7 +34,8 @@ func (r *Resolved) Follow(c cluster.Config, names topology.Names, log *slog.Logg
 	return &Follower{cluster: c, topic: names.Versions(), log: log, next: r.next, states: states, changed: make(chan struct{})}
 }
 
-// Run follows the topic until ctx ends. Trouble with the cluster is tried again; meanwhile the states stay as they were.
+// Run follows the topic until ctx ends. Trouble with the cluster is tried again; meanwhile the
+// states stay as they were.
 func (f *Follower) Run(ctx context.Context) error {
 	client, err := client(f.cluster)
 	if err != nil {
@@ -68,14 +70,16 @@ func (f *Follower) apply(r *kgo.Record) {
 	f.changed = make(chan struct{})
 }
 
-// State returns the state of a declared projection, and a channel that is closed at the next change of any.
+// State returns the state of a declared projection, and a channel that is closed at the next change
+// of any.
 func (f *Follower) State(projection string) (State, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.states[projection], f.changed
 }
 
-// While calls run whenever wanted says so of the state of a projection, ends its context when it does not any more, and returns when ctx has ended.
+// While calls run whenever wanted says so of the state of a projection, ends its context when it
+// does not any more, and returns when ctx has ended.
 func (f *Follower) While(ctx context.Context, projection string, wanted func(State) bool, run func(context.Context)) {
 	for ctx.Err() == nil {
 		state, changed := f.State(projection)

@@ -18,7 +18,8 @@ import (
 // timeout bounds one look at the cluster, and one record's way to it.
 const timeout = 30 * time.Second
 
-// read returns the last record of each projection and the offset behind all that was read; none where the topic does not exist.
+// read returns the last record of each projection and the offset behind all that was read; none
+// where the topic does not exist.
 func read(ctx context.Context, c cluster.Config, topic string) (States, int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

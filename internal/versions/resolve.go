@@ -25,7 +25,8 @@ type Resolved struct {
 	fresh []State // of projections that were never run; nobody has recorded them yet
 }
 
-// Resolve finds the state of every declared projection. The error wraps [cluster.ErrMismatch] where a version serves that is not declared.
+// Resolve finds the state of every declared projection. The error wraps [cluster.ErrMismatch] where
+// a version serves that is not declared.
 func Resolve(ctx context.Context, c cluster.Config, t *topology.Topology, names topology.Names) (*Resolved, error) {
 	recorded, next, err := read(ctx, c, names.Versions())
 	if err != nil {
@@ -62,7 +63,8 @@ func Resolve(ctx context.Context, c cluster.Config, t *topology.Topology, names 
 	return r, nil
 }
 
-// unrecorded returns the state of a projection that has no record. A new one is marked by who made it.
+// unrecorded returns the state of a projection that has no record. A new one is marked by who made
+// it.
 func unrecorded(ctx context.Context, c cluster.Config, names topology.Names, declared []*topology.ProjectionSpec) (State, error) {
 	s := State{Projection: declared[0].Name}
 	for _, p := range declared {

@@ -9,14 +9,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// addAll adds all partitions of a transaction by one request, where there are several brokers. franz-go adds those that a broker leads by a request
-// for each broker, all at the same time, or under transactions V2 these brokers do so themselves. While the coordinator has one of them written down,
-// which takes as long as its followers do, it refuses the others with CONCURRENT_TRANSACTIONS, and they come again and again: on three busy brokers 25 to 32
-// requests for a transaction were counted. What is in the transaction already it answers at once (TransactionCoordinator.handleAddPartitionsToTransaction in
-// Apache Kafka).
+// addAll adds all partitions of a transaction by one request, where there are several brokers.
+// franz-go adds those that a broker leads by a request for each broker, all at the same time, or
+// under transactions V2 these brokers do so themselves. While the coordinator has one of them
+// written down, which takes as long as its followers do, it refuses the others with
+// CONCURRENT_TRANSACTIONS, and they come again and again: on three busy brokers 25 to 32 requests
+// for a transaction were counted. What is in the transaction already it answers at once
+// (TransactionCoordinator.handleAddPartitionsToTransaction in Apache Kafka).
 //
-// The error is of the way to the brokers: then nobody knows whether the partitions were added, or will be, and the id must be initialised anew. Whatever
-// else the coordinator refuses, it refuses franz-go's own requests, too, and they report it.
+// The error is of the way to the brokers: then nobody knows whether the partitions were added, or
+// will be, and the id must be initialised anew. Whatever else the coordinator refuses, it refuses
+// franz-go's own requests, too, and they report it.
 func (t *franzTxn) addAll(ctx context.Context, w *Work) error {
 	if len(t.client.DiscoveredBrokers()) < 2 {
 		return nil

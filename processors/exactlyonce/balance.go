@@ -14,8 +14,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// balance plans who gets which partitions: as many for each, and where possible those whose stores it has, so that a restore is short. All
-// inputs of a group have the same partitions.
+// balance plans who gets which partitions: as many for each, and where possible those whose stores
+// it has, so that a restore is short. All inputs of a group have the same partitions.
 type balance struct {
 	engine *engine
 
@@ -23,7 +23,8 @@ type balance struct {
 	cancel context.CancelFunc // of what runs for the assignment before
 }
 
-// balanceName is how members agree on a strategy. A group that runs on plain Goka uses another, so that the two refuse each other.
+// balanceName is how members agree on a strategy. A group that runs on plain Goka uses another, so
+// that the two refuse each other.
 //
 // NB: must not change. Members of different versions must agree.
 const balanceName = "foldlog-store"
@@ -49,7 +50,8 @@ func (b *balance) SubscriptionUserData([]string) ([]byte, error) {
 // AssignmentData is sarama's.
 func (b *balance) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
 
-// OnAssignment starts to clear the way for the assignment. It must not wait: there are no heartbeats yet.
+// OnAssignment starts to clear the way for the assignment. It must not wait: there are no
+// heartbeats yet.
 func (b *balance) OnAssignment(assignment *sarama.ConsumerGroupMemberAssignment, _ int32) {
 	partitions := assignment.Topics[b.engine.group.Input]
 	if len(partitions) == 0 {
@@ -149,7 +151,8 @@ func share(wishes map[string]wish, partitions []int32) map[string][]int32 {
 	return shares
 }
 
-// storesOnDisk returns the partitions of which this instance has a store. Without state, none is better than another.
+// storesOnDisk returns the partitions of which this instance has a store. Without state, none is
+// better than another.
 func (e *engine) storesOnDisk() []int32 {
 	all := []int32{}
 	names := e.stateTopics()

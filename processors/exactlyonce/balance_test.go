@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Every partition has one owner, shares differ by one at most, and nobody loses a store that an even share would have left to him.
+// Every partition has one owner, shares differ by one at most, and nobody loses a store that an
+// even share would have left to him.
 func TestSharesAreEvenAndFollowTheStores(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {

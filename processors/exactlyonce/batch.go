@@ -42,7 +42,8 @@ type part struct {
 	batch *batch
 }
 
-// cut takes the open batches from the lanes, one lane after the other. Each is a run of whole steps, and lanes do not depend on each other.
+// cut takes the open batches from the lanes, one lane after the other. Each is a run of whole
+// steps, and lanes do not depend on each other.
 func cut(lanes []*lane) []part {
 	var parts []part
 	for _, l := range lanes {
@@ -69,8 +70,8 @@ func (l *lane) cut() *batch {
 // slabSize is how many records a slab holds.
 const slabSize = 256
 
-// slab is a run of records on their way to the brokers, as franz-go wants them. Batches grow by slabs, so that growing copies nothing, and
-// slabs are used again once their transaction is over.
+// slab is a run of records on their way to the brokers, as franz-go wants them. Batches grow by
+// slabs, so that growing copies nothing, and slabs are used again once their transaction is over.
 type slab struct {
 	records []kgo.Record
 }
@@ -89,8 +90,8 @@ func (b *batch) write(r *record.Record, partition int32) {
 	c.records = append(c.records, kgo.Record{Topic: r.Topic, Partition: partition, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 }
 
-// release lets go of all that the batch holds, once its transaction is over: entries remember the batch that they changed in last, and
-// would keep its content alive. The slabs are used again.
+// release lets go of all that the batch holds, once its transaction is over: entries remember the
+// batch that they changed in last, and would keep its content alive. The slabs are used again.
 func (b *batch) release() {
 	for _, c := range b.outputs {
 		clear(c.records)

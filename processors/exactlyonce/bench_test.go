@@ -29,8 +29,8 @@ func commandsToSend(b *testing.B) int {
 	return n
 }
 
-// BenchmarkEngine handles preloaded commands: an event, an outcome and a row each. On the embedded broker the processor time includes the
-// broker's.
+// BenchmarkEngine handles preloaded commands: an event, an outcome and a row each. On the embedded
+// broker the processor time includes the broker's.
 func BenchmarkEngine(b *testing.B) {
 	for _, c := range []struct {
 		name  string
@@ -78,7 +78,8 @@ func BenchmarkEngine(b *testing.B) {
 	}
 }
 
-// BenchmarkLatency sends commands at a steady rate and measures the time to the outcome that a reader sees.
+// BenchmarkLatency sends commands at a steady rate and measures the time to the outcome that a
+// reader sees.
 func BenchmarkLatency(b *testing.B) {
 	for _, rate := range []int{200, 2000} {
 		b.Run(fmt.Sprintf("%d-per-second", rate), func(b *testing.B) {

@@ -9,10 +9,12 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// carrierSize is how many inputs Goka is handed as one message: its path from the claim to the callback is paid once for all of them.
+// carrierSize is how many inputs Goka is handed as one message: its path from the claim to the
+// callback is paid once for all of them.
 const carrierSize = 512
 
-// inboxLimit is how many inputs may wait in front of a lane before its partition is not fetched for a while.
+// inboxLimit is how many inputs may wait in front of a lane before its partition is not fetched for
+// a while.
 const inboxLimit = 8 * carrierSize
 
 // carrier is a run of inputs of one partition.
@@ -22,7 +24,8 @@ type carrier struct {
 	next    int64 // offset after the last record, control records included
 }
 
-// carriers splits fetched records. Control records are passed over, but count for the place in the log.
+// carriers splits fetched records. Control records are passed over, but count for the place in the
+// log.
 func carriers(fetched []*kgo.Record) []*carrier {
 	var all []*carrier
 	for len(fetched) > 0 {
@@ -40,7 +43,8 @@ func carriers(fetched []*kgo.Record) []*carrier {
 	return all
 }
 
-// inbox is the carriers in front of a lane. Goka gets a token for each through the claim's messages.
+// inbox is the carriers in front of a lane. Goka gets a token for each through the claim's
+// messages.
 type inbox struct {
 	mu       sync.Mutex
 	carriers []*carrier
@@ -51,7 +55,8 @@ type inbox struct {
 
 func (b *inbox) init() {
 	b.taken = make(chan struct{}, 1)
-	// Every carrier in the inbox has its token in the channel or with Goka, so the channel never blocks the fetcher for one lane.
+	// Every carrier in the inbox has its token in the channel or with Goka, so the channel never
+	// blocks the fetcher for one lane.
 	b.tokens = make(chan *sarama.ConsumerMessage, 4096)
 }
 

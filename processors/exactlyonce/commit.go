@@ -70,8 +70,8 @@ func (g *generation) commit() error {
 	return nil
 }
 
-// outputs returns all records of a transaction: those of the steps in their order, then the last row of each key, and after everything
-// what progress they make.
+// outputs returns all records of a transaction: those of the steps in their order, then the last
+// row of each key, and after everything what progress they make.
 func (g *generation) outputs(parts []part) [][]kgo.Record {
 	var outputs [][]kgo.Record
 	for _, p := range parts {
@@ -95,8 +95,8 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 	return outputs
 }
 
-// progress returns the records that announce a part's progress: in a table in the lane's own partition, since a source partition
-// reaches no other, and elsewhere in all partitions.
+// progress returns the records that announce a part's progress: in a table in the lane's own
+// partition, since a source partition reaches no other, and elsewhere in all partitions.
 func (g *generation) progress(p part) []kgo.Record {
 	if planted.Has(planted.ProgressDropped) {
 		return nil

@@ -63,7 +63,8 @@ func (r *running) engine() *engine {
 	return r.runner.engine.Load()
 }
 
-// As long as the transaction may still be aborted, neither the store nor the group's offsets know anything of it.
+// As long as the transaction may still be aborted, neither the store nor the group's offsets know
+// anything of it.
 func TestNothingCountsBeforeTheCommit(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(20, 4)
@@ -94,8 +95,9 @@ func TestNothingCountsBeforeTheCommit(t *testing.T) {
 	w.check()
 }
 
-// A row belongs to its transaction, also where others before and after it have the same key, and so does the offset of its input: who reads in
-// between would miss the one, and who goes on from there would skip the other.
+// A row belongs to its transaction, also where others before and after it have the same key, and so
+// does the offset of its input: who reads in between would miss the one, and who goes on from there
+// would skip the other.
 func TestEveryTransactionHasItsRowsAndItsOffset(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(1, 1)
@@ -123,7 +125,8 @@ func TestEveryTransactionHasItsRowsAndItsOffset(t *testing.T) {
 	cut.await()
 	w.send(2, 1)
 	w.eventually(30*time.Second, "a newer row in the next batch", func() error {
-		if n := decided.Load(); n < 3 { // the third is decided after the second has joined the batch
+		// the third is decided after the second has joined the batch
+		if n := decided.Load(); n < 3 {
 			return fmt.Errorf("%d inputs decided", n)
 		}
 		return nil
@@ -168,7 +171,8 @@ func (f forgetful) Commit(ctx context.Context, w *Work) error {
 	return failf(CauseTransaction, "the answer was lost")
 }
 
-// What became of a transaction whose end is unknown is learned from the log: it is neither taken for committed nor for aborted.
+// What became of a transaction whose end is unknown is learned from the log: it is neither taken
+// for committed nor for aborted.
 func TestUnknownEndIsLearnedFromTheLog(t *testing.T) {
 	for name, effect := range map[string]bool{"committed": true, "aborted": false} {
 		t.Run(name, func(t *testing.T) {

@@ -11,15 +11,18 @@ import (
 	"github.com/foldlog/foldlog/processors/step"
 )
 
-// Config says where and how patiently a group runs. The zero value of a field means its default, where one is given.
+// Config says where and how patiently a group runs. The zero value of a field means its default,
+// where one is given.
 type Config struct {
 	Cluster cluster.Config
 	// DataDir holds a folder for each group.
 	DataDir string
-	// Instance names this process among those that share the work. It must be unique at any time and the same after a restart: the
-	// group keeps the partitions of an instance for it, and it takes over its own open transactions.
+	// Instance names this process among those that share the work. It must be unique at any time
+	// and the same after a restart: the group keeps the partitions of an instance for it, and it
+	// takes over its own open transactions.
 	Instance string
-	// QuickRestart keeps the membership when Run ends in good order, for a process that is back within SessionTimeout.
+	// QuickRestart keeps the membership when Run ends in good order, for a process that is back
+	// within SessionTimeout.
 	QuickRestart bool
 	// TransactionalIDPrefix is what transactional ids start with; the prefix of the topics.
 	TransactionalIDPrefix string
@@ -27,23 +30,29 @@ type Config struct {
 	// Metrics are told what happens.
 	Metrics Metrics
 
-	// SessionTimeout is how long the group waits for a member that is silent; default 10 s, at least 6 s.
+	// SessionTimeout is how long the group waits for a member that is silent; default 10 s, at
+	// least 6 s.
 	SessionTimeout time.Duration
-	// HeartbeatInterval is how often a member asks whether the group still stands, and so how soon it notices a rebalance; default 300 ms.
+	// HeartbeatInterval is how often a member asks whether the group still stands, and so how soon
+	// it notices a rebalance; default 300 ms.
 	HeartbeatInterval time.Duration
-	// RebalanceTimeout is how long members may take to finish their work in a rebalance; default 2 min.
+	// RebalanceTimeout is how long members may take to finish their work in a rebalance; default 2
+	// min.
 	RebalanceTimeout time.Duration
-	// TransactionTimeout is when the brokers abort a transaction whose owner is silent; default 30 s. A successor need not wait for
-	// it, since it fences the dead owner's transaction.
+	// TransactionTimeout is when the brokers abort a transaction whose owner is silent; default 30
+	// s. A successor need not wait for it, since it fences the dead owner's transaction.
 	TransactionTimeout time.Duration
-	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers offer the second (KIP-890).
+	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers offer the
+	// second (KIP-890).
 	TransactionsV1 bool
-	// Patience is how long the brokers may not answer, or a restore may not move, before the attempt stops. It must outlast
-	// TransactionTimeout by 10 s, the pace at which brokers look for expired transactions; default TransactionTimeout + 15 s.
+	// Patience is how long the brokers may not answer, or a restore may not move, before the
+	// attempt stops. It must outlast TransactionTimeout by 10 s, the pace at which brokers look for
+	// expired transactions; default TransactionTimeout + 15 s.
 	Patience time.Duration
 	// FlushInterval is how often committed rows go to the local store; default 1 s.
 	FlushInterval time.Duration
-	// CacheBytes bounds what is kept of committed rows in memory for the whole group; default 256 MiB.
+	// CacheBytes bounds what is kept of committed rows in memory for the whole group; default 256
+	// MiB.
 	CacheBytes int64
 	// RestoreBytes bounds what the restores of the whole group hold in memory; default 192 MiB.
 	RestoreBytes int64

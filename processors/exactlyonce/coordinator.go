@@ -13,16 +13,18 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// coordinators is sarama's client with three differences, two of them about a group coordinator that is gone.
+// coordinators is sarama's client with three differences, two of them about a group coordinator
+// that is gone.
 //
-// When the connection to it broke, the brokers are asked who it is now. sarama goes on with the broker that it knows: against a dead one its heartbeats
-// use up all their tries within a moment, the session ends, and the whole group rebalances although every member is well.
+// When the connection to it broke, the brokers are asked who it is now. sarama goes on with the
+// broker that it knows: against a dead one its heartbeats use up all their tries within a moment,
+// the session ends, and the whole group rebalances although every member is well.
 //
-// When it is silent, and the brokers say that another one has taken over, its connections are cut. sarama would wait for an answer for longer than
-// the session lasts, since a join may take as long.
+// When it is silent, and the brokers say that another one has taken over, its connections are cut.
+// sarama would wait for an answer for longer than the session lasts, since a join may take as long.
 //
-// And a join that waits for other members ends with the attempt. sarama would wait for the answer, and the group, once it has come about, for a
-// member that only leaves.
+// And a join that waits for other members ends with the attempt. sarama would wait for the answer,
+// and the group, once it has come about, for a member that only leaves.
 type coordinators struct {
 	sarama.Client
 	engine *engine
@@ -55,8 +57,8 @@ func (c *coordinators) find(group string) (int32, error) {
 	return found.NodeID, nil
 }
 
-// Coordinator returns the broker that coordinates the group, connected or connecting; none where the end is wanted and no generation is left that would
-// need it, so that nobody joins any more.
+// Coordinator returns the broker that coordinates the group, connected or connecting; none where
+// the end is wanted and no generation is left that would need it, so that nobody joins any more.
 func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	if err := c.engine.ctx.Err(); err != nil && c.engine.current.Load() == nil {
 		return nil, err
@@ -81,7 +83,8 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	return b, nil
 }
 
-// lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes on for long, whatever becomes of the attempt.
+// lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes
+// on for long, whatever becomes of the attempt.
 func (c *coordinators) lookAgain(group string) error {
 	if err := sleep(c.engine.ctx, joinRetry); err != nil {
 		return err
@@ -92,7 +95,8 @@ func (c *coordinators) lookAgain(group string) error {
 	return c.RefreshCoordinator(group)
 }
 
-// silence is how long a coordinator may be silent before the brokers are asked whether it still is the coordinator. Heartbeats ask for it much more often.
+// silence is how long a coordinator may be silent before the brokers are asked whether it still is
+// the coordinator. Heartbeats ask for it much more often.
 const silence = 1500 * time.Millisecond
 
 // watch cuts connections to coordinators that are no longer, until the attempt ends.
@@ -111,7 +115,8 @@ func (c *coordinators) watch(group string) {
 	}
 }
 
-// stopJoining ends a join that is waiting; Coordinator lets none begin. The attempt's context has ended.
+// stopJoining ends a join that is waiting; Coordinator lets none begin. The attempt's context has
+// ended.
 func (c *coordinators) stopJoining() {
 	if c.engine.current.Load() == nil {
 		c.dialer.hangUpAll()
@@ -132,7 +137,8 @@ func newHangingUp(config *sarama.Config) *hangingUp {
 		open: map[string]map[*cuttable]bool{}, avoided: map[string]time.Time{}}
 }
 
-// avoidFor is how long a broker that was cut off is not connected to. It would still accept connections and be silent.
+// avoidFor is how long a broker that was cut off is not connected to. It would still accept
+// connections and be silent.
 const avoidFor = 10 * time.Second
 
 var errAvoided = errors.New("the broker did not answer a moment ago")
@@ -159,7 +165,8 @@ func (d *hangingUp) Dial(network, address string) (net.Conn, error) {
 	return c, nil
 }
 
-// hangUp cuts all connections to an address, and has none made for a while. Whoever waits for an answer gets an error.
+// hangUp cuts all connections to an address, and has none made for a while. Whoever waits for an
+// answer gets an error.
 func (d *hangingUp) hangUp(address string) {
 	d.mu.Lock()
 	d.avoided[address] = time.Now().Add(avoidFor)

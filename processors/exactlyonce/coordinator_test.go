@@ -10,7 +10,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// A connection to a frozen broker is cut while somebody waits for an answer, and none is made to it for a while.
+// A connection to a frozen broker is cut while somebody waits for an answer, and none is made to it
+// for a while.
 func TestConnectionsToAFrozenBrokerAreCut(t *testing.T) {
 	frozen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -101,7 +101,8 @@ func TestTwoProcessesKilledInTurn(t *testing.T) {
 // A member that is killed and does not come back is replaced after its session.
 func TestSuccessorTakesOverFromTheDead(t *testing.T) {
 	w := newWorld(t, 4)
-	victim := w.spawn("a", func(c *childConfig) { c.Point, c.Hit = PointOffsets, 5 }) // inside a transaction, offsets and all
+	// inside a transaction, offsets and all
+	victim := w.spawn("a", func(c *childConfig) { c.Point, c.Hit = PointOffsets, 5 })
 	for sent := 0; !victim.exited(20*time.Millisecond) && sent < 1000; sent++ {
 		w.send(20, 40)
 	}
@@ -118,7 +119,8 @@ func TestSuccessorTakesOverFromTheDead(t *testing.T) {
 	w.check()
 }
 
-// A frozen member is replaced; when it wakes up inside a transaction, the group refuses its offsets.
+// A frozen member is replaced; when it wakes up inside a transaction, the group refuses its
+// offsets.
 func TestFrozenMemberWakesUpInsideATransaction(t *testing.T) {
 	t.Parallel()
 	for _, point := range []string{PointProduced, PointOffsets, PointBeforeTransaction, PointDecided} {

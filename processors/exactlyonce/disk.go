@@ -17,12 +17,14 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/util"
 )
 
-// disk is where local stores lie: the seam behind which the simulation keeps them in memory, and loses or damages them.
+// disk is where local stores lie: the seam behind which the simulation keeps them in memory, and
+// loses or damages them.
 type disk interface {
 	// open opens the store at a path, or a new one where there is none.
 	open(path string) (db database, existed bool, err error)
 	remove(path string) error
-	// setAside keeps a damaged store for whoever wants to know why. Afterwards there is none at the path.
+	// setAside keeps a damaged store for whoever wants to know why. Afterwards there is none at the
+	// path.
 	setAside(path string) error
 }
 
@@ -68,8 +70,8 @@ func (folder) setAside(path string) error {
 	return nil
 }
 
-// storeOptions are those of LevelDB. Strict means that a journal with a hole does not open: the receipt of a later write would
-// otherwise vouch for rows that were lost in it.
+// storeOptions are those of LevelDB. Strict means that a journal with a hole does not open: the
+// receipt of a later write would otherwise vouch for rows that were lost in it.
 func storeOptions() *opt.Options {
 	return &opt.Options{
 		Strict:                 opt.StrictManifest | opt.StrictJournalChecksum | opt.StrictJournal | opt.StrictBlockChecksum | opt.StrictCompaction | opt.StrictReader,
@@ -81,8 +83,8 @@ func storeOptions() *opt.Options {
 	}
 }
 
-// isEnvironment reports whether opening failed for something that a new store would not mend: another process has it, the disk is full,
-// permissions.
+// isEnvironment reports whether opening failed for something that a new store would not mend:
+// another process has it, the disk is full, permissions.
 func isEnvironment(err error) bool {
 	if dberrors.IsCorrupted(err) {
 		return false

@@ -15,22 +15,25 @@ const (
 	kindMeta  byte = 'm'
 )
 
-// entry is all that is known of one key: what the next handler call sees, what waits to be written to the store, and what is cached
-// of it. There is one entry for a key, so that a command costs one look-up.
+// entry is all that is known of one key: what the next handler call sees, what waits to be written
+// to the store, and what is cached of it. There is one entry for a key, so that a command costs one
+// look-up.
 type entry struct {
 	kind byte
 	key  string
-	// value is the newest value, committed or not; nil where there is none. Only the lane's goroutine uses it.
+	// value is the newest value, committed or not; nil where there is none. Only the lane's
+	// goroutine uses it.
 	value any
 	size  int64
 	hot   bool
 
-	// batch is the batch that the entry is changed in last, and slot its place there. They belong to the lane's goroutine.
+	// batch is the batch that the entry is changed in last, and slot its place there. They belong
+	// to the lane's goroutine.
 	batch *batch
 	slot  int
 
-	// uses counts the batches and the store's queue that still need the entry. It leaves zero on the lane's goroutine only, so that
-	// what this goroutine sees as unused may be evicted.
+	// uses counts the batches and the store's queue that still need the entry. It leaves zero on
+	// the lane's goroutine only, so that what this goroutine sees as unused may be evicted.
 	uses atomic.Int32
 
 	// The store's lock guards these: what is committed and waits for the store.
@@ -41,7 +44,8 @@ type entry struct {
 // entryOverhead is about what an entry costs beyond key and value.
 const entryOverhead = 200
 
-// shelf holds entries by key: overlay of what is not committed, buffer of what is not stored, and cache of the rest. One goroutine uses it.
+// shelf holds entries by key: overlay of what is not committed, buffer of what is not stored, and
+// cache of the rest. One goroutine uses it.
 type shelf struct {
 	kind    byte
 	entries map[string]*entry
@@ -101,7 +105,8 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	*changes = append(*changes, change{e, encoded})
 }
 
-// evict forgets entries that nothing needs and nobody asked for lately, a few at a time: the hand of a clock passes over the ring.
+// evict forgets entries that nothing needs and nobody asked for lately, a few at a time: the hand
+// of a clock passes over the ring.
 func (s *shelf) evict() {
 	for steps := 0; s.bytes > s.limit && steps < 64 && len(s.ring) > 0; steps++ {
 		if s.hand >= len(s.ring) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A key that is about to change must not lose its entry to make room: the next input of the key would read the store instead, and not see the
-// change.
+// A key that is about to change must not lose its entry to make room: the next input of the key
+// would read the store instead, and not see the change.
 func TestEntryIsNotEvictedWhenItIsAdded(t *testing.T) {
 	s := newShelf(kindRow, 3*entryOverhead)
 	b := &batch{}

@@ -7,7 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Causes of a failed attempt, as [Cause] names them: a small set, so that restarts can be counted by cause.
+// Causes of a failed attempt, as [Cause] names them: a small set, so that restarts can be counted
+// by cause.
 const (
 	CauseConfiguration = "configuration"
 	CausePanic         = "panic"
@@ -54,12 +55,14 @@ func Cause(err error) string {
 	return CauseOther
 }
 
-// isFenced reports whether somebody else initialised the transactional id or took over. To the end of a transaction that was aborted by that, the coordinator
-// answers INVALID_TXN_STATE under transactions V2, since it knows the epoch as that of the abort.
+// isFenced reports whether somebody else initialised the transactional id or took over. To the end
+// of a transaction that was aborted by that, the coordinator answers INVALID_TXN_STATE under
+// transactions V2, since it knows the epoch as that of the abort.
 func isFenced(err error) bool {
 	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.FencedInstanceID) ||
 		errors.Is(err, kerr.InvalidProducerIDMapping) || errors.Is(err, kerr.TransactionCoordinatorFenced) || errors.Is(err, kerr.InvalidTxnState)
 }
 
-// errGenerationOver says that the group went on without this member, or with a newer generation of it. Nothing was committed.
+// errGenerationOver says that the group went on without this member, or with a newer generation of
+// it. Nothing was committed.
 var errGenerationOver = errors.New("the consumer group's generation is over")

@@ -14,11 +14,13 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// A member that died may leave a transaction open. Its successor need not wait until the brokers abort it, which takes the transaction
-// timeout and up to ten seconds: to initialise the dead owner's transactional id aborts it at once. That is safe, since every
-// live member ended its transactions before it joined the generation that gave the partition away.
+// A member that died may leave a transaction open. Its successor need not wait until the brokers
+// abort it, which takes the transaction timeout and up to ten seconds: to initialise the dead
+// owner's transactional id aborts it at once. That is safe, since every live member ended its
+// transactions before it joined the generation that gave the partition away.
 
-// fenceTable aborts the open transactions of other instances of this group on a partition of its table or index. It returns how many.
+// fenceTable aborts the open transactions of other instances of this group on a partition of its
+// table or index. It returns how many.
 func (e *engine) fenceTable(ctx context.Context, topic string, partition int32) (int, error) {
 	producers, err := e.kafka.writers(ctx, topic, partition)
 	if err != nil {
@@ -64,9 +66,10 @@ func (e *engine) ongoing(ctx context.Context, producers []int64) ([]string, erro
 	return ids, nil
 }
 
-// fence begins to abort the open transaction of another instance's transactional id: its holder cannot commit it any more. It reports
-// whether there was one. The owner may come back at any moment and initialise the id itself, and must not be fenced then: so the id is
-// initialised for the producer that was seen (KIP-360) and once only. Who waits for the abort looks again.
+// fence begins to abort the open transaction of another instance's transactional id: its holder
+// cannot commit it any more. It reports whether there was one. The owner may come back at any
+// moment and initialise the id itself, and must not be fenced then: so the id is initialised for
+// the producer that was seen (KIP-360) and once only. Who waits for the abort looks again.
 func (e *engine) fence(ctx context.Context, id string) (bool, error) {
 	producer, epoch, open, err := e.kafka.transaction(ctx, id)
 	if err != nil || !open {
@@ -82,7 +85,8 @@ func (e *engine) fence(ctx context.Context, id string) (bool, error) {
 	}
 }
 
-// initialise asks once for a transactional id to be initialised: whoever holds it, or for a producer and epoch that hold it still.
+// initialise asks once for a transactional id to be initialised: whoever holds it, or for a
+// producer and epoch that hold it still.
 func (e *engine) initialise(ctx context.Context, id string, producer int64, epoch int16) error {
 	if !strings.HasPrefix(id, transactionalIDs(e.config.TransactionalIDPrefix, e.group.Name)) {
 		return fmt.Errorf("transactional id %s is not of group %s", id, e.group.Name)
@@ -97,8 +101,9 @@ func (e *engine) initialise(ctx context.Context, id string, producer int64, epoc
 	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
-// clearTheWay aborts the open transactions of members that are gone: no reader gets past what those have written, on whatever topic, until
-// they end. It runs beside sarama, which asks for the offsets of an assignment before setup, and goes on until those are stable or ctx ends.
+// clearTheWay aborts the open transactions of members that are gone: no reader gets past what those
+// have written, on whatever topic, until they end. It runs beside sarama, which asks for the
+// offsets of an assignment before setup, and goes on until those are stable or ctx ends.
 func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
 	if !planted.Has(planted.GoneNotFenced) {
 		if err := patiently(ctx, func() error { return e.fenceGone(ctx) }); err != nil && ctx.Err() == nil {
@@ -164,7 +169,8 @@ func (e *engine) offsetsUnstable(ctx context.Context, partitions []int32) (bool,
 	return false, nil
 }
 
-// fenceGone aborts the group's open transactions whose instances are not among its members. Those of members are about to end.
+// fenceGone aborts the group's open transactions whose instances are not among its members. Those
+// of members are about to end.
 func (e *engine) fenceGone(ctx context.Context) error {
 	ids, err := e.ongoing(ctx, nil)
 	if err != nil || len(ids) == 0 {

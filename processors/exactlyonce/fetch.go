@@ -13,11 +13,12 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching that partition and serves the others.
+// stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching
+// that partition and serves the others.
 const stuckAfter = 250 * time.Millisecond
 
-// fetcher reads the inputs of one generation. It begins once every claim has said where it starts, and belongs to its
-// generation alone, so that nothing fetched for an old one reaches a new one.
+// fetcher reads the inputs of one generation. It begins once every claim has said where it starts,
+// and belongs to its generation alone, so that nothing fetched for an old one reaches a new one.
 type fetcher struct {
 	gen    *generation
 	client *kgo.Client

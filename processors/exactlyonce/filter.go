@@ -5,11 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// Nearly every look-up in an index is for a key that is not there: the id of a command that comes for the first time. So are many in a table: every
-// transfer is a new one. To ask LevelDB for a key that it does not have was the most expensive part of a command, so a filter says no in most cases.
+// Nearly every look-up in an index is for a key that is not there: the id of a command that comes
+// for the first time. So are many in a table: every transfer is a new one. To ask LevelDB for a key
+// that it does not have was the most expensive part of a command, so a filter says no in most
+// cases.
 
-// absence tells which keys a shelf and its store surely do not have. The lane's goroutine adds what it handles; what was stored before the generation
-// is read in the background, and until then the answer is always that a key may be there.
+// absence tells which keys a shelf and its store surely do not have. The lane's goroutine adds what
+// it handles; what was stored before the generation is read in the background, and until then the
+// answer is always that a key may be there.
 type absence struct {
 	fresh  keyFilter                 // of the lane's goroutine
 	stored atomic.Pointer[keyFilter] // complete and unchanged from then on
@@ -43,8 +46,8 @@ func (l *lane) readStored(s *shelf) {
 	}
 }
 
-// keyFilter is a Bloom filter that grows: blocks of 512 bits, of which a key sets six, in layers of growing size. One key in about 50 that is not
-// there looks as if it were.
+// keyFilter is a Bloom filter that grows: blocks of 512 bits, of which a key sets six, in layers of
+// growing size. One key in about 50 that is not there looks as if it were.
 type keyFilter struct {
 	layers [][]filterBlock
 	left   int // keys that the last layer still takes
@@ -54,9 +57,12 @@ type keyFilter struct {
 type filterBlock [8]uint64
 
 const (
-	firstLayer   = 1 << 9 // blocks, of 64 bytes: 24,000 keys in 32 KiB, since a process has a filter or more for each lane
+	// blocks, of 64 bytes: 24,000 keys in 32 KiB, since a process has a filter or more for each
+	// lane
+	firstLayer   = 1 << 9
 	keysPerBlock = 48
-	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. One that would need more gives up, and the store is asked.
+	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. One that would need more
+	// gives up, and the store is asked.
 	largestFilter = 1 << 20
 )
 
@@ -96,7 +102,8 @@ next:
 	return false
 }
 
-// spread makes six places of nine bits of a hash, apart from those that choose the block. The bit above them ends the row.
+// spread makes six places of nine bits of a hash, apart from those that choose the block. The bit
+// above them ends the row.
 func spread(h uint64) uint64 {
 	h *= 0x9e3779b97f4a7c15
 	h ^= h >> 29

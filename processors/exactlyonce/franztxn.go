@@ -14,7 +14,8 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has brokers of its own.
+// producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has
+// brokers of its own.
 type producer interface {
 	kmsg.Requestor // AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
 	DiscoveredBrokers() []*kgo.Broker
@@ -89,9 +90,11 @@ func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
 	return nil
 }
 
-// write begins a transaction and writes the records. Where that fails for now, or has no answer in time, all of it is done again by a client that looks for the
-// coordinator anew: franz-go gives up where a coordinator is no longer among the brokers, and stays with one that is frozen. The new client
-// initialises the id first, which aborts what was written; nothing of that can have been committed, since the end was not asked for.
+// write begins a transaction and writes the records. Where that fails for now, or has no answer in
+// time, all of it is done again by a client that looks for the coordinator anew: franz-go gives up
+// where a coordinator is no longer among the brokers, and stays with one that is frozen. The new
+// client initialises the id first, which aborts what was written; nothing of that can have been
+// committed, since the end was not asked for.
 func (t *franzTxn) write(ctx context.Context, w *Work) error {
 	for {
 		if t.spent {
@@ -109,7 +112,8 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 		for planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
 			err = t.produce(ctx, w)
 		}
-		again := isForNow(err) || errors.Is(err, kerr.TransactionAbortable) // and that is what a new client does
+		// and that is what a new client does
+		again := isForNow(err) || errors.Is(err, kerr.TransactionAbortable)
 		if err == nil || !again || ctx.Err() != nil {
 			return err
 		}
@@ -117,10 +121,13 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 	}
 }
 
-// end commits the open transaction. Where the answer gets lost, because the coordinator dies, say, it asks again in the name of the same producer
-// and epoch until there is an answer. That cannot commit anything else: a transaction that is committed already answers without an error, and one that was
-// aborted or whose id went to somebody else refuses. Under transactions V1 the epoch stays until the id is initialised anew; under V2 the coordinator knows
-// the epoch before the one that the end raised it to, as that of a repetition (TransactionCoordinator.endTransaction in Apache Kafka).
+// end commits the open transaction. Where the answer gets lost, because the coordinator dies, say,
+// it asks again in the name of the same producer and epoch until there is an answer. That cannot
+// commit anything else: a transaction that is committed already answers without an error, and one
+// that was aborted or whose id went to somebody else refuses. Under transactions V1 the epoch stays
+// until the id is initialised anew; under V2 the coordinator knows the epoch before the one that
+// the end raised it to, as that of a repetition (TransactionCoordinator.endTransaction in Apache
+// Kafka).
 func (t *franzTxn) end(ctx context.Context) error {
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
@@ -166,8 +173,9 @@ func (t *franzTxn) inTime(ctx context.Context, f func(context.Context) error) er
 	return err
 }
 
-// ask repeats a request while it fails for now. Once it had no answer in time, each try has a client of its own, since franz-go would ask the same
-// coordinator again, which accepts connections and is frozen.
+// ask repeats a request while it fails for now. Once it had no answer in time, each try has a
+// client of its own, since franz-go would ask the same coordinator again, which accepts connections
+// and is frozen.
 func (t *franzTxn) ask(ctx context.Context, request func(context.Context, kmsg.Requestor) error) error {
 	var other producer
 	defer func() {
@@ -215,7 +223,8 @@ func (t *franzTxn) renew(ctx context.Context) error {
 	})
 }
 
-// awaitFinished waits until a closed client has let go of all records, which are another client's next.
+// awaitFinished waits until a closed client has let go of all records, which are another client's
+// next.
 func (t *franzTxn) awaitFinished(ctx context.Context) error {
 	for {
 		t.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// generation is one assignment of partitions to this member: its lanes, its fetcher and its committer. Nothing of it outlives it.
+// generation is one assignment of partitions to this member: its lanes, its fetcher and its
+// committer. Nothing of it outlives it.
 type generation struct {
 	engine  *engine
 	id      int32
@@ -68,8 +69,8 @@ func newGeneration(e *engine, session sarama.ConsumerGroupSession) (*generation,
 	return g, nil
 }
 
-// batchInputs bounds the inputs of one transaction, over all lanes. Beyond some ten thousand, more save nothing: they make latency
-// long and fall out of the processor's caches before they are sent.
+// batchInputs bounds the inputs of one transaction, over all lanes. Beyond some ten thousand, more
+// save nothing: they make latency long and fall out of the processor's caches before they are sent.
 const batchInputs = 32 << 10
 
 // full reports whether a lane should wait for a cut before it adds to its batch.
@@ -78,7 +79,8 @@ func (g *generation) full(b *batch) bool { return b.bytes > g.batchLimit || b.in
 // wakeup tells the committer that there is something to write.
 func (g *generation) wakeup() { notify(g.work) }
 
-// wakeupLater tells the committer that there are offsets of inputs that led to nothing. Nobody waits for them.
+// wakeupLater tells the committer that there are offsets of inputs that led to nothing. Nobody
+// waits for them.
 func (g *generation) wakeupLater() { notify(g.later) }
 
 // spoil notes that nothing may be committed any more, and ends the generation.
@@ -137,8 +139,8 @@ func (g *generation) lost(err error) {
 	g.engine.fail(fail(CauseTransaction, err))
 }
 
-// finish ends the generation: no more inputs, the last batch committed while the generation still stands. Goka's partition processors have
-// stopped. What is left is to close the stores.
+// finish ends the generation: no more inputs, the last batch committed while the generation still
+// stands. Goka's partition processors have stopped. What is left is to close the stores.
 func (g *generation) finish() {
 	g.cancel(nil)
 	g.fetcher.close()
@@ -159,7 +161,8 @@ func (g *generation) closeStores() {
 	closing.Wait()
 }
 
-// commitLast commits what was handled until the end, while the generation still stands. Nothing else commits any more.
+// commitLast commits what was handled until the end, while the generation still stands. Nothing
+// else commits any more.
 func (g *generation) commitLast() {
 	g.engine.point(PointCleanup)
 	if g.spoiled() == nil {
@@ -169,7 +172,8 @@ func (g *generation) commitLast() {
 	}
 }
 
-// offsets returns the places in the input after the parts of a transaction, in this generation's name.
+// offsets returns the places in the input after the parts of a transaction, in this generation's
+// name.
 func (g *generation) offsets(parts []part) Offsets {
 	o := Offsets{
 		Group: g.engine.group.Name, Topic: g.engine.group.Input, Next: make(map[int32]int64, len(parts)),

@@ -12,8 +12,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Goka owns partitions, their goroutines, setup, cleanup and stop. All that it would do with Kafka and the disk is replaced through its
-// public hooks: it gets tokens instead of inputs, and its own producer, table, offsets and recovery are out of use.
+// Goka owns partitions, their goroutines, setup, cleanup and stop. All that it would do with Kafka
+// and the disk is replaced through its public hooks: it gets tokens instead of inputs, and its own
+// producer, table, offsets and recovery are out of use.
 
 // processor returns Goka's processor for the group.
 func (e *engine) processor() (*goka.Processor, error) {
@@ -69,7 +70,8 @@ type facade struct{ lane *lane }
 
 func (f *facade) Open() error { return f.lane.open(f.lane.gen.ctx) }
 
-// Close does nothing: the store is closed after the lane's last batch is committed, which is after Goka's own cleanup.
+// Close does nothing: the store is closed after the lane's last batch is committed, which is after
+// Goka's own cleanup.
 func (f *facade) Close() error                                               { return nil }
 func (f *facade) GetOffset(int64) (int64, error)                             { return f.lane.reached.Load() - 1, nil }
 func (f *facade) MarkRecovered() error                                       { return nil }
@@ -98,8 +100,9 @@ func (t topics) Partitions(string) ([]int32, error) {
 	return all, nil
 }
 
-// GetOffset returns what the restore reached as the newest offset, so that Goka finds nothing left to recover. Its own recovery would
-// wait for ever for a record behind the marker of the last transaction.
+// GetOffset returns what the restore reached as the newest offset, so that Goka finds nothing left
+// to recover. Its own recovery would wait for ever for a record behind the marker of the last
+// transaction.
 func (t topics) GetOffset(_ string, partition int32, time int64) (int64, error) {
 	l := t.current.Load().lanes[partition]
 	if time == sarama.OffsetOldest || l == nil {

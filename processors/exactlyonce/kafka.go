@@ -15,8 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// kafka is what restoring and fencing ask of the brokers: a partition as they show it, and who holds transactions open. It is
-// the seam behind which the simulation has brokers of its own. Each method asks once; to try again is the caller's.
+// kafka is what restoring and fencing ask of the brokers: a partition as they show it, and who
+// holds transactions open. It is the seam behind which the simulation has brokers of its own. Each
+// method asks once; to try again is the caller's.
 type kafka interface {
 	// Requestor answers ListOffsets, OffsetFetch and InitProducerID.
 	kmsg.Requestor
@@ -26,9 +27,11 @@ type kafka interface {
 	ahead(ctx context.Context, chunks iter.Seq[chunk]) iter.Seq[chunk]
 	// writers returns the producers that have a transaction open on a partition.
 	writers(ctx context.Context, topic string, partition int32) ([]int64, error)
-	// transactions returns the transactional ids whose transactions are ongoing, of certain producers or, for nil, of all.
+	// transactions returns the transactional ids whose transactions are ongoing, of certain
+	// producers or, for nil, of all.
 	transactions(ctx context.Context, producers []int64) ([]string, error)
-	// transaction returns the producer of a transactional id, and whether its transaction is ongoing.
+	// transaction returns the producer of a transactional id, and whether its transaction is
+	// ongoing.
 	transaction(ctx context.Context, id string) (producer int64, epoch int16, open bool, err error)
 	// members returns the group.instance.ids of a group's members.
 	members(ctx context.Context, group string) ([]string, error)

@@ -9,8 +9,9 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/opt"
 )
 
-// keeping is a disk whose databases stay open when they are closed, until somebody opens them again or the attempt ends. Most partitions stay where
-// they are in a rebalance, and to open LevelDB costs two write buffers, a replay of its journal and a new table: tens of milliseconds for each
+// keeping is a disk whose databases stay open when they are closed, until somebody opens them again
+// or the attempt ends. Most partitions stay where they are in a rebalance, and to open LevelDB
+// costs two write buffers, a replay of its journal and a new table: tens of milliseconds for each
 // partition of each group while everybody waits. It is safe for concurrent use.
 type keeping struct {
 	disk disk
@@ -30,7 +31,8 @@ type keptDatabase struct {
 	database
 	keeping *keeping
 	path    string
-	broken  atomic.Bool // LevelDB takes no more writes after one that failed, until it is opened anew
+	// LevelDB takes no more writes after one that failed, until it is opened anew
+	broken atomic.Bool
 }
 
 func (db *keptDatabase) Write(b *leveldb.Batch, wo *opt.WriteOptions) error {

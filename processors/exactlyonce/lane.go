@@ -16,7 +16,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// lane is one assigned partition in one generation: its inputs are handled one after the other, its steps gather in the open batch.
+// lane is one assigned partition in one generation: its inputs are handled one after the other, its
+// steps gather in the open batch.
 type lane struct {
 	gen       *generation
 	group     *step.Group
@@ -83,7 +84,8 @@ func (l *lane) carry(c *carrier) {
 	l.next.Store(c.next)
 }
 
-// handle calls the handler until it succeeds: an outage of the registry or the brokers is not the input's fault. Other lanes go on.
+// handle calls the handler until it succeeds: an outage of the registry or the brokers is not the
+// input's fault. Other lanes go on.
 func (l *lane) handle(ctx context.Context, in *record.Record) (step.Step, error) {
 	const longest = 10 * time.Second
 	l.memory.in = in
@@ -114,7 +116,8 @@ func (l *lane) handle(ctx context.Context, in *record.Record) (step.Step, error)
 	}
 }
 
-// append puts an input's step into the open batch, and reports whether the lane should wait for a cut now.
+// append puts an input's step into the open batch, and reports whether the lane should wait for a
+// cut now.
 func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 	var row, remembered *entry
 	if s.Row != nil {
@@ -180,8 +183,8 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 	return full, nil
 }
 
-// owns returns an error unless a row's key belongs to the lane's partition: a producer with another partitioner would split the
-// state of a key between two partitions without a word.
+// owns returns an error unless a row's key belongs to the lane's partition: a producer with another
+// partitioner would split the state of a key between two partitions without a word.
 func (l *lane) owns(key []byte) error {
 	if len(key) == 0 {
 		return failf(CausePartitioning, "%s: a row needs a key, the input in partition %d has none", l.group.Table.Topic, l.partition)
@@ -253,7 +256,8 @@ func (m *memory) Row(ctx context.Context) (any, error) {
 			return nil, fmt.Errorf("row %q of %s, partition %d: %w", m.in.Key, l.group.Table.Topic, l.partition, err)
 		}
 	}
-	if topology.PartitionOf(m.in.Key, l.group.Partitions) == l.partition { // append relies on it for keys that have an entry
+	// append relies on it for keys that have an entry
+	if topology.PartitionOf(m.in.Key, l.group.Partitions) == l.partition {
 		l.rows.add(string(m.in.Key), value, len(encoded))
 	}
 	return value, nil

@@ -13,15 +13,17 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// membership is the consumer group as Goka sees it. sarama joins, keeps the session and reads the offsets; it fetches nothing. One call of
-// Consume goes through all generations, since Goka would sleep five seconds between two.
+// membership is the consumer group as Goka sees it. sarama joins, keeps the session and reads the
+// offsets; it fetches nothing. One call of Consume goes through all generations, since Goka would
+// sleep five seconds between two.
 type membership struct {
 	sarama.ConsumerGroup
 	client *coordinators
 	engine *engine
 	errs   chan error
 	seen   chan struct{}
-	gone   bool // left the group for good; of the goroutine that consumes, and then of the one that closes
+	// left the group for good; of the goroutine that consumes, and then of the one that closes
+	gone bool
 }
 
 func newMembership(e *engine) (sarama.ConsumerGroup, error) {
@@ -128,8 +130,9 @@ func isForGood(err error) bool {
 	return false
 }
 
-// Close ends the membership. A member that finished its work leaves for good, so that others take over at once; sarama would let a static
-// member's session run out. After a failure it stays a member, since it will be back.
+// Close ends the membership. A member that finished its work leaves for good, so that others take
+// over at once; sarama would let a static member's session run out. After a failure it stays a
+// member, since it will be back.
 func (m *membership) Close() error {
 	err := errors.Join(m.ConsumerGroup.Close(), m.client.Close())
 	<-m.seen
@@ -220,7 +223,8 @@ func (h *sessionHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim
 	return h.goka.ConsumeClaim(quiet{session, g}, tokenClaim{claim, l})
 }
 
-// Cleanup lets Goka stop its partitions, and then commits the last batch while the generation still stands.
+// Cleanup lets Goka stop its partitions, and then commits the last batch while the generation still
+// stands.
 func (h *sessionHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	g := h.gen
 	if g == nil {
@@ -230,7 +234,8 @@ func (h *sessionHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	g.cancel(nil)
 	err := h.goka.Cleanup(quiet{session, g})
 	g.finish()
-	h.membership.leaveForGood() // at once: others wait for the partitions, and nobody for the stores
+	// at once: others wait for the partitions, and nobody for the stores
+	h.membership.leaveForGood()
 	g.closeStores()
 	if err != nil && g.engine.failed() == nil && g.spoiled() == nil {
 		g.engine.log.Warn("Goka's partitions did not stop in good order", "generation", g.id, "error", err)
@@ -238,7 +243,8 @@ func (h *sessionHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// quiet is a session that ends with its generation and commits nothing: offsets belong to transactions.
+// quiet is a session that ends with its generation and commits nothing: offsets belong to
+// transactions.
 type quiet struct {
 	sarama.ConsumerGroupSession
 	gen *generation

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Metrics are called when something happened; nil functions are left out. They must return at once and may be called from several
-// goroutines.
+// Metrics are called when something happened; nil functions are left out. They must return at once
+// and may be called from several goroutines.
 type Metrics struct {
 	// Transaction is called after each transaction.
 	Transaction func(TransactionStats)
@@ -24,15 +24,16 @@ type Metrics struct {
 
 // TransactionStats describes one transaction.
 type TransactionStats struct {
-	// Cut is the time to take the batches from the lanes, Run that of the transaction at the brokers, Apply that of handing the
-	// committed rows to the store.
+	// Cut is the time to take the batches from the lanes, Run that of the transaction at the
+	// brokers, Apply that of handing the committed rows to the store.
 	Cut, Run, Apply time.Duration
 	Inputs          int
 	Records         int // all that were written, rows and progress included
 	Rows            int
 	Bytes           int
 	Lanes           int
-	// OffsetsOnly is true where no step led to anything: then offsets were committed without a transaction.
+	// OffsetsOnly is true where no step led to anything: then offsets were committed without a
+	// transaction.
 	OffsetsOnly bool
 }
 
@@ -48,9 +49,11 @@ type RestoreStats struct {
 
 // Stats is what a group looks like now.
 type Stats struct {
-	// Lag is the number of offsets between what is handled and the end of the input, by assigned partition.
+	// Lag is the number of offsets between what is handled and the end of the input, by assigned
+	// partition.
 	Lag map[int32]int64
-	// OldestTransaction is how long the transaction that is being committed has been running; 0 where none is.
+	// OldestTransaction is how long the transaction that is being committed has been running; 0
+	// where none is.
 	OldestTransaction time.Duration
 	// Unflushed is the number of committed rows that are not in the local store yet.
 	Unflushed int64

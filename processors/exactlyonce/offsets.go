@@ -15,8 +15,9 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// Offsets are places in an input topic, and the membership in whose name they are committed. The group refuses them from any other
-// generation or member: that is the fence. The epoch of a producer is none, since it follows whoever initialised last, not who owns a partition.
+// Offsets are places in an input topic, and the membership in whose name they are committed. The
+// group refuses them from any other generation or member: that is the fence. The epoch of a
+// producer is none, since it follows whoever initialised last, not who owns a partition.
 type Offsets struct {
 	Group, Topic string
 	Next         map[int32]int64
@@ -33,17 +34,18 @@ func isGenerationOver(err error) bool {
 	return errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress)
 }
 
-// unknownBroker is what franz-go says of a broker that the metadata do not list, since it is down: a coordinator whose successor is not elected yet. The
-// error has no name that others could use.
+// unknownBroker is what franz-go says of a broker that the metadata do not list, since it is down:
+// a coordinator whose successor is not elected yet. The error has no name that others could use.
 const unknownBroker = "unknown broker"
 
-// isForNow reports errors that go away by themselves: of coordinators that move or load, and of the network. Whatever is repeated after
-// them has the same effect when it is done twice.
+// isForNow reports errors that go away by themselves: of coordinators that move or load, and of the
+// network. Whatever is repeated after them has the same effect when it is done twice.
 func isForNow(err error) bool {
 	if err == nil {
 		return false
 	}
-	dial, closed := (*net.OpError)(nil), (*kgo.ErrFirstReadEOF)(nil) // closed is a broker's that died between connection and answer
+	// closed is a broker's that died between connection and answer
+	dial, closed := (*net.OpError)(nil), (*kgo.ErrFirstReadEOF)(nil)
 	if errors.As(err, &closed) || errors.Is(err, errNoAnswer) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &dial) && dial.Op == "dial" || strings.Contains(err.Error(), unknownBroker) {
 		return true
 	}
@@ -52,7 +54,8 @@ func isForNow(err error) bool {
 		errors.Is(err, kerr.UnstableOffsetCommit) || errors.Is(err, kerr.NotEnoughReplicas) || errors.Is(err, kerr.NotEnoughReplicasAfterAppend)
 }
 
-// patiently repeats f while it fails for now, with growing pauses from a millisecond on, until ctx ends.
+// patiently repeats f while it fails for now, with growing pauses from a millisecond on, until ctx
+// ends.
 func patiently(ctx context.Context, f func() error) error {
 	const longest = 100 * time.Millisecond
 	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
@@ -68,8 +71,9 @@ func patiently(ctx context.Context, f func() error) error {
 	}
 }
 
-// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups only, so the requests are written by hand: one, or
-// under transactions V1 another before it that adds the group.
+// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups
+// only, so the requests are written by hand: one, or under transactions V1 another before it that
+// adds the group.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	if planted.Has(planted.OffsetsOutsideTransaction) {
 		return t.CommitOffsets(ctx, o)

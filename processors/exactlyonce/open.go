@@ -16,8 +16,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// open opens the lane's store and brings it up to the ends of its topics. Goka calls it when it sets the partition up; ctx ends with
-// the session.
+// open opens the lane's store and brings it up to the ends of its topics. Goka calls it when it
+// sets the partition up; ctx ends with the session.
 func (l *lane) open(ctx context.Context) error {
 	err := l.openAndRestore(ctx)
 	if err != nil {
@@ -68,7 +68,8 @@ func (l *lane) openAndRestore(ctx context.Context) error {
 // restore brings table and index up to date.
 func (l *lane) restore(ctx context.Context) error {
 	if l.store.receipt.Seen.IsZero() {
-		// What a new store reads from now on is as complete as one that was complete now: a deletion stays in the log for a while after it.
+		// What a new store reads from now on is as complete as one that was complete now: a
+		// deletion stays in the log for a while after it.
 		l.store.receipt.Seen = time.Now().UTC()
 	}
 	if l.group.Table != nil {
@@ -86,8 +87,8 @@ func (l *lane) restore(ctx context.Context) error {
 	return nil
 }
 
-// restoreTopic reads a topic from a place on to its end into the store. A place that the topic does not have any more means that
-// the store is not a copy of this topic.
+// restoreTopic reads a topic from a place on to its end into the store. A place that the topic does
+// not have any more means that the store is not a copy of this topic.
 func (l *lane) restoreTopic(ctx context.Context, topic string, from int64, keep func(*kgo.Record) (stored, bool, error), reached func(int64)) (int64, error) {
 	began := time.Now()
 	buffer := &restoreBuffer{lane: l, limit: l.gen.engine.config.RestoreBytes / int64(len(l.gen.lanes)), reached: reached, latest: map[string]stored{}}
@@ -237,7 +238,8 @@ func (g *generation) openStateless() error {
 	return all.Wait()
 }
 
-// firstRestoreError returns why a restore failed. Goka's own error has lost what errors.Is could find.
+// firstRestoreError returns why a restore failed. Goka's own error has lost what errors.Is could
+// find.
 func (g *generation) firstRestoreError() error {
 	for _, l := range g.ordered {
 		if l.fault != nil {

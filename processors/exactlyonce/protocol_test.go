@@ -49,7 +49,8 @@ func TestProtocolIsTheBrokersUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
-// lostEnd is a client that gets no answer to the end of a transaction. Before that something else happens.
+// lostEnd is a client that gets no answer to the end of a transaction. Before that something else
+// happens.
 type lostEnd struct {
 	producer
 	before func(end func() error) error
@@ -88,8 +89,10 @@ func (w *world) work(value string, next int64) *Work {
 	}
 }
 
-// Who asks again for the end of a transaction hears that it was committed exactly where it was: not where it is aborted by now, nor where somebody else has
-// the id and has committed something with it. All that in both versions of transactions, and where the other has another one, as in an upgrade.
+// Who asks again for the end of a transaction hears that it was committed exactly where it was: not
+// where it is aborted by now, nor where somebody else has the id and has committed something with
+// it. All that in both versions of transactions, and where the other has another one, as in an
+// upgrade.
 func TestAnEndThatIsAskedForAgain(t *testing.T) {
 	for _, ours := range protocols() {
 		for _, theirs := range protocols() {
@@ -162,13 +165,16 @@ func TestAnEndThatIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// The epoch has 15 bits, and transactions V2 use one for each transaction: after 32,766 the coordinator gives the id another producer. An end that is asked
-// for again around that is answered like any other.
+// The epoch has 15 bits, and transactions V2 use one for each transaction: after 32,766 the
+// coordinator gives the id another producer. An end that is asked for again around that is answered
+// like any other.
 func TestEpochsRunOut(t *testing.T) {
 	if !onKafka || os.Getenv("FOLDLOG_TEST_LONG") != "1" {
 		t.Skip("SKIPPED: 66,000 transactions on Apache Kafka take minutes; FOLDLOG_TEST_KAFKA=1 FOLDLOG_TEST_LONG=1 runs them")
 	}
-	const each, doubtful = 33_000, 32_700 // transactions of an id; each end in doubt uses one more epoch, since the id is initialised anew
+	// transactions of an id; each end in doubt uses one more epoch, since the id is initialised
+	// anew
+	const each, doubtful = 33_000, 32_700
 	w := newWorld(t, 1)
 	var txns [2]*franzTxn // one alone would wait for its markers
 	var first [2]int64

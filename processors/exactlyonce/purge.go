@@ -18,7 +18,8 @@ const (
 	purgeStep = 4096
 )
 
-// purge removes index entries that need not be retained, now and then, slowly, until the generation ends.
+// purge removes index entries that need not be retained, now and then, slowly, until the generation
+// ends.
 func (l *lane) purge() {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()

@@ -17,9 +17,11 @@ import (
 
 // restorer reads a partition from a place to the end that it had when the restore began.
 //
-// The end is the high watermark, read uncommitted: what a dead owner wrote last counts, too. Reading committed goes as far as the first open
-// transaction only, so the restore first waits until none is left below the end, and aborts those of dead owners. Then it reads on until
-// its place in the log, not a record, reaches the end: the last offsets may be markers, aborted records or holes that compaction left.
+// The end is the high watermark, read uncommitted: what a dead owner wrote last counts, too.
+// Reading committed goes as far as the first open transaction only, so the restore first waits
+// until none is left below the end, and aborts those of dead owners. Then it reads on until its
+// place in the log, not a record, reaches the end: the last offsets may be markers, aborted records
+// or holes that compaction left.
 type restorer struct {
 	engine    *engine
 	lane      *lane
@@ -85,7 +87,8 @@ func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 		deadline.progress(stable)
 		why := fmt.Sprintf("partition %d waits for an open transaction on %s at offset %d, below the end at %d", r.partition, r.topic, stable, end)
 		r.lane.waiting.Store(&why)
-		if tried%16 == 2 { // not at once: a live member that ends its last transaction now needs a few milliseconds
+		// not at once: a live member that ends its last transaction now needs a few milliseconds
+		if tried%16 == 2 {
 			n, err := r.engine.fenceTable(ctx, r.topic, r.partition)
 			if r.fenced += n; err != nil {
 				r.log.Warn("cannot abort the open transactions of dead owners; waiting for the brokers to do so", "topic", r.topic, "error", err)

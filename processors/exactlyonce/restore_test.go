@@ -67,7 +67,8 @@ func TestRestorePassesAbortedRecordsAndMarkers(t *testing.T) {
 	w.check()
 }
 
-// What a dead owner left open on the table is aborted, not waited for: the transactions here would expire after ten minutes.
+// What a dead owner left open on the table is aborted, not waited for: the transactions here would
+// expire after ten minutes.
 func TestOpenTransactionOfADeadOwnerIsAborted(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(50, 5)
@@ -89,7 +90,8 @@ func TestOpenTransactionOfADeadOwnerIsAborted(t *testing.T) {
 	r = w.start("b")
 	w.awaitRecovered(r)
 	mustNotCommit(gone)
-	late := leaveOpen("late") // as if it had died after the others were looked for, at the assignment
+	// as if it had died after the others were looked for, at the assignment
+	late := leaveOpen("late")
 	if n, err := r.engine().fenceTable(t.Context(), w.table(), 0); n != 1 || err != nil {
 		t.Errorf("%d transactions were aborted, want 1 (%v)", n, err)
 	}
@@ -203,7 +205,8 @@ func TestRecreatedTopicIsNotMergedWithAnOldStore(t *testing.T) {
 	w.create(w.commands(), nil)
 	w.sent.Store(0)
 	w.send(600, 6)
-	r = w.start("b") // the new topics become longer than the old store knows, so that only their ids tell them apart
+	// the new topics become longer than the old store knows, so that only their ids tell them apart
+	r = w.start("b")
 	w.awaitHandled(r)
 	mustNotFail(t, r.stop())
 	for c := range 50 { // what the new topics begin with: the old store's places are behind it
@@ -269,7 +272,8 @@ func TestStoreThatWasAwayTooLongIsRebuilt(t *testing.T) {
 	}
 }
 
-// A process that was frozen right after its restore does not know what was deleted meanwhile: its store is as old as the restore.
+// A process that was frozen right after its restore does not know what was deleted meanwhile: its
+// store is as old as the restore.
 func TestStoreOfAFrozenProcessIsNoNewerThanItsRestore(t *testing.T) {
 	s, _, err := openStore(folder{}, filepath.Join(t.TempDir(), "store"), expected{group: "g", longestAbsence: time.Hour}, discard)
 	if err != nil {

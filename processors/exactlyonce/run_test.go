@@ -104,7 +104,8 @@ func TestTwoInstancesShareAndHandOver(t *testing.T) {
 	w.check()
 }
 
-// An instance that waits for others to join stops at once: they may take their time, and some brokers do not answer the join of a member that has left.
+// An instance that waits for others to join stops at once: they may take their time, and some
+// brokers do not answer the join of a member that has left.
 func TestStopWhileOthersAreWaitedFor(t *testing.T) {
 	w := newWorld(t, 2)
 	busy := w.pause(PointCleanup)
@@ -337,7 +338,8 @@ func flip(file string) error {
 	return os.WriteFile(file, data, 0o600)
 }
 
-// Rows that were evicted from memory are found in the store, and none is evicted before it is there.
+// Rows that were evicted from memory are found in the store, and none is evicted before it is
+// there.
 func TestMoreKeysThanTheCacheHolds(t *testing.T) {
 	w := newWorld(t, 1)
 	r := w.start("a", func(c *Config) { c.CacheBytes, c.FlushInterval = 1<<20, 300*time.Millisecond })

@@ -35,9 +35,10 @@ func New(group step.Group, config Config) (*Runner, error) {
 	return &Runner{group: group, config: config}, nil
 }
 
-// Run consumes until ctx ends. Then it commits what is handled, leaves the group for good, so that others take over at once, and
-// returns nil. Any error means that the attempt stopped: what was not committed is dropped, the instance is still a member, and a new runner
-// goes on where the last transaction ended. [Cause] classifies it. Run may be called once.
+// Run consumes until ctx ends. Then it commits what is handled, leaves the group for good, so that
+// others take over at once, and returns nil. Any error means that the attempt stopped: what was not
+// committed is dropped, the instance is still a member, and a new runner goes on where the last
+// transaction ended. [Cause] classifies it. Run may be called once.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.started.Swap(true) {
 		return errors.New("a runner runs once")
@@ -203,7 +204,8 @@ func (e *engine) run(parent context.Context) error {
 	}
 	defer func() {
 		e.txns.close()
-		if failure := e.failed(); failure != nil && Cause(failure) != CauseFenced { // who fenced us goes on with these ids
+		// who fenced us goes on with these ids
+		if failure := e.failed(); failure != nil && Cause(failure) != CauseFenced {
 			e.abortLeftovers()
 		}
 	}()
@@ -230,8 +232,8 @@ func (e *engine) run(parent context.Context) error {
 	return fail(CauseOther, err)
 }
 
-// awaitBrokers returns once a broker answers. While none does, an attempt would fail at once, again and again, and the pauses between attempts would
-// grow for nothing.
+// awaitBrokers returns once a broker answers. While none does, an attempt would fail at once, again
+// and again, and the pauses between attempts would grow for nothing.
 func (e *engine) awaitBrokers() error {
 	said := false
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
@@ -260,7 +262,8 @@ func stoppedOr(parent context.Context, err error) error {
 	return err
 }
 
-// abortLeftovers aborts, as far as possible in a moment, what a failed attempt left open, so that readers need not wait for the next attempt.
+// abortLeftovers aborts, as far as possible in a moment, what a failed attempt left open, so that
+// readers need not wait for the next attempt.
 func (e *engine) abortLeftovers() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

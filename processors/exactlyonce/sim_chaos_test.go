@@ -5,15 +5,19 @@ import (
 	"time"
 )
 
-// simFaults is how often, of a thousand steps, what happens in a run. Each seed has its own mixture.
+// simFaults is how often, of a thousand steps, what happens in a run. Each seed has its own
+// mixture.
 type simFaults struct {
 	markers, crash, steal, pause, expire, compact int
-	lost                                          int // of a thousand requests, and of as many answers
-	damage                                        int // of a thousand restarts
-	recreateAt                                    int // step; 0: never
-	asleep                                        int // steps, at most, that a member is paused whose session ends
-	away                                          int // days that pass
-	dayAt                                         int // step at which one does, while a member sleeps; 0: none
+	// of a thousand requests, and of as many answers
+	lost       int
+	damage     int // of a thousand restarts
+	recreateAt int // step; 0: never
+	// steps, at most, that a member is paused whose session ends
+	asleep int
+	away   int // days that pass
+	// step at which one does, while a member sleeps; 0: none
+	dayAt int
 }
 
 func (s *sim) chooseFaults() {
@@ -124,8 +128,9 @@ func (s *sim) chaos() {
 	}
 }
 
-// restoring reports whether a process restores. Kafka promises deletions to who reads a table in less than delete.retention.ms; a process that freezes
-// for a day in the middle of a restore is beyond that.
+// restoring reports whether a process restores. Kafka promises deletions to who reads a table in
+// less than delete.retention.ms; a process that freezes for a day in the middle of a restore is
+// beyond that.
 func (s *sim) restoring() bool {
 	return slices.ContainsFunc(s.instances, func(i *simInstance) bool { return i.process != nil && i.process.restoring })
 }
@@ -147,7 +152,8 @@ func (s *sim) crash(i *simInstance) {
 	}
 }
 
-// dropSilent ends the sessions of members whose process is down or stands still while the others wait for it.
+// dropSilent ends the sessions of members whose process is down or stands still while the others
+// wait for it.
 func (s *sim) dropSilent() {
 	g := &s.brokers.group
 	for _, i := range s.instances {
@@ -173,7 +179,8 @@ func (s *sim) dropSilent() {
 	}
 }
 
-// recreate deletes all topics and the group and makes them anew, while all is down. The stores remain.
+// recreate deletes all topics and the group and makes them anew, while all is down. The stores
+// remain.
 func (s *sim) recreate() {
 	s.log("all topics are created anew")
 	s.stats.recreated++

@@ -26,7 +26,8 @@ func (s *sim) checkStored(path string, key, value []byte) {
 	}
 }
 
-// check compares all that was committed with what the commands lead to, the stores with what was committed, and the offsets with the ends.
+// check compares all that was committed with what the commands lead to, the stores with what was
+// committed, and the offsets with the ends.
 func (s *sim) check() {
 	w := s.clients.world
 	visible := func(topic string) map[int32][]*kgo.Record {
@@ -55,11 +56,13 @@ func (s *sim) check() {
 	}
 }
 
-// checkProgress asserts that progress is told after what it speaks of: in no earlier transaction, and behind the rows of its own.
+// checkProgress asserts that progress is told after what it speaks of: in no earlier transaction,
+// and behind the rows of its own.
 func (s *sim) checkProgress(partition int32) {
 	w := s.clients.world
-	type told struct{ at, place int } // offset of the input; place of the transaction among the committed
-	all := map[int32][]told{}         // by source partition
+	// offset of the input; place of the transaction among the committed
+	type told struct{ at, place int }
+	all := map[int32][]told{} // by source partition
 	lastRow := map[int]int64{}
 	log := s.brokers.partition(s.clients.group.ProgressTopic, partition).log
 	for _, r := range log {
@@ -102,7 +105,8 @@ func (s *sim) checkProgress(partition int32) {
 	}
 }
 
-// checkStore opens a store as a successor would, and asserts that it has what was committed below its place in the log.
+// checkStore opens a store as a successor would, and asserts that it has what was committed below
+// its place in the log.
 func (s *sim) checkStore(d *simDisk, path string) {
 	w := s.clients.world
 	partition := simStorePartition(path)
@@ -164,7 +168,8 @@ func (s *sim) checkStore(d *simDisk, path string) {
 	}
 }
 
-// compareRelayed reports where relayed events are not the commands, and where their progress does not end with the last of them.
+// compareRelayed reports where relayed events are not the commands, and where their progress does
+// not end with the last of them.
 func compareRelayed(report func(format string, args ...any), commands, events map[int32][]*kgo.Record) {
 	var want, got []string
 	progress := map[string]string{}

@@ -15,10 +15,12 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// errSimNetwork is what a caller sees of a request that was lost, or whose answer was: it cannot tell which.
+// errSimNetwork is what a caller sees of a request that was lost, or whose answer was: it cannot
+// tell which.
 var errSimNetwork = &net.OpError{Op: "dial", Err: errors.New("the connection broke")}
 
-// call is one request to the brokers. Others may go on before it takes effect and before it is answered, and either way may be lost.
+// call is one request to the brokers. Others may go on before it takes effect and before it is
+// answered, and either way may be lost.
 func (s *sim) call(ctx context.Context, what string, effect func() error) error {
 	s.yield(what)
 	if err := ctx.Err(); err != nil {
@@ -44,7 +46,8 @@ func (s *sim) call(ctx context.Context, what string, effect func() error) error 
 	return err
 }
 
-// retry repeats what the client library repeats by itself: lost requests, mostly until one is answered, and coordinators that are busy.
+// retry repeats what the client library repeats by itself: lost requests, mostly until one is
+// answered, and coordinators that are busy.
 func (s *sim) retry(ctx context.Context, f func() error) error {
 	for {
 		err := f()
@@ -233,7 +236,8 @@ func (c *simProducer) DiscoveredBrokers() []*kgo.Broker {
 	return make([]*kgo.Broker, 1+2*(c.p.sim.seed%2))
 }
 
-// ProducerID initialises the transactional id where that is not done, or no longer known to be good.
+// ProducerID initialises the transactional id where that is not done, or no longer known to be
+// good.
 func (c *simProducer) ProducerID(ctx context.Context) (int64, int16, error) {
 	if c.err != nil {
 		return 0, 0, c.err
@@ -303,8 +307,8 @@ func (c *simProducer) Flush(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// write adds a partition to the transaction and writes a batch to it, and returns its offset, or -1 where the brokers had the batch already: their
-// answer to a repetition does not say where.
+// write adds a partition to the transaction and writes a batch to it, and returns its offset, or -1
+// where the brokers had the batch already: their answer to a repetition does not say where.
 func (c *simProducer) write(ctx context.Context, p *simPartition, batch []simBuffered) (first int64, err error) {
 	s := c.p.sim
 	id, epoch, err := c.ProducerID(ctx)

@@ -60,7 +60,8 @@ func (d *simDisk) crash() {
 	}
 }
 
-// simDatabase is a database of a simDisk. The filter of absent keys reads it beside the tasks; it changes what is asked of the store, never the answer.
+// simDatabase is a database of a simDisk. The filter of absent keys reads it beside the tasks; it
+// changes what is asked of the store, never the answer.
 type simDatabase struct {
 	disk    *simDisk
 	path    string

@@ -15,7 +15,8 @@ const (
 	groupCompleting               // waits for the leader's plan
 )
 
-// simGroup is the consumer group's coordinator: classic protocol, static members, eager rebalancing.
+// simGroup is the consumer group's coordinator: classic protocol, static members, eager
+// rebalancing.
 type simGroup struct {
 	sim        *sim
 	state      simGroupState
@@ -23,12 +24,14 @@ type simGroup struct {
 	members    []*simMember // by instance
 	ids        int
 	committed  map[int32]int64
-	pending    map[int64]map[int32]simOffset // by producer: offsets of transactions that are not decided
-	appended   int                           // offsets so far
-	last       map[int32]int                 // the number of the committed ones
+	// by producer: offsets of transactions that are not decided
+	pending  map[int64]map[int32]simOffset
+	appended int           // offsets so far
+	last     map[int32]int // the number of the committed ones
 }
 
-// simOffset is an offset with its number: whichever came last to the coordinator counts, not whichever was decided last.
+// simOffset is an offset with its number: whichever came last to the coordinator counts, not
+// whichever was decided last.
 type simOffset struct {
 	offset int64
 	number int
@@ -69,7 +72,8 @@ func (g *simGroup) join(instance, id string, stores []int32) *simMember {
 	}
 	if m.id != id || id == "" {
 		g.ids++
-		// A static member that comes back gets another id. Its old self is fenced, the generation goes on.
+		// A static member that comes back gets another id. Its old self is fenced, the generation
+		// goes on.
 		m.id = fmt.Sprintf("%s-%d", instance, g.ids)
 	}
 	m.joined, m.stores = true, stores

@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// simBrokers is a cluster as its clients see it: logs, a transaction coordinator and a group coordinator.
+// simBrokers is a cluster as its clients see it: logs, a transaction coordinator and a group
+// coordinator.
 type simBrokers struct {
 	sim       *sim
 	topics    map[string]*simTopic
@@ -108,7 +109,8 @@ func (p *simPartition) stable() int64 {
 	return stable
 }
 
-// read returns some of what is committed from a place on, markers included, and the place after all that was looked at.
+// read returns some of what is committed from a place on, markers included, and the place after all
+// that was looked at.
 func (p *simPartition) read(at int64, most int) (records []*kgo.Record, next int64, err error) {
 	if at < p.start || at > p.end {
 		return nil, at, kerr.OffsetOutOfRange
@@ -174,8 +176,8 @@ var controlAttrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Transactional: true, C
 // simDeleteRetention is delete.retention.ms.
 const simDeleteRetention = 24 * time.Hour
 
-// compact removes what a table's compaction may remove below the last stable offset: rows that a later one replaces, aborted records, markers
-// and deletions that it came across a while ago.
+// compact removes what a table's compaction may remove below the last stable offset: rows that a
+// later one replaces, aborted records, markers and deletions that it came across a while ago.
 func (p *simPartition) compact() {
 	stable := p.stable()
 	last := map[string]int64{}
@@ -225,7 +227,8 @@ type simTxn struct {
 
 func (t *simTxn) preparing() bool { return t.state == txnPrepareCommit || t.state == txnPrepareAbort }
 
-// initialiseFor is InitProducerId for a producer that is believed to hold the id. As in Kafka, the epoch is looked at where no transaction is ongoing.
+// initialiseFor is InitProducerId for a producer that is believed to hold the id. As in Kafka, the
+// epoch is looked at where no transaction is ongoing.
 func (b *simBrokers) initialiseFor(id string, producer int64, epoch int16) error {
 	t := b.txns[id]
 	if producer >= 0 && t != nil && t.producer == producer && t.state == txnComplete && t.repeats(epoch) {
@@ -292,12 +295,14 @@ func (b *simBrokers) add(id string, producer int64, epoch int16, p *simPartition
 	return nil
 }
 
-// produce appends a batch of a transaction, which the partition joins by that under transactions V2.
+// produce appends a batch of a transaction, which the partition joins by that under transactions
+// V2.
 func (b *simBrokers) produce(id string, producer int64, epoch int16, p *simPartition, records []*kgo.Record, agreed protocol) (int64, error) {
 	if p.epochs[producer] > epoch {
 		return 0, kerr.InvalidProducerEpoch
 	}
-	if _, open := p.open[producer]; !open || p.epochs[producer] != epoch { // brokers verify the first batch of a transaction
+	// brokers verify the first batch of a transaction
+	if _, open := p.open[producer]; !open || p.epochs[producer] != epoch {
 		if agreed == transactionsV2 {
 			if err := b.add(id, producer, epoch, p); err != nil {
 				return 0, err

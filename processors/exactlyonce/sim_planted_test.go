@@ -14,8 +14,8 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// What the simulation must say to each planted bug of the engine, and within how many seeds. That a run does not drain is no finding: it is what
-// a time-out would be elsewhere.
+// What the simulation must say to each planted bug of the engine, and within how many seeds. That a
+// run does not drain is no finding: it is what a time-out would be elsewhere.
 var simFindings = []struct {
 	bug  planted.Bug
 	says string

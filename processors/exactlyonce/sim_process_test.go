@@ -22,7 +22,8 @@ type simInstance struct {
 	silent    int // rounds that its session goes on without it
 }
 
-// simProcess is one of them. It does what Runner, Goka and sarama do in the product, and has the engine do the rest.
+// simProcess is one of them. It does what Runner, Goka and sarama do in the product, and has the
+// engine do the rest.
 type simProcess struct {
 	sim         *sim
 	instance    *simInstance
@@ -189,7 +190,8 @@ func (p *simProcess) live(g *generation, err error, starts []int64) {
 	e.point(PointSetup)
 	p.restoring = true
 	for _, l := range g.ordered {
-		l.rows.limit, l.index.limit = s.clients.cache, s.clients.cache // less than newLane allows, so that entries are evicted
+		// less than newLane allows, so that entries are evicted
+		l.rows.limit, l.index.limit = s.clients.cache, s.clients.cache
 		if err == nil && len(e.stateTopics()) > 0 {
 			err = l.open(g.ctx)
 		}
@@ -358,7 +360,8 @@ func (p *simProcess) beat(session *simSession, over *bool, cancel context.Cancel
 	}
 }
 
-// offsets reads where the assigned partitions go on. sarama does so before setup, while the engine clears the way.
+// offsets reads where the assigned partitions go on. sarama does so before setup, while the engine
+// clears the way.
 func (p *simProcess) offsets(ctx context.Context, session *simSession) ([]int64, bool) {
 	s, group := p.sim, &p.sim.brokers.group
 	starts := make([]int64, len(session.assigned))

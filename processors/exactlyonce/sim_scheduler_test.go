@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// The simulation runs the engine's own code against brokers and disks in memory. Everything that happens at the same time in the
-// product is a task here; one task runs at a time, and at each request, each write and each named point it hands over to a task that the
-// seed chooses. Time is that of a synctest bubble: it passes only where the engine sleeps.
+// The simulation runs the engine's own code against brokers and disks in memory. Everything that
+// happens at the same time in the product is a task here; one task runs at a time, and at each
+// request, each write and each named point it hands over to a task that the seed chooses. Time is
+// that of a synctest bubble: it passes only where the engine sleeps.
 
 // sim is one run of one seed.
 type sim struct {
@@ -169,8 +170,8 @@ func (s *sim) await(what string, ready func() bool) {
 	s.current = t
 }
 
-// kill ends the tasks of a process where they stand. The running task may be one of them: then it ends when it yields, which is where this
-// is called from.
+// kill ends the tasks of a process where they stand. The running task may be one of them: then it
+// ends when it yields, which is where this is called from.
 func (s *sim) kill(p *simProcess) {
 	for _, t := range p.tasks {
 		if t.killed {

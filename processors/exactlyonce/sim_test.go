@@ -29,8 +29,9 @@ var (
 	simTrace = flag.Bool("sim.trace", false, "TestSimulation shows each step of a run, whether it fails or not")
 )
 
-// TestSimulation runs the engine's own code against simulated brokers and disks: crashes, stolen partitions, lost requests and answers,
-// late markers, expired transactions, compaction, lost, damaged and foreign stores, in an order that the seed decides.
+// TestSimulation runs the engine's own code against simulated brokers and disks: crashes, stolen
+// partitions, lost requests and answers, late markers, expired transactions, compaction, lost,
+// damaged and foreign stores, in an order that the seed decides.
 func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
 		s := simulate(t, *simSeed, 0, *simTrace)
@@ -78,7 +79,8 @@ func TestSimulation(t *testing.T) {
 		float64(seeds)/took.Seconds(), share(withCrash), share(withSteal), share(withLostResponse), sum)
 }
 
-// reportSimulation says what failed and how to see it again, with as few faults as still lead to it.
+// reportSimulation says what failed and how to see it again, with as few faults as still lead to
+// it.
 func reportSimulation(t *testing.T, s *sim) {
 	low, high := 0, s.healAt
 	for low < high { // is there a failure with faults up to the middle only?
@@ -236,7 +238,8 @@ func (c *simClients) relay(_ context.Context, in *record.Record, _ step.Memory) 
 	}, nil
 }
 
-// send sends a command: a new one, one that was sent before, one that is ignored, or one that nobody can read.
+// send sends a command: a new one, one that was sent before, one that is ignored, or one that
+// nobody can read.
 func (c *simClients) send() {
 	s := c.sim
 	if c.left == 0 {

@@ -30,19 +30,22 @@ type receipt struct {
 	Format    int    `json:"format"`
 	Group     string `json:"group"`
 	Partition int32  `json:"partition"`
-	// Table and Index are the ids of the topics, and the offsets below which the store has everything.
+	// Table and Index are the ids of the topics, and the offsets below which the store has
+	// everything.
 	TableID   string `json:"table_id,omitempty"`
 	TableNext int64  `json:"table_next"`
 	IndexID   string `json:"index_id,omitempty"`
 	IndexNext int64  `json:"index_next"`
-	// Seen is when the store was last known to be complete. Deletions older than the topic keeps them may be missing after a long absence.
+	// Seen is when the store was last known to be complete. Deletions older than the topic keeps
+	// them may be missing after a long absence.
 	Seen time.Time `json:"seen"`
 }
 
 const (
 	// seenEvery is how often an idle store notes that it is still complete.
 	seenEvery = time.Minute
-	// frozenAfter is the silence after which a process must have been frozen. Another may own the partition since.
+	// frozenAfter is the silence after which a process must have been frozen. Another may own the
+	// partition since.
 	frozenAfter = 10 * time.Minute
 )
 
@@ -83,7 +86,8 @@ type expected struct {
 	longestAbsence   time.Duration
 }
 
-// openStore opens the store at path, or an empty one where the old one cannot be trusted; reason then says why.
+// openStore opens the store at path, or an empty one where the old one cannot be trusted; reason
+// then says why.
 func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
 	db, existed, err := d.open(path)
 	if err != nil && !isEnvironment(err) {
@@ -205,7 +209,8 @@ func (s *store) spoiled(operation string, err error) error {
 	return failf(CauseStore, "%s the local store %s: %w", operation, s.path, err)
 }
 
-// apply takes the changes of a committed transaction over into the queue, and the places in the logs up to which they are complete.
+// apply takes the changes of a committed transaction over into the queue, and the places in the
+// logs up to which they are complete.
 func (s *store) apply(rows, index []change, tableNext, indexNext int64) {
 	s.mu.Lock()
 	for _, changes := range [2][]change{rows, index} {
@@ -290,7 +295,8 @@ func (s *store) flush(closing bool) error {
 	return nil
 }
 
-// see notes that the store is complete now, unless the process was frozen since it last said so. The wall clock counts, since others go by it.
+// see notes that the store is complete now, unless the process was frozen since it last said so.
+// The wall clock counts, since others go by it.
 func (s *store) see(now time.Time) {
 	now = now.UTC().Round(0)
 	if !s.looked.IsZero() && now.Sub(s.looked) > frozenAfter {
@@ -301,7 +307,8 @@ func (s *store) see(now time.Time) {
 	}
 }
 
-// write puts things and the receipt into the store in one batch. Sorted keys are cheaper for LevelDB.
+// write puts things and the receipt into the store in one batch. Sorted keys are cheaper for
+// LevelDB.
 func (s *store) write(items []stored, r receipt, sync bool) error {
 	slices.SortFunc(items, func(a, b stored) int { return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.key, b.key)) })
 	size := 0

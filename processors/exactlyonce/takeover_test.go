@@ -9,7 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A process that comes back aborts what its crash left open, under either of its ids, before it reads anything.
+// A process that comes back aborts what its crash left open, under either of its ids, before it
+// reads anything.
 func TestReturningInstanceAbortsWhatItLeftOpen(t *testing.T) {
 	for n := range 2 {
 		t.Run(fmt.Sprintf("id %d", n), func(t *testing.T) {
@@ -38,8 +39,9 @@ func TestReturningInstanceAbortsWhatItLeftOpen(t *testing.T) {
 	}
 }
 
-// A member without a table that dies leaves an open transaction on the topics that it writes to, and no reader gets past it: the commands of a dead
-// policy hold up the aggregate. The transaction would expire after ten minutes.
+// A member without a table that dies leaves an open transaction on the topics that it writes to,
+// and no reader gets past it: the commands of a dead policy hold up the aggregate. The transaction
+// would expire after ten minutes.
 func TestWhatADeadMemberLeftOpenAnywhereIsAborted(t *testing.T) {
 	w := newWorld(t, 1)
 	group := w.group()
@@ -86,7 +88,8 @@ func TestDeletionsAreRestored(t *testing.T) {
 	}
 }
 
-// Offsets that an open transaction may still change are waited for: to go on from the old ones would be to handle inputs twice.
+// Offsets that an open transaction may still change are waited for: to go on from the old ones
+// would be to handle inputs twice.
 func TestOffsetsOfAnOpenTransactionAreWaitedFor(t *testing.T) {
 	if !onKafka {
 		t.Skip("the embedded broker says no offset is unstable; Apache Kafka does")

@@ -13,7 +13,8 @@ import (
 // defaultDeleteRetention is Kafka's default delete.retention.ms.
 const defaultDeleteRetention = 24 * time.Hour
 
-// checkTopics asserts what would go wrong later, and without a word, if the topics were others than the group expects.
+// checkTopics asserts what would go wrong later, and without a word, if the topics were others than
+// the group expects.
 func (e *engine) checkTopics() error {
 	names := []string{e.group.Input}
 	for _, name := range append([]string{e.tableTopic(), e.indexTopic(), e.group.ProgressTopic}, e.group.Outputs...) {
@@ -42,7 +43,8 @@ func (e *engine) checkTopics() error {
 	return fail(CauseConfiguration, errors.Join(all...))
 }
 
-// checkBrokers asserts that the brokers know what fencing needs. It returns the protocol that all of them have, or the first where that is wanted.
+// checkBrokers asserts that the brokers know what fencing needs. It returns the protocol that all
+// of them have, or the first where that is wanted.
 func (e *engine) checkBrokers() (protocol, error) {
 	ctx, cancel := within(e.config.Patience)
 	defer cancel()

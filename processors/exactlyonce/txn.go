@@ -12,14 +12,17 @@ import (
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
-// Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls come one after the other.
+// Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls
+// come one after the other.
 type Txn interface {
 	// Init fences and aborts whatever an earlier holder of the same transactional id left open.
 	Init(ctx context.Context) error
-	// Commit writes a transaction. It returns [errGenerationOver] if the group refused the offsets; then the transaction was aborted. After any
-	// other error the outcome is unknown, and the Txn must not be used again.
+	// Commit writes a transaction. It returns [errGenerationOver] if the group refused the offsets;
+	// then the transaction was aborted. After any other error the outcome is unknown, and the Txn
+	// must not be used again.
 	Commit(ctx context.Context, w *Work) error
-	// CommitOffsets commits offsets of inputs that led to nothing. That needs no transaction, but the same fence; errors are those of Commit.
+	// CommitOffsets commits offsets of inputs that led to nothing. That needs no transaction, but
+	// the same fence; errors are those of Commit.
 	CommitOffsets(ctx context.Context, o Offsets) error
 	// Close lets go. An open transaction stays open until its id is initialised again.
 	Close()
@@ -27,19 +30,21 @@ type Txn interface {
 
 // Work is the content of one transaction.
 type Work struct {
-	// Outputs are runs of records, written in this order. Where a record's Partition is negative, its key decides. They belong to the Txn
-	// until Commit returns without an error.
+	// Outputs are runs of records, written in this order. Where a record's Partition is negative,
+	// its key decides. They belong to the Txn until Commit returns without an error.
 	Outputs [][]kgo.Record
 	Offsets Offsets
-	// Reached has, once committed, the offset after the last record written, for the topics asked for in Track.
+	// Reached has, once committed, the offset after the last record written, for the topics asked
+	// for in Track.
 	Track   [2]string
 	Reached [2]map[int32]int64
-	// Produced and Sent are called when the brokers have all records, and when they have the offsets.
+	// Produced and Sent are called when the brokers have all records, and when they have the
+	// offsets.
 	Produced, Sent func()
 }
 
-// pair alternates between two transactional producers: the brokers still write the markers of one's last transaction when the other's
-// next one begins.
+// pair alternates between two transactional producers: the brokers still write the markers of one's
+// last transaction when the other's next one begins.
 type pair struct {
 	txns [2]Txn
 	turn int
@@ -97,7 +102,8 @@ func transactionalID(prefix, group, instance string, n int) string {
 	return fmt.Sprintf("%s%s/%d", transactionalIDs(prefix, group), instance, n)
 }
 
-// transactionalIDs is what all transactional ids of a group start with. A group's name starts with the prefix already in this project.
+// transactionalIDs is what all transactional ids of a group start with. A group's name starts with
+// the prefix already in this project.
 func transactionalIDs(prefix, group string) string {
 	if !strings.HasPrefix(group, prefix) {
 		group = prefix + group
@@ -115,7 +121,8 @@ func instanceOf(prefix, group, id string) string {
 	return instance
 }
 
-// within returns a context for work at the brokers that a session's end must not cut off in the middle.
+// within returns a context for work at the brokers that a session's end must not cut off in the
+// middle.
 func within(patience time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), patience)
 }

@@ -17,7 +17,8 @@ import (
 // unlucky is a client to which one thing happens once.
 type unlucky struct {
 	producer
-	fails error // a record fails with it while others are written; for nil the answer to a commit is lost
+	// a record fails with it while others are written; for nil the answer to a commit is lost
+	fails error
 	done  *atomic.Int32
 }
 
@@ -40,7 +41,8 @@ func (u unlucky) EndTransaction(ctx context.Context, commit kgo.TransactionEndTr
 	return err
 }
 
-// among is a client of several brokers, to which the answer of the first request that adds partitions is lost.
+// among is a client of several brokers, to which the answer of the first request that adds
+// partitions is lost.
 type among struct {
 	producer
 	done  *atomic.Int32
@@ -62,8 +64,8 @@ func (a among) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, er
 	return resp, nil
 }
 
-// What brokers that move make fail costs neither a restart nor a record: not a record that could not be written beside others that were, and not
-// the answer to a commit.
+// What brokers that move make fail costs neither a restart nor a record: not a record that could
+// not be written beside others that were, and not the answer to a commit.
 func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 	const addingAll = "the answer to adding all partitions is lost"
 	var added atomic.Int32

@@ -24,8 +24,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// world is a group that counts, with its topics: commands in; events, an outcome for each command and a row for each key out. A command is
-// "id amount", an event "version id amount", a row "version sum". An id counts once for each key. The amount "reset" deletes the row.
+// world is a group that counts, with its topics: commands in; events, an outcome for each command
+// and a row for each key out. A command is "id amount", an event "version id amount", a row
+// "version sum". An id counts once for each key. The amount "reset" deletes the row.
 type world struct {
 	t          testing.TB
 	brokers    []string
@@ -37,7 +38,8 @@ type world struct {
 	sent       atomic.Int64
 
 	topicEvents, topicOutcomes string
-	failures                   atomic.Int64 // infrastructure errors that the handler still has to report
+	// infrastructure errors that the handler still has to report
+	failures atomic.Int64
 }
 
 var worlds atomic.Int64
@@ -178,7 +180,8 @@ func (w *world) handle(ctx context.Context, in *record.Record, memory step.Memor
 	}, nil
 }
 
-// handleWithoutIndex is the handler for throughput: no command is repeated, and text is handled sparingly.
+// handleWithoutIndex is the handler for throughput: no command is repeated, and text is handled
+// sparingly.
 func (w *world) handleWithoutIndex(ctx context.Context, in *record.Record, memory step.Memory) (step.Step, error) {
 	have, err := memory.Row(ctx)
 	if err != nil {

@@ -22,8 +22,8 @@ type Group struct {
 	Outputs []string
 	// DeadLetters is the topic for input that could not be handled.
 	DeadLetters string
-	// ProgressTopic is where progress is announced: the table's topic (in the input's own partition), or an
-	// output (in all its partitions). Empty means nowhere.
+	// ProgressTopic is where progress is announced: the table's topic (in the input's own
+	// partition), or an output (in all its partitions). Empty means nowhere.
 	ProgressTopic string
 	// Handle turns an input record into a step.
 	Handle func(ctx context.Context, in *record.Record, memory Memory) (Step, error)
@@ -36,13 +36,15 @@ type Table struct {
 	Decode func(ctx context.Context, value []byte) (any, error)
 }
 
-// Index is a lookup structure that is read back from a topic which the group itself writes, so that it costs no records of its own.
+// Index is a lookup structure that is read back from a topic which the group itself writes, so that
+// it costs no records of its own.
 type Index struct {
 	Topic string
-	// Read returns the entry that a record of the topic stands for; ok is false for records to pass over.
+	// Read returns the entry that a record of the topic stands for; ok is false for records to pass
+	// over.
 	Read func(ctx context.Context, r *record.Record) (e IndexEntry, ok bool, err error)
-	// Retain reports whether an entry is still worth keeping. It reads a clock, so that the index forgets in time;
-	// handlers decide by recorded time alone.
+	// Retain reports whether an entry is still worth keeping. It reads a clock, so that the index
+	// forgets in time; handlers decide by recorded time alone.
 	Retain func(e IndexEntry) bool
 }
 
@@ -60,7 +62,8 @@ type Memory interface {
 	Lookup(ctx context.Context, key string) (any, error)
 }
 
-// Step is what one input leads to. The zero value means that nothing happens but the input's offset moving on.
+// Step is what one input leads to. The zero value means that nothing happens but the input's offset
+// moving on.
 type Step struct {
 	// Row is the new row of the input's key, or nil where it stays as it is.
 	Row *Row
@@ -80,7 +83,8 @@ type Row struct {
 	Encoded []byte
 }
 
-// Progress says that everything that follows from a source partition up to an offset has been written. See topology.ProgressKeys.
+// Progress says that everything that follows from a source partition up to an offset has been
+// written. See topology.ProgressKeys.
 type Progress struct {
 	Source    string
 	Partition int32

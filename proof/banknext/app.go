@@ -13,7 +13,8 @@ import (
 //go:embed schemas/*/v*.avsc
 var ours embed.FS
 
-// App returns the release with the changed projections at version 2, beside the ones before or alone.
+// App returns the release with the changed projections at version 2, beside the ones before or
+// alone.
 func App(beside bool) cli.App {
 	app := bankapp.App()
 	next := map[string]*topology.ProjectionSpec{

@@ -1,5 +1,6 @@
-// Package banknext is a release of the bank that might be the next one: balances have a column more, and holders other rows. It is what docs/read-models.md
-// shows, for the tests of rebuilding and for the torture program, which rebuilds under faults.
+// Package banknext is a release of the bank that might be the next one: balances have a column
+// more, and holders other rows. It is what docs/read-models.md shows, for the tests of rebuilding
+// and for the torture program, which rebuilds under faults.
 //
 // Importers: tests, and its own program in foldlog.
 //

@@ -5,7 +5,8 @@ import (
 	"github.com/foldlog/foldlog/bank/account"
 )
 
-// HolderCountRow is how many accounts were opened for a holder: a re-keyed projection with other rows than before, under another choice of events.
+// HolderCountRow is how many accounts were opened for a holder: a re-keyed projection with other
+// rows than before, under another choice of events.
 type HolderCountRow struct {
 	Holder string `json:"holder"`
 	Count  int64  `json:"count"`

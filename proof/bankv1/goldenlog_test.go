@@ -31,8 +31,9 @@ var update = flag.Bool("update", false, "record the golden log where it does not
 // goldenLog is what yesterday's program wrote, as it wrote it: one record a line.
 const goldenLog = "testdata/log-v1.jsonl"
 
-// logged is a record of the golden log. Its value lacks the prefix with the schema's id, which is the registry's own: Schema names what it
-// was written with, such as "account.events/1"; "" is a record that is not in the wire format.
+// logged is a record of the golden log. Its value lacks the prefix with the schema's id, which is
+// the registry's own: Schema names what it was written with, such as "account.events/1"; "" is a
+// record that is not in the wire format.
 type logged struct {
 	Topic   string            `json:"topic"`
 	Schema  string            `json:"schema,omitempty"`
@@ -42,7 +43,8 @@ type logged struct {
 	Headers map[string][]byte `json:"headers,omitempty"`
 }
 
-// readGoldenLog returns the records by topic, in the order in which they were written to each partition.
+// readGoldenLog returns the records by topic, in the order in which they were written to each
+// partition.
 func readGoldenLog(t *testing.T) map[string][]logged {
 	t.Helper()
 	if _, err := os.Stat(goldenLog); errors.Is(err, fs.ErrNotExist) && *update {
@@ -68,7 +70,8 @@ func readGoldenLog(t *testing.T) map[string][]logged {
 	return all
 }
 
-// story sends commands that lead to every event of the account, in every form in which yesterday's producers sent them.
+// story sends commands that lead to every event of the account, in every form in which yesterday's
+// producers sent them.
 func story(t *testing.T, s *clitest.System) {
 	t.Helper()
 	c, err := client.New(client.Config{URL: s.HTTP})

@@ -44,7 +44,8 @@ func replyToTransfer(event foldlog.Event[account.Event]) []foldlog.Send {
 		return toTransfer(e.TransferID, transfer.DeclineCredit{Reason: e.Reason})
 	case account.Refunded:
 		return toTransfer(e.TransferID, transfer.ConfirmRefund{})
-	case account.Opened, account.Deposited, account.Withdrawn, account.Frozen, account.Unfrozen, account.Closed: // no transfer's business
+	// no transfer's business
+	case account.Opened, account.Deposited, account.Withdrawn, account.Frozen, account.Unfrozen, account.Closed:
 		return nil
 	}
 	panic(foldlog.Unhandled(event.Data))

@@ -8,7 +8,8 @@ import (
 	"github.com/foldlog/foldlog/proof/bankv1/account"
 )
 
-// BalancesRow is one account, under its id. An account that only ever declined has a row, too, with status none.
+// BalancesRow is one account, under its id. An account that only ever declined has a row, too, with
+// status none.
 type BalancesRow struct {
 	AccountID string `json:"account_id"`
 	Holder    string `json:"holder"`
@@ -40,7 +41,8 @@ func projectBalance(row BalancesRow, event foldlog.Event[account.Event]) Balance
 	}
 }
 
-// MaxListedAccounts is how many accounts of one holder are listed. The row is one Kafka record, so it must not grow without bound.
+// MaxListedAccounts is how many accounts of one holder are listed. The row is one Kafka record, so
+// it must not grow without bound.
 const MaxListedAccounts = 1000
 
 // AccountsByHolderRow lists a holder's accounts, under the holder.
@@ -48,7 +50,8 @@ type AccountsByHolderRow struct {
 	Holder string `json:"holder"`
 	// Count is how many accounts were ever opened for the holder.
 	Count int64 `json:"count"`
-	// Accounts are those whose ids come first, at most MaxListedAccounts, in ascending order of their ids.
+	// Accounts are those whose ids come first, at most MaxListedAccounts, in ascending order of
+	// their ids.
 	Accounts []HolderAccount `json:"accounts"`
 }
 
@@ -89,7 +92,8 @@ func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) 
 		return cmp.Compare(a.AccountID, id)
 	})
 	setStatus := func(s account.Status) {
-		if listed { // else it comes after those that are listed, and will: the list only ever takes lower ids
+		// else it comes after those that are listed, and will: the list only ever takes lower ids
+		if listed {
 			row.Accounts[at].Status = s
 		}
 	}

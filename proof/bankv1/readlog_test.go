@@ -122,7 +122,8 @@ func sayTheSame(t *testing.T, old, now any) {
 	}
 }
 
-// What yesterday's program wrote is read by today's: every event, command, outcome, state and row, and they still belong together.
+// What yesterday's program wrote is read by today's: every event, command, outcome, state and row,
+// and they still belong together.
 func TestTheOldLogIsRead(t *testing.T) {
 	log := readGoldenLog(t)
 	fake := srfake.New()
@@ -214,7 +215,8 @@ func rowKey(p *topology.ProjectionSpec, e foldlog.Event[any]) string {
 	return p.Projection.Key(e)
 }
 
-// checkAnswers checks that a command that is sent again is recognised: its hash is the one in the outcome that yesterday's program wrote.
+// checkAnswers checks that a command that is sent again is recognised: its hash is the one in the
+// outcome that yesterday's program wrote.
 func checkAnswers(t *testing.T, log map[string][]logged, old, now reader, aggregate string) {
 	t.Helper()
 	hashes := map[string][]byte{}

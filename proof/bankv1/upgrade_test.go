@@ -33,7 +33,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for _, variable := range os.Environ() { // the developer's own settings must not change the tests
+	// the developer's own settings must not change the tests
+	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "FOLDLOG_") {
 			os.Unsetenv(name)
 		}
@@ -211,7 +212,8 @@ func (l *load) work(ctx context.Context, w int) {
 			c.Aggregate, c.ID, c.Type = "transfer", fmt.Sprintf("t%d-%d", w, n), "request"
 			c.Data = map[string]any{"from": accountOf(w), "to": accountOf((w + 1) % workers), "amount": 3, "currency": "EUR"}
 		}
-		// A command that has begun is seen through: whoever started it wants to know what became of it.
+		// A command that has begun is seen through: whoever started it wants to know what became of
+		// it.
 		outcome, err := l.send(l.t.Context(), w+n, c)
 		if err != nil {
 			l.t.Errorf("%s %s: %v", c.Type, c.CommandID, err)
@@ -236,8 +238,9 @@ func (l *load) stop() {
 	l.done.Wait()
 }
 
-// A deployment replaces processes one after another, goes back once, and nobody notices: every command is carried out exactly once, every account has
-// its versions 1..n, whichever release wrote each of them, and what is sent again afterwards gets the first answer.
+// A deployment replaces processes one after another, goes back once, and nobody notices: every
+// command is carried out exactly once, every account has its versions 1..n, whichever release wrote
+// each of them, and what is sent again afterwards gets the first answer.
 func TestRollingUpgradeUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	cluster, err := devcluster.Start(t.Context(), devcluster.Config{Dir: filepath.Join(dir, "cluster"), KafkaListen: "127.0.0.1:0", RegistryListen: "127.0.0.1:0"})
@@ -262,7 +265,9 @@ func TestRollingUpgradeUnderLoad(t *testing.T) {
 	f.stop(old1)
 	new1 := f.start(bankapp.App(), "new-1")
 	l.more(30)
-	f.stop(new1) // a step back: the old release goes on with what the new one left, and starts where newer versions are registered
+	// a step back: the old release goes on with what the new one left, and starts where newer
+	// versions are registered
+	f.stop(new1)
 	old1 = f.start(bankv1.App(), "old-1")
 	l.more(20)
 	new1 = f.start(bankapp.App(), "new-1")
@@ -318,7 +323,8 @@ func (f *fleet) settle(t *testing.T) {
 	})
 }
 
-// upgradedProducers use what the new release has, in views and events, on old accounts and new ones.
+// upgradedProducers use what the new release has, in views and events, on old accounts and new
+// ones.
 func (f *fleet) upgradedProducers(t *testing.T) {
 	t.Helper()
 	send := func(id, kind string, data map[string]any) client.Outcome {

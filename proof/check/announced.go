@@ -2,13 +2,15 @@ package check
 
 import "sort"
 
-// announced is what the progress records of a partition say of a source partition, in the order of the log.
+// announced is what the progress records of a partition say of a source partition, in the order of
+// the log.
 type announced struct {
 	marks   []mark
 	highest []int64 // of all marks up to that one
 }
 
-// firstWith returns the first mark that claims that the partition shows the command at offset, or nil.
+// firstWith returns the first mark that claims that the partition shows the command at offset, or
+// nil.
 func (a *announced) firstWith(offset int64) *mark {
 	if a == nil {
 		return nil
@@ -20,7 +22,8 @@ func (a *announced) firstWith(offset int64) *mark {
 	return &a.marks[n]
 }
 
-// announcements sorts a topic's progress records by partition and source partition, and checks that they never go back (I8).
+// announcements sorts a topic's progress records by partition and source partition, and checks that
+// they never go back (I8).
 func (d *dump) announcements(topic, source string) map[[2]int32]*announced {
 	all := map[[2]int32]*announced{}
 	for _, m := range d.progress[topic] {
@@ -43,8 +46,9 @@ func (d *dump) announcements(topic, source string) map[[2]int32]*announced {
 	return all
 }
 
-// checkAnnouncements checks that progress is written after all that it speaks of (I8): whoever waits for it would otherwise read an older row.
-// Of re-keyed tables the rows of earlier events are not known, so their inputs are checked instead.
+// checkAnnouncements checks that progress is written after all that it speaks of (I8): whoever
+// waits for it would otherwise read an older row. Of re-keyed tables the rows of earlier events are
+// not known, so their inputs are checked instead.
 func (d *dump) checkAnnouncements(f *folding) {
 	for _, t := range []struct{ name, source string }{{"account", "account"}, {"transfer", "transfer"}, {"balances", "account"}, {"transfers", "transfer"}} {
 		topic := d.names.table(t.name)

@@ -75,7 +75,8 @@ func (b *schemaBook) decode(value []byte) (fields map[string]any, w *writer, err
 	return fields, w, nil
 }
 
-// avroFields reads fields of a decoded record and notes the first one that is missing or of another type.
+// avroFields reads fields of a decoded record and notes the first one that is missing or of another
+// type.
 type avroFields struct {
 	fields map[string]any
 	err    error
@@ -151,7 +152,8 @@ func (a *avroFields) branch(name string) (string, map[string]any) {
 	return "", nil
 }
 
-// payload reads the fields of a command or event. A field that a command's older schema lacks has its zero value.
+// payload reads the fields of a command or event. A field that a command's older schema lacks has
+// its zero value.
 func (a *avroFields) payload(fields []field) (p payload) {
 	now, err := today(a.fields)
 	if err != nil && a.err == nil {

@@ -15,7 +15,8 @@ const (
 	unlimited  = -1
 )
 
-// state is that of an account or a transfer. The zero value is one that never was. It is comparable.
+// state is that of an account or a transfer. The zero value is one that never was. It is
+// comparable.
 type state struct {
 	status               string // "" is none
 	holderID, holderName string

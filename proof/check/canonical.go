@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// canonicalForm returns the Parsing Canonical Form of an Avro schema: only what matters for reading, full names, keys in a fixed order, no white
-// space. It is written here, since the library's own form has names that are not in full.
+// canonicalForm returns the Parsing Canonical Form of an Avro schema: only what matters for
+// reading, full names, keys in a fixed order, no white space. It is written here, since the
+// library's own form has names that are not in full.
 func canonicalForm(text string) (string, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()

@@ -1,7 +1,7 @@
 package check
 
-// Run judges the run in the directory. An error means that the directory cannot be read, not that something was found. It holds the whole
-// run in memory.
+// Run judges the run in the directory. An error means that the directory cannot be read, not that
+// something was found. It holds the whole run in memory.
 func Run(dir string) (Report, error) {
 	d, err := load(dir)
 	if err != nil {

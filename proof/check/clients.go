@@ -13,7 +13,8 @@ import (
 type call struct {
 	invoke, end history.Op
 	ended       bool
-	// floor is the highest version that the client had seen of what it reads, at this instance, when it asked.
+	// floor is the highest version that the client had seen of what it reads, at this instance,
+	// when it asked.
 	floor int64
 }
 
@@ -44,7 +45,8 @@ func (c *call) aggregateRead() string {
 	return ""
 }
 
-// isRead reports whether the call ended with an answer to a read; the version of what is not there is 0.
+// isRead reports whether the call ended with an answer to a read; the version of what is not there
+// is 0.
 func (c *call) isRead() bool {
 	read := c.invoke.Call == history.StateCall || c.invoke.Call == history.ViewCall
 	return read && c.ended && (c.end.Kind == history.OK && (c.end.Status == 200 || c.end.Status == 0) || c.end.Status == 404)
@@ -143,7 +145,8 @@ func (all *clients) floors(seen map[string]int64) {
 	}
 }
 
-// depositedTotal is the field that the next release's version of the balances has beside those of the first.
+// depositedTotal is the field that the next release's version of the balances has beside those of
+// the first.
 const depositedTotal = "deposited_total"
 
 // look checks a state that somebody read, when the fold comes to it (I8).
@@ -162,7 +165,8 @@ func (d *dump) look(all *clients, found map[*call]bool) watch {
 			want := s.document(aggregate)
 			if c.invoke.Call == history.ViewCall {
 				want["account_id"], want["version"] = id, version
-				if fields, ok := document.(map[string]any); ok && fields[depositedTotal] != nil { // the next release's version serves
+				// the next release's version serves
+				if fields, ok := document.(map[string]any); ok && fields[depositedTotal] != nil {
 					want[depositedTotal] = s.depositedTotal
 				}
 			}

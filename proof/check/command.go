@@ -45,8 +45,10 @@ type envelope struct {
 	kind, commandID, aggregateID, correlation, causation, actor envelopeText
 	expected                                                    int64
 	expects                                                     bool
-	fault                                                       bool // something that is answered with invalid_field
-	readable                                                    bool // type is known and data has its form
+	// something that is answered with invalid_field
+	fault bool
+	// type is known and data has its form
+	readable bool
 	payload
 }
 

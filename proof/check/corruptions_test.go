@@ -61,7 +61,8 @@ func isRead(call string) func(history.Op, history.Op) bool {
 
 func told(in, end history.Op) bool { return in.Call == history.CommandCall && end.Status == 200 }
 
-// corruption is a way to spoil a run. It must be found under each of must, and under no other invariant than those of may.
+// corruption is a way to spoil a run. It must be found under each of must, and under no other
+// invariant than those of may.
 type corruption struct {
 	name      string
 	must, may string

@@ -121,9 +121,10 @@ const (
 	headerActor       = "foldlog-actor"
 	headerContentType = "content-type"
 	headerTraceparent = "traceparent"
-	headerOrigin      = "foldlog-origin-"      // topic, partition, offset
-	headerDeadLetter  = "foldlog-dead-letter-" // cause, topic, partition, offset, timestamp, group, truncated
-	policyActor       = "policy:"
+	headerOrigin      = "foldlog-origin-" // topic, partition, offset
+	// cause, topic, partition, offset, timestamp, group, truncated
+	headerDeadLetter = "foldlog-dead-letter-"
+	policyActor      = "policy:"
 
 	maxCommandBytes = 1 << 20
 	maxIDLength     = 200

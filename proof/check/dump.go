@@ -25,7 +25,8 @@ type dump struct {
 	schemas *schemaBook
 	strings map[string]string
 
-	commands    map[string][]*command // by aggregate type, in the order of partition and offset, as all below
+	// by aggregate type, in the order of partition and offset, as all below
+	commands    map[string][]*command
 	events      map[string][]*event
 	outcomes    map[string][]*outcome
 	deadLetters map[string][]*deadLetter     // by group
@@ -33,9 +34,10 @@ type dump struct {
 	histories   map[string][]version         // of the tables' rows
 	rekeyed     map[string][]*entry          // by projection
 	progress    map[string][]mark            // by topic
-	last        map[string]map[int32]int64   // by topic: the offset of the last committed record of a partition
-	faults      []history.Fault
-	samples     []history.Sample
+	// by topic: the offset of the last committed record of a partition
+	last    map[string]map[int32]int64
+	faults  []history.Fault
+	samples []history.Sample
 }
 
 // entry is a record of a table or a re-keyed topic.

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// execution executes the commands of an aggregate type again, in the order of their log, and compares what it gets with what was written.
+// execution executes the commands of an aggregate type again, in the order of their log, and
+// compares what it gets with what was written.
 type execution struct {
 	*dump
 	aggregate           string
@@ -208,7 +209,8 @@ func (x *execution) outcomeFields(c *command, o *outcome) {
 	}
 }
 
-// decideOne compares the outcome and the events of a command with what the rules lead to. out is nil where there is none.
+// decideOne compares the outcome and the events of a command with what the rules lead to. out is
+// nil where there is none.
 func (x *execution) decideOne(c *command, out *outcome) {
 	x.checked(Decided, 1)
 	key := commandKey(c.aggregateID, c.id)

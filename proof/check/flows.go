@@ -1,6 +1,7 @@
 package check
 
-// checkPolicies checks that each event led to its command exactly once, and that policies sent nothing else (I4).
+// checkPolicies checks that each event led to its command exactly once, and that policies sent
+// nothing else (I4).
 func (d *dump) checkPolicies() {
 	sent := map[string][]*command{} // by aggregate type and command key
 	for _, a := range aggregates {
@@ -11,7 +12,8 @@ func (d *dump) checkPolicies() {
 			}
 		}
 	}
-	expected, last := map[string]bool{}, map[string]*command{} // the last command by policy, source and target
+	// the last command by policy, source and target
+	expected, last := map[string]bool{}, map[string]*command{}
 	for _, a := range aggregates {
 		for _, e := range d.events[a] {
 			r, reacts := react(e.kind, e.aggregateID, e.payload)
@@ -92,7 +94,8 @@ func (d *dump) checkRekeyed() {
 			switch {
 			case key == "":
 				d.violate(Caused, have[0].in(topic), "the event at %s concerns no row of %s, and was re-keyed to %q", where, p.name, have[0].key)
-			case len(have) == 0 && places.Start[partition] > 0: // removed behind the committed offset
+			// removed behind the committed offset
+			case len(have) == 0 && places.Start[partition] > 0:
 			case len(have) == 0:
 				d.violate(Caused, where, "the event did not reach row %q of %s", key, p.name)
 			case len(have) > 1:

@@ -47,7 +47,8 @@ func (d *dump) readRows(file string) (rows map[string]json.RawMessage, twice []s
 	return rows, twice, err == nil, err
 }
 
-// checkInstances compares what every instance shows with the model (I3), and the fresh one with the others (I11).
+// checkInstances compares what every instance shows with the model (I3), and the fresh one with the
+// others (I11).
 func (d *dump) checkInstances(f *folding) error {
 	instances, err := d.instanceNames()
 	if err != nil {
@@ -79,7 +80,8 @@ func (d *dump) checkInstances(f *folding) error {
 	return nil
 }
 
-// serves reports whether anything is dumped of what an instance shows. A processor alone shows nothing.
+// serves reports whether anything is dumped of what an instance shows. A processor alone shows
+// nothing.
 func (d *dump) serves(instance string) bool {
 	for _, folder := range []string{"views", "states"} {
 		if _, err := os.Stat(filepath.Join(d.dir, folder, instance)); err == nil {
@@ -126,7 +128,8 @@ func (d *dump) compareFresh(fresh map[string]map[string]string, others map[strin
 	}
 }
 
-// checkView compares the rows of a view at an instance with the model, and returns their texts; nil where they were not dumped.
+// checkView compares the rows of a view at an instance with the model, and returns their texts; nil
+// where they were not dumped.
 func (d *dump) checkView(instance, name string, want map[string]map[string]any) (map[string]string, error) {
 	file := "views/" + instance + "/" + name + ".jsonl"
 	rows, twice, ok, err := d.readRows(file)
@@ -193,7 +196,8 @@ func (d *dump) checkStates(instance, aggregate string, folds map[string]*fold) (
 			continue
 		}
 		want := have.state.document(aggregate)
-		if whole, ok := document.(map[string]any); ok && whole["state"] != nil { // with its envelope
+		// with its envelope
+		if whole, ok := document.(map[string]any); ok && whole["state"] != nil {
 			want = map[string]any{"aggregate_id": id, "version": have.version, "recorded_at": have.recordedAt, "state": want}
 			for key := range want {
 				if _, given := whole[key]; !given {

@@ -102,7 +102,8 @@ func (k *kept) drop(topic string, at spot) {
 	})
 }
 
-// add puts a copy of the record at a place to the end of its partition, changed by f (or not at all).
+// add puts a copy of the record at a place to the end of its partition, changed by f (or not at
+// all).
 func (k *kept) add(topic string, at spot, f func(*history.Record)) {
 	i := slices.IndexFunc(k.committed[topic], func(r history.Record) bool { return spotOf(&r) == at })
 	if i < 0 {

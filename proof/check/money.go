@@ -50,7 +50,8 @@ func (l *ledger) add(e *event) {
 	f.amount.Add(f.amount, big.NewInt(sign*e.amount))
 }
 
-// checkMoney decides I9, on the state table: balances + in flight = deposits - withdrawals, and nothing is in flight.
+// checkMoney decides I9, on the state table: balances + in flight = deposits - withdrawals, and
+// nothing is in flight.
 func (d *dump) checkMoney(f *folding, tables map[string]map[string]*tableState) {
 	balances := map[string]*big.Int{}
 	for _, id := range sortedKeys(tables["account"]) {

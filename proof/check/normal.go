@@ -19,7 +19,8 @@ func microsOf(text string) int64 {
 // timeFields are those that JSON has as texts and Avro as numbers.
 var timeFields = map[string]bool{"recorded_at": true, "requested_at": true, "finished_at": true}
 
-// normal makes values from Avro, JSON and the model alike: whole numbers are int64, times microseconds, unions their values.
+// normal makes values from Avro, JSON and the model alike: whole numbers are int64, times
+// microseconds, unions their values.
 func normal(name string, value any) any {
 	switch v := value.(type) {
 	case map[string]any:

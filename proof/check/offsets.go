@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// checkOffsets decides the part of I6 that needs no outcomes: at rest each group has reached the end of its input, and no more than that.
+// checkOffsets decides the part of I6 that needs no outcomes: at rest each group has reached the
+// end of its input, and no more than that.
 func (d *dump) checkOffsets() {
 	for _, g := range d.groups() {
 		places, dumped := d.topics.Topics[g.input]

@@ -1,6 +1,7 @@
 package check
 
-// payload has the fields of every command and event of the bank; which of them a kind has is said in the tables below. It is comparable.
+// payload has the fields of every command and event of the bank; which of them a kind has is said
+// in the tables below. It is comparable.
 type payload struct {
 	holderID, holderName               string
 	currency, reference, reason        string

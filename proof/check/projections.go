@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// rows are the rows of all projections as the events lead to them, as JSON has them: numbers are int64, times microseconds (see [normal]).
+// rows are the rows of all projections as the events lead to them, as JSON has them: numbers are
+// int64, times microseconds (see [normal]).
 type rows map[string]map[string]map[string]any
 
 const listedAccounts = 1000
@@ -55,7 +56,8 @@ func turnoverKey(e *event) string {
 	return day + ":" + e.currency
 }
 
-// rekeyedKey returns the key of the row of a re-keyed projection that an event changes; "" for none.
+// rekeyedKey returns the key of the row of a re-keyed projection that an event changes; "" for
+// none.
 func rekeyedKey(projection string, e *event) string {
 	if projection == "daily-turnover" {
 		return turnoverKey(e)

@@ -33,7 +33,8 @@ type event struct {
 	chain                                                         []byte
 	value                                                         []byte
 	traceparent                                                   string
-	copies                                                        string // what is wrong with the CloudEvents headers; "" for nothing
+	// what is wrong with the CloudEvents headers; "" for nothing
+	copies string
 }
 
 // outcome is a record of an outcomes topic.
@@ -48,7 +49,8 @@ type outcome struct {
 	actor                               string
 	namesActor                          bool // its schema has an actor
 	command                             spot // the place that the record names
-	cause                               spot // the place in the header: the command record that is answered
+	// the place in the header: the command record that is answered
+	cause spot
 }
 
 // deadLetter is a record of a dead letter topic.

@@ -136,7 +136,8 @@ func (r Report) WriteJSON(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// WriteText writes the report for people, with at most show violations of each invariant; 0 means ten.
+// WriteText writes the report for people, with at most show violations of each invariant; 0 means
+// ten.
 func (r Report) WriteText(w io.Writer, show int) error {
 	if show <= 0 {
 		show = shownByDefault

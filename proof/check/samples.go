@@ -8,9 +8,10 @@ import (
 	"github.com/foldlog/foldlog/proof/history"
 )
 
-// Bounds of I12: the median of the last quarter of a process's life may be this much above that of the first. A life is judged by the
-// samples at which it was ready, from a while after the first: what starts, ends or waits for a rebalance needs other amounts. The bounds are generous: caches fill, and a
-// leak of a few objects for each command is far above them within minutes.
+// Bounds of I12: the median of the last quarter of a process's life may be this much above that of
+// the first. A life is judged by the samples at which it was ready, from a while after the first:
+// what starts, ends or waits for a rebalance needs other amounts. The bounds are generous: caches
+// fill, and a leak of a few objects for each command is far above them within minutes.
 const (
 	warmUp        = 10 * time.Second
 	fewestSamples = 20

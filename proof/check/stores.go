@@ -34,8 +34,8 @@ type localStore struct {
 	receipt   receipt
 }
 
-// checkStores compares local stores with what they are copies of (I11): each with the rows below the place that its receipt names; those of
-// owners have all rows, and each partition has one.
+// checkStores compares local stores with what they are copies of (I11): each with the rows below
+// the place that its receipt names; those of owners have all rows, and each partition has one.
 func (d *dump) checkStores() error {
 	complete := map[string]map[int32]bool{}
 	for _, folder := range []string{"stores", "stores-left"} {
@@ -87,7 +87,8 @@ func (d *dump) lastRow(table string, partition int32) int64 {
 	return -1
 }
 
-// readStore reads the dump of a store: FOLDER/INSTANCE/TABLE.N.jsonl, and what belongs to it in indexes and receipts.
+// readStore reads the dump of a store: FOLDER/INSTANCE/TABLE.N.jsonl, and what belongs to it in
+// indexes and receipts.
 func (d *dump) readStore(folder, instance, name string) (*localStore, error) {
 	s := &localStore{file: path.Join(folder, instance, name), owned: folder == "stores", rows: map[string][]byte{}}
 	base := strings.TrimSuffix(name, ".jsonl")
@@ -108,7 +109,8 @@ func (d *dump) readStore(folder, instance, name string) (*localStore, error) {
 		return nil, err
 	}
 	if s.owned {
-		s.receipt = receipt{math.MaxInt64, math.MaxInt64} // an owner has everything, unless its receipt denies it
+		// an owner has everything, unless its receipt denies it
+		s.receipt = receipt{math.MaxInt64, math.MaxInt64}
 	}
 	return s, optionally(history.Read(d.dir, path.Join("receipts", instance, name), func(r receipt) error { s.receipt = r; return nil }))
 }
@@ -162,8 +164,8 @@ func (d *dump) checkStore(s *localStore) {
 	}
 }
 
-// checkIndex checks that an aggregate's store knows the command ids that were answered. They are kept for the horizon, which no run outlasts
-// unless it says so.
+// checkIndex checks that an aggregate's store knows the command ids that were answered. They are
+// kept for the horizon, which no run outlasts unless it says so.
 func (d *dump) checkIndex(s *localStore) {
 	want := map[string]*outcome{}
 	for _, o := range d.outcomes[s.table] {

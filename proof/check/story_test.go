@@ -145,14 +145,16 @@ func (w *world) badInputs() {
 	w.produce(7, "transfer", 2, []byte("t-0"), []byte(`{"command_id": 5}`))
 	w.produce(7, "account", wrong, []byte("acc-1"), []byte(`{"command_id": "strayed", "type": "deposit", "actor": "me", "data": {"amount": 3, "currency": "EUR"}}`), headerContentType, "application/json")
 	w.produce(7, "account", partitionOf("acc-1", testPartitions), []byte("acc-1"), []byte(`{"type": "deposit", "data": {"amount": 3.0, "currency": "EUR"}}`))
-	// A debit that declines for a transfer that there is not: the policy's answer is rejected, which is a dead letter.
+	// A debit that declines for a transfer that there is not: the policy's answer is rejected,
+	// which is a dead letter.
 	w.produce(7, "account", partitionOf("acc-1", testPartitions), []byte("acc-1"),
 		[]byte(`{"type": "debit", "data": {"transfer_id": "t-none", "counterparty": "acc-2", "amount": 1, "currency": "USD"}}`))
 }
 
 // finish brings the system to rest and dumps it.
 func (w *world) finish() {
-	// One command of which the client does not know, and one of which it knows that nothing was written.
+	// One command of which the client does not know, and one of which it knows that nothing was
+	// written.
 	in := w.begin(0, history.Op{Call: history.CommandCall, Aggregate: "account", ID: "acc-2", Command: "freeze", CommandID: "timed-out", Data: json.RawMessage(`{"reason":""}`)})
 	w.append("account.commands", "acc-2", w.command("account", "freeze", "acc-2", "timed-out", payload{}, nil), headerContentType, "application/avro", headerActor, "anonymous")
 	w.work()
@@ -187,7 +189,8 @@ func (w *world) finish() {
 	for i := range int64(240) {
 		for _, instance := range []string{"a", "b"} {
 			s := history.Sample{At: w.run.Began + i*1e9, Instance: instance, RSS: 200<<20 + i<<10, FDs: 80 + int(i%7), Goroutines: 150 + int(i%11), Ready: true}
-			if instance == "b" && i > 111 && i < 136 { // most of the first quarter of its second life it waits for others
+			// most of the first quarter of its second life it waits for others
+			if instance == "b" && i > 111 && i < 136 {
 				s.Goroutines, s.Ready = 20, false
 			}
 			w.samples = append(w.samples, s)
@@ -217,7 +220,8 @@ func (w *world) addRow(file, key string, row map[string]any) {
 	w.rows[file] = append(w.rows[file], history.Row{Key: key, Row: must[[]byte](w.t)(json.Marshal(row))})
 }
 
-// stores dumps local stores: those of a, which owned all partitions at the end, and those that b had owned before.
+// stores dumps local stores: those of a, which owned all partitions at the end, and those that b
+// had owned before.
 func (w *world) stores() {
 	for _, table := range []string{"account", "balances", "daily-turnover"} {
 		for p := range int32(testPartitions) {

@@ -61,7 +61,8 @@ func (x *execution) order() {
 	}
 }
 
-// checkOtherDeadLetters checks that policies and projections set nothing aside: all events can be read (I10).
+// checkOtherDeadLetters checks that policies and projections set nothing aside: all events can be
+// read (I10).
 func (d *dump) checkOtherDeadLetters() {
 	for _, g := range d.groups() {
 		if g.name == d.names.group("account") || g.name == d.names.group("transfer") {

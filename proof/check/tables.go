@@ -104,9 +104,11 @@ func (d *dump) decodeState(aggregate string, value []byte) (*tableState, map[str
 	return s, document, a.err
 }
 
-// checkProgress checks what tables say of their freshness (I8): no more than is true, and at rest no less.
+// checkProgress checks what tables say of their freshness (I8): no more than is true, and at rest
+// no less.
 func (d *dump) checkProgress() {
-	final := map[string]map[int32]int64{} // by aggregate type: the last command of a partition that had events
+	// by aggregate type: the last command of a partition that had events
+	final := map[string]map[int32]int64{}
 	real := map[position]bool{}
 	for _, a := range aggregates {
 		final[a] = map[int32]int64{}

@@ -2,8 +2,9 @@ package check
 
 import "errors"
 
-// What records say has had two forms. In the first an account had one holder, which the second takes for the holder's id and name; it still writes the
-// id under the old name, too. Money had no channel.
+// What records say has had two forms. In the first an account had one holder, which the second
+// takes for the holder's id and name; it still writes the id under the old name, too. Money had no
+// channel.
 
 const unknownChannel = "unknown"
 
@@ -47,7 +48,8 @@ func today(fields map[string]any) (map[string]any, error) {
 	return out, nil
 }
 
-// commandToday is [today] for what producers write, who may fill the old field alone, the new ones alone, or both alike.
+// commandToday is [today] for what producers write, who may fill the old field alone, the new ones
+// alone, or both alike.
 func commandToday(fields map[string]any) (map[string]any, error) {
 	out := map[string]any{}
 	for name, value := range fields {

@@ -16,7 +16,8 @@ import (
 
 const testPartitions = 3
 
-// world is a small system that works as it should: it executes commands by the model, and keeps what it does as a run.
+// world is a small system that works as it should: it executes commands by the model, and keeps
+// what it does as a run.
 type world struct {
 	*kept
 	dump      *dump          // for its decoders and names
@@ -91,8 +92,8 @@ func (w *world) file(topic, file string) {
 	w.topics.Schemas[w.ids[topic]] = string(must[[]byte](w.t)(os.ReadFile(file)))
 }
 
-// encode writes a value with the latest version of the schema, and now and then with the first, as an instance of the release before does, where that
-// can say the same.
+// encode writes a value with the latest version of the schema, and now and then with the first, as
+// an instance of the release before does, where that can say the same.
 func (w *world) encode(topic string, native map[string]any) []byte {
 	id := w.ids[topic]
 	if first, two := w.first[topic]; two && w.written%3 == 0 && firstSays(native, "") {
@@ -146,7 +147,8 @@ func union(s string) any {
 	return map[string]any{"string": s}
 }
 
-// append writes a committed record; now and then it leaves a marker or aborted data behind, as transactions do.
+// append writes a committed record; now and then it leaves a marker or aborted data behind, as
+// transactions do.
 func (w *world) append(topic, key string, value []byte, headers ...string) spot {
 	return w.appendTo(topic, partitionOf(key, testPartitions), []byte(key), value, headers...)
 }

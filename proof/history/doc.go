@@ -1,6 +1,6 @@
-// Package history is the form in which a torture run is kept: what clients asked for and were told, which faults there were, and all that the
-// topics, views and stores contained at the end. A run is a directory, readable without the program that made it, and can be judged
-// again at any time.
+// Package history is the form in which a torture run is kept: what clients asked for and were told,
+// which faults there were, and all that the topics, views and stores contained at the end. A run is
+// a directory, readable without the program that made it, and can be judged again at any time.
 //
 //	run.json                          [Run]: scenario, seed, settings
 //	clients.jsonl                     [Op], one line for each event of a client's operation
@@ -18,12 +18,15 @@
 //	receipts/INSTANCE/TABLE.N.jsonl   one line, what the store says of itself: topic ids and the offsets up to which it is complete
 //	old-clients.jsonl                 [Op] of a world whose topics were deleted, see scenario recreate; none of it may show
 //
-// Importers: the torture driver, which writes it, and the checker, which reads it. It imports the standard library only.
+// Importers: the torture driver, which writes it, and the checker, which reads it. It imports the
+// standard library only.
 //
 // Invariants:
 //
-//  1. Every file is JSON or JSON lines; a line that is cut off at the end of clients.jsonl, faults.jsonl or samples.jsonl is passed over, since
-//     the driver may be killed.
-//  2. An operation has one invoke and at most one of ok, fail and unknown; without any it is unknown.
-//  3. Times are the driver's wall clock in nanoseconds since 1970; all of a run's clients and faults share it.
+//  1. Every file is JSON or JSON lines; a line that is cut off at the end of clients.jsonl,
+//     faults.jsonl or samples.jsonl is passed over, since the driver may be killed.
+//  2. An operation has one invoke and at most one of ok, fail and unknown; without any it is
+//     unknown.
+//  3. Times are the driver's wall clock in nanoseconds since 1970; all of a run's clients and
+//     faults share it.
 package history

@@ -77,7 +77,8 @@ func ReadJSON(dir, name string, content any) error {
 	return nil
 }
 
-// Read calls f for each line of a file of a run's directory. A last line that is cut off is passed over.
+// Read calls f for each line of a file of a run's directory. A last line that is cut off is passed
+// over.
 func Read[T any](dir, name string, f func(T) error) error {
 	file, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {

@@ -15,11 +15,13 @@ type Run struct {
 	Instances  []string          `json:"instances"`
 	Settings   map[string]string `json:"settings,omitempty"`
 	Began      int64             `json:"began"`
-	// Healed is when the last fault was mended and writers had stopped, Settled when every instance was ready and nothing lagged; 0 if never.
+	// Healed is when the last fault was mended and writers had stopped, Settled when every instance
+	// was ready and nothing lagged; 0 if never.
 	Healed  int64 `json:"healed"`
 	Settled int64 `json:"settled"`
 	Ended   int64 `json:"ended"`
-	// Fresh names the instance that was started last, on an empty data directory: what it shows was rebuilt from the topics alone.
+	// Fresh names the instance that was started last, on an empty data directory: what it shows was
+	// rebuilt from the topics alone.
 	Fresh string `json:"fresh,omitempty"`
 }
 
@@ -54,7 +56,8 @@ type Op struct {
 	CommandID       string          `json:"command_id,omitempty"`
 	Data            json.RawMessage `json:"data,omitempty"`
 	ExpectedVersion *int64          `json:"expected_version,omitempty"`
-	// Key is the record's key and Raw its value, where what was produced is no ordinary command (a nil value: Raw is absent and Nil true).
+	// Key is the record's key and Raw its value, where what was produced is no ordinary command (a
+	// nil value: Raw is absent and Nil true).
 	Key []byte `json:"key,omitempty"`
 	Raw []byte `json:"raw,omitempty"`
 	Nil bool   `json:"nil,omitempty"`
@@ -126,7 +129,8 @@ type Record struct {
 	Headers   [][2][]byte `json:"h,omitempty"`
 }
 
-// Row is a row of a view, a state or an entry of a store. A state's is the whole answer, {"aggregate_id", "version", "recorded_at", "state"}.
+// Row is a row of a view, a state or an entry of a store. A state's is the whole answer,
+// {"aggregate_id", "version", "recorded_at", "state"}.
 type Row struct {
 	Key string          `json:"key"`
 	Row json.RawMessage `json:"row"`

@@ -10,7 +10,8 @@ import (
 	"github.com/foldlog/foldlog/cli/clitest"
 )
 
-// testArchive exports the log, and compares what a program that knows nothing of Foldlog makes of the files with the ledger.
+// testArchive exports the log, and compares what a program that knows nothing of Foldlog makes of
+// the files with the ledger.
 func (s *system) testArchive(t *testing.T) {
 	start, dir := python(t), t.TempDir()
 	exported := clitest.Run(t, bankapp.App(), "export", "--out", dir, "--brokers", strings.Join(s.brokers, ","), "--registry", s.registry,

@@ -44,8 +44,9 @@ var unreachable = regexp.MustCompile(`(?i)from versions: none|ensurepip is not a
 // failed has what could not be installed, by name: it is tried once.
 var failed = map[string]error{}
 
-// installed returns the directory that fill filled, on this machine, for the given files and version. It skips the test where the packages
-// cannot be reached; Maven's must be where Kafka is required.
+// installed returns the directory that fill filled, on this machine, for the given files and
+// version. It skips the test where the packages cannot be reached; Maven's must be where Kafka is
+// required.
 func installed(t *testing.T, name string, files []string, version string, fill func(ctx context.Context, dir string) error) string {
 	t.Helper()
 	hash := sha256.New()

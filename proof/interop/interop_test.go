@@ -19,8 +19,8 @@ func TestOnTheEmbeddedBrokerAndRegistry(t *testing.T) {
 	testEverybody(t, startEmbedded(t))
 }
 
-// testEverybody lets foreign producers write commands, gives the log the rest of what real logs have, and compares what foreign consumers make of it
-// with the ledger.
+// testEverybody lets foreign producers write commands, gives the log the rest of what real logs
+// have, and compares what foreign consumers make of it with the ledger.
 func testEverybody(t *testing.T, s *system) {
 	for _, l := range languages {
 		for _, format := range []string{"json", "avro"} {

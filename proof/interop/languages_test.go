@@ -26,7 +26,8 @@ var languages = []language{
 
 type language struct {
 	name string
-	// open installs what the programs need, once for a machine, and returns how to start one. It skips the test where that cannot be.
+	// open installs what the programs need, once for a machine, and returns how to start one. It
+	// skips the test where that cannot be.
 	open               func(t *testing.T) starter
 	consumer, producer string
 	// elsewhere is true where the client's default partitioner is not Kafka's.
@@ -106,7 +107,8 @@ func node(t *testing.T) starter {
 	}
 }
 
-// run runs a program against the system and returns what it printed. The environment is given as NAME=value.
+// run runs a program against the system and returns what it printed. The environment is given as
+// NAME=value.
 func (s *system) run(t *testing.T, start starter, env []string, program string, args ...string) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), programLimit)

@@ -36,8 +36,9 @@ func (a *amount) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// ledger returns what the bank itself says, once its views have seen everything that is in the log: each account's row in the view of balances, which
-// for accounts that took commands must be its state.
+// ledger returns what the bank itself says, once its views have seen everything that is in the log:
+// each account's row in the view of balances, which for accounts that took commands must be its
+// state.
 func (s *system) ledger(t *testing.T) ledger {
 	t.Helper()
 	versions := map[string]int64{}

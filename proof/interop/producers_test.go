@@ -18,8 +18,9 @@ const (
 	producerCommands = producerAccounts * (1 + producerDeposits)
 )
 
-// testProducer runs a producer, and again in the other encoding: the same commands under the same ids. Each is handled once and in the order in which
-// it was sent to its account, in whatever partition it came, and the second run changes nothing.
+// testProducer runs a producer, and again in the other encoding: the same commands under the same
+// ids. Each is handled once and in the order in which it was sent to its account, in whatever
+// partition it came, and the second run changes nothing.
 func (s *system) testProducer(t *testing.T, l language, format string) {
 	start := l.open(t)
 	prefix := l.name + "-" + format

@@ -25,7 +25,8 @@ import (
 // patience is how long a test waits for what must come.
 const patience = time.Minute
 
-// partitions are as many as a real system has, so that a foreign partitioner is nearly always wrong.
+// partitions are as many as a real system has, so that a foreign partitioner is nearly always
+// wrong.
 const partitions = 12
 
 func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
@@ -112,7 +113,8 @@ type record struct {
 	fields map[string]any
 }
 
-// read returns the committed records of a topic up to its present end, in the order of each partition.
+// read returns the committed records of a topic up to its present end, in the order of each
+// partition.
 func (s *system) read(t *testing.T, topic string) []record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

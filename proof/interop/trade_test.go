@@ -19,7 +19,8 @@ func (s *system) send(t *testing.T, aggregate, id, command string, fields map[st
 	}
 }
 
-// trade lets the bank's customers do everything that they can do, and returns when every transfer has come to its end.
+// trade lets the bank's customers do everything that they can do, and returns when every transfer
+// has come to its end.
 func (s *system) trade(t *testing.T) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(5, 7))
@@ -30,9 +31,11 @@ func (s *system) trade(t *testing.T) {
 	const accounts = 12
 	name := func(i int) string { return fmt.Sprintf("customer-%d", i) }
 	for i := range accounts {
-		s.send(t, "account", name(i), "open", map[string]any{"holder": "Žofie", "currency": currencies[i%3], "overdraft_limit": i%2 - 1}) // -1 or 0
+		// -1 or 0
+		s.send(t, "account", name(i), "open", map[string]any{"holder": "Žofie", "currency": currencies[i%3], "overdraft_limit": i%2 - 1})
 		s.send(t, "account", name(i), "deposit", money(random.Int64N(100_000)+1, currencies[i%3]))
-		s.send(t, "account", name(i), "withdraw", money(random.Int64N(100_000)+1, currencies[i%3])) // some have not as much
+		// some have not as much
+		s.send(t, "account", name(i), "withdraw", money(random.Int64N(100_000)+1, currencies[i%3]))
 	}
 	s.send(t, "account", "frozen", "open", map[string]any{"holder": "Ann", "currency": "EUR", "overdraft_limit": 0})
 	s.send(t, "account", "frozen", "freeze", map[string]any{"reason": "court order"})

@@ -27,8 +27,9 @@ const (
 
 func isWrittenByHand(id string) bool { return strings.HasPrefix(id, writtenByHand) }
 
-// writeOtherVersions writes events as earlier and later versions of the bank do, with every published schema and with one that comes after: it has
-// a field more, and a kind of event that nobody here knows. The ids are of accounts that take no commands.
+// writeOtherVersions writes events as earlier and later versions of the bank do, with every
+// published schema and with one that comes after: it has a field more, and a kind of event that
+// nobody here knows. The ids are of accounts that take no commands.
 func (s *system) writeOtherVersions(t *testing.T) {
 	t.Helper()
 	set, err := schemas.Load(bankschemas.Files, bank.Topology())
@@ -108,7 +109,8 @@ func (w *writer) write(eventType string, known map[string]any) {
 	}
 }
 
-// record returns the account's next event. Fields of the data that are not given have the schema's default, or what is like nothing.
+// record returns the account's next event. Fields of the data that are not given have the schema's
+// default, or what is like nothing.
 func (w *writer) record(eventType string, known map[string]any) *kgo.Record {
 	w.t.Helper()
 	w.version++
@@ -150,7 +152,8 @@ func (w *writer) record(eventType string, known map[string]any) *kgo.Record {
 		Headers: []kgo.RecordHeader{{Key: codecs.HeaderChain, Value: w.chain[:]}}}
 }
 
-// abortTransaction leaves in the log what a processor leaves that dies in the middle of its work: an event that never happened.
+// abortTransaction leaves in the log what a processor leaves that dies in the middle of its work:
+// an event that never happened.
 func (s *system) abortTransaction(t *testing.T) {
 	t.Helper()
 	set, err := schemas.Load(bankschemas.Files, bank.Topology())

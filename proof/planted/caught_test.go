@@ -17,11 +17,12 @@ import (
 	"time"
 )
 
-// patience is how long one run of a test may take. A bug that shows only by a test that does not end is not caught.
+// patience is how long one run of a test may take. A bug that shows only by a test that does not
+// end is not caught.
 const patience = 90 * time.Second
 
-// TestEveryBugIsCaught runs each row of the table without its bug, which must pass, and with it, which must fail with the row's words. It
-// prints the table.
+// TestEveryBugIsCaught runs each row of the table without its bug, which must pass, and with it,
+// which must fail with the row's words. It prints the table.
 func TestEveryBugIsCaught(t *testing.T) {
 	binaries := compile(t)
 	declared := declarations(t)
@@ -62,7 +63,8 @@ func TestEveryBugIsCaught(t *testing.T) {
 			})
 		}
 	})
-	rows = slices.DeleteFunc(rows, func(row string) bool { return row == "" }) // of a part that -run chose
+	// of a part that -run chose
+	rows = slices.DeleteFunc(rows, func(row string) bool { return row == "" })
 	fmt.Printf("\n| bug | what it breaks | caught by | after |\n|---|---|---|---|\n%s\n\n", strings.Join(rows, "\n"))
 }
 

@@ -25,8 +25,9 @@ var chosen = func() Bug {
 // Has reports whether a bug is planted.
 func Has(bug Bug) bool { return bug == chosen }
 
-// Failpoint returns what is to be called at named places of the engine. FOLDLOG_FAILPOINT is "place", "place@hit" or "place@hit:freeze": at the
-// given hit of the place (the first, if none is given) the process kills itself, or stops itself as by SIGSTOP.
+// Failpoint returns what is to be called at named places of the engine. FOLDLOG_FAILPOINT is
+// "place", "place@hit" or "place@hit:freeze": at the given hit of the place (the first, if none is
+// given) the process kills itself, or stops itself as by SIGSTOP.
 func Failpoint() func(name string) {
 	text := os.Getenv("FOLDLOG_FAILPOINT")
 	if text == "" {

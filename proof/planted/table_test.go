@@ -15,13 +15,15 @@ import (
 	"testing"
 )
 
-// catch says how a bug is noticed: by a test of a package that fails with certain words. A time-out or a crash is no such word.
+// catch says how a bug is noticed: by a test of a package that fails with certain words. A time-out
+// or a crash is no such word.
 type catch struct {
-	bug   Bug
-	room  string // the package's folder
-	run   string // what -run gets
-	says  string // what the failed test must say, as a regular expression
-	kafka bool   // on Apache Kafka, which the embedded broker cannot stand in for or is to be compared with
+	bug  Bug
+	room string // the package's folder
+	run  string // what -run gets
+	says string // what the failed test must say, as a regular expression
+	// on Apache Kafka, which the embedded broker cannot stand in for or is to be compared with
+	kafka bool
 }
 
 const (
@@ -186,7 +188,8 @@ func TestProductHoldsNothingPlanted(t *testing.T) {
 		}
 	}
 	for _, bug := range Bugs() {
-		if bug != OneIDInitialised && strings.Contains(product, string(bug)) { // a place of the engine has that name, too
+		// a place of the engine has that name, too
+		if bug != OneIDInitialised && strings.Contains(product, string(bug)) {
 			t.Errorf("the product contains the name of the bug %s", bug)
 		}
 	}

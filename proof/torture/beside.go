@@ -24,8 +24,9 @@ const (
 	besidePause = 10 * time.Second
 )
 
-// besides are the commands that can run beside the load, over and over, as an operator would run them. What reads or fills while everything else
-// goes on must neither imagine anything nor be in the way. A round is a list of commands.
+// besides are the commands that can run beside the load, over and over, as an operator would run
+// them. What reads or fills while everything else goes on must neither imagine anything nor be in
+// the way. A round is a list of commands.
 var besides = map[string][][]string{
 	"verify": {{"verify", "--json"}},
 	besideRebuild: {
@@ -88,7 +89,8 @@ func (r *run) pauseBeside() {
 	}
 }
 
-// lastBeside has one more round of each, now that nothing is broken any more, and reports whether there was any.
+// lastBeside has one more round of each, now that nothing is broken any more, and reports whether
+// there was any.
 func (r *run) lastBeside(ctx context.Context) bool {
 	for _, b := range r.beside {
 		b.round(ctx, true)
@@ -107,8 +109,8 @@ func (r *run) stopBeside() map[string]results.Beside {
 	return counts
 }
 
-// round runs the commands once. While something is broken, a command may say that it is in its way; a healthy system leaves no excuse, and what is
-// found in the data is never one.
+// round runs the commands once. While something is broken, a command may say that it is in its way;
+// a healthy system leaves no excuse, and what is found in the data is never one.
 func (b *beside) round(ctx context.Context, healthy bool) {
 	b.count.Rounds++
 	for _, args := range besides[b.name] {
@@ -135,7 +137,8 @@ func (b *beside) round(ctx context.Context, healthy bool) {
 	}
 }
 
-// command runs foldlog and returns its exit code and all that it printed. The error is that it could not be run, or took too long.
+// command runs foldlog and returns its exit code and all that it printed. The error is that it
+// could not be run, or took too long.
 func (b *beside) command(ctx context.Context, args []string) (code int, printed []byte, err error) {
 	limited, cancel := context.WithTimeout(ctx, besideLimit)
 	defer cancel()

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// breaks notes that something is about to be broken, and how to mend it if the run ends before that. The returned function mends it now.
+// breaks notes that something is about to be broken, and how to mend it if the run ends before
+// that. The returned function mends it now.
 func (r *run) breaks(what string, mend func(context.Context) error) (mendNow func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -36,7 +36,8 @@ func (r *run) roles() []role {
 	}
 }
 
-// killBrokers kills brokers by role, freezeBrokers freezes them, rollBrokers restarts all of them as operators do.
+// killBrokers kills brokers by role, freezeBrokers freezes them, rollBrokers restarts all of them
+// as operators do.
 func killBrokers(ctx context.Context, r *run) error { return r.hitBrokers(ctx, kindBrokerKill) }
 
 func freezeBrokers(ctx context.Context, r *run) error { return r.hitBrokers(ctx, kindBrokerFreeze) }
@@ -56,7 +57,8 @@ func (r *run) hitBrokers(ctx context.Context, kind string) error {
 	})
 }
 
-// hitBroker breaks one broker, waits until the system answers without it, mends it and waits until all replicas are in sync.
+// hitBroker breaks one broker, waits until the system answers without it, mends it and waits until
+// all replicas are in sync.
 func (r *run) hitBroker(ctx context.Context, kind, role string, id int) error {
 	kafka := r.system.Kafka
 	mendKind, down, up := kindBrokerBoot, kafka.Kill, r.bootBroker
@@ -85,7 +87,8 @@ func (r *run) hitBroker(ctx context.Context, kind, role string, id int) error {
 	return nil
 }
 
-// bootBroker starts a broker unless it runs: what mends may be called again where it did not come to its end.
+// bootBroker starts a broker unless it runs: what mends may be called again where it did not come
+// to its end.
 func (r *run) bootBroker(id int) error {
 	if _, err := r.system.Kafka.Usage(id); err == nil {
 		return nil
@@ -149,7 +152,8 @@ func (r *run) rollBroker(ctx context.Context, id int) error {
 	return nil
 }
 
-// restartBroker kills the only broker and boots it again: everything waits, and nothing may be lost.
+// restartBroker kills the only broker and boots it again: everything waits, and nothing may be
+// lost.
 func restartBroker(ctx context.Context, r *run) error {
 	return r.each(ctx, func(int) error {
 		r.inflictedOnBroker(hit{kind: kindBrokerKill, target: "1", detail: "the only one", label: kindBrokerKill + " only"})

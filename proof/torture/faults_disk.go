@@ -17,7 +17,8 @@ import (
 // smallDisk is what the instance has whose disk runs full.
 const smallDisk = "48m"
 
-// mountSmallDisk gives one processor's data a small file system of its own. It needs Linux and the right to mount.
+// mountSmallDisk gives one processor's data a small file system of its own. It needs Linux and the
+// right to mount.
 func mountSmallDisk(_ context.Context, r *run) error {
 	dir := filepath.Join(r.dir, "system", "data", "processor-1")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -73,7 +74,8 @@ func fillDisk(ctx context.Context, r *run) error {
 	})
 }
 
-// backIfEnded boots an instance again that ended because of the fault, as a supervisor does, and waits until it is ready.
+// backIfEnded boots an instance again that ended because of the fault, as a supervisor does, and
+// waits until it is ready.
 func (r *run) backIfEnded(ctx context.Context, i *system.Instance) error {
 	err := r.awaitReady(ctx, i)
 	if err == nil || i.Running() {

@@ -13,8 +13,8 @@ const (
 	signalsAfter = 3 * time.Second
 )
 
-// killProcessors kills one processor after the other at random moments. Half of them come back at once, as under a supervisor, and the others
-// after somebody took over.
+// killProcessors kills one processor after the other at random moments. Half of them come back at
+// once, as under a supervisor, and the others after somebody took over.
 func killProcessors(ctx context.Context, r *run) error {
 	return r.each(ctx, func(int) error { return r.killAndBoot(ctx, pick(r, r.processors())) })
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/proxy"
 )
 
-// breakNetwork breaks the connections between an instance and the brokers in all ways that the proxy can.
+// breakNetwork breaks the connections between an instance and the brokers in all ways that the
+// proxy can.
 func breakNetwork(ctx context.Context, r *run) error {
 	ways := []struct {
 		name        string

@@ -9,14 +9,16 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/system"
 )
 
-// point is a place where the engine can be made to crash. A test compares these with the engine's own.
+// point is a place where the engine can be made to crash. A test compares these with the engine's
+// own.
 type point struct {
 	name string
 	// hits bounds how often the place is passed before the crash.
 	hits int
 	// leaving places are passed when a generation ends, so the instance is told to leave.
 	leaving bool
-	// moving ones are passed when the group moves on while the instance stays, so another one is restarted.
+	// moving ones are passed when the group moves on while the instance stays, so another one is
+	// restarted.
 	moving bool
 }
 
@@ -32,7 +34,8 @@ func points() []point {
 }
 
 const (
-	// reachLimit is how long an armed instance may take to reach its point. Then it is told to leave, which reaches some.
+	// reachLimit is how long an armed instance may take to reach its point. Then it is told to
+	// leave, which reaches some.
 	reachLimit = 20 * time.Second
 	// leaveAfter is how long an instance that shall crash while leaving works before.
 	leaveAfter = 3 * time.Second
@@ -73,7 +76,8 @@ func crashAtPoints(ctx context.Context, r *run) error {
 	})
 }
 
-// awaitCrash waits until the armed instance has crashed, and reports whether it did. If it did not, it has ended otherwise when this returns.
+// awaitCrash waits until the armed instance has crashed, and reports whether it did. If it did not,
+// it has ended otherwise when this returns.
 func (r *run) awaitCrash(ctx context.Context, i *system.Instance, p point) (bool, error) {
 	limit := reachLimit
 	if p.leaving || p.moving {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// killRegistry kills the schema registry for a while. Running instances go on with the schemas that they know; one that is killed meanwhile
-// comes back when the registry does.
+// killRegistry kills the schema registry for a while. Running instances go on with the schemas that
+// they know; one that is killed meanwhile comes back when the registry does.
 func killRegistry(ctx context.Context, r *run) error {
 	return r.each(ctx, func(n int) error {
 		r.inflicted(hit{kind: "registry-kill"})

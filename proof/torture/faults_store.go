@@ -12,7 +12,8 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/system"
 )
 
-// damageStores damages the local stores of processors and the views of edges while their process is down.
+// damageStores damages the local stores of processors and the views of edges while their process is
+// down.
 func damageStores(ctx context.Context, r *run) error {
 	all := append(r.processors(), r.edges()...)
 	damages := []struct {

@@ -19,8 +19,8 @@ func busyCleaner() map[string]string {
 	return map[string]string{"log.cleaner.backoff.ms": "500", "log.segment.delete.delay.ms": "1000", "log.retention.check.interval.ms": "1000"}
 }
 
-// compactEagerly lowers what makes tables be compacted all the time. `foldlog topics verify` does not mind, since the product does not depend on
-// these settings.
+// compactEagerly lowers what makes tables be compacted all the time. `foldlog topics verify` does
+// not mind, since the product does not depend on these settings.
 func compactEagerly(deleteRetention time.Duration) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		settings := map[string]string{
@@ -61,7 +61,8 @@ func compactEagerly(deleteRetention time.Duration) func(context.Context, *run) e
 	}
 }
 
-// restoreUnderCompaction restarts processors and edges without their data while tables are being compacted.
+// restoreUnderCompaction restarts processors and edges without their data while tables are being
+// compacted.
 func restoreUnderCompaction(ctx context.Context, r *run) error {
 	all := append(r.processors(), r.edges()...)
 	return r.each(ctx, func(int) error {
@@ -104,8 +105,9 @@ func stayAway(ctx context.Context, r *run) error {
 	})
 }
 
-// recreateTopics deletes all topics, creates them anew and lets every instance come back on its old data. The run goes on in a new world: the
-// history of the old one is kept beside, and nothing of it may show.
+// recreateTopics deletes all topics, creates them anew and lets every instance come back on its old
+// data. The run goes on in a new world: the history of the old one is kept beside, and nothing of
+// it may show.
 func recreateTopics(ctx context.Context, r *run) error {
 	if err := r.wait(ctx, 10*time.Second, 15*time.Second); err != nil {
 		return err

@@ -10,8 +10,9 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/load"
 )
 
-// openTransactions leaves transactions open on tables, as an owner does that died inside one, and then lets a processor restore. Those with the
-// group's own ids are aborted by the restore; a stranger's must be waited for. None of what they wrote may ever be seen.
+// openTransactions leaves transactions open on tables, as an owner does that died inside one, and
+// then lets a processor restore. Those with the group's own ids are aborted by the restore; a
+// stranger's must be waited for. None of what they wrote may ever be seen.
 func openTransactions(ctx context.Context, r *run) error {
 	return r.each(ctx, func(n int) error {
 		id, timeout, label := fmt.Sprintf("account/ghost-%d/0", n), 60*time.Second, "open-transaction"

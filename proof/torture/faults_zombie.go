@@ -14,11 +14,13 @@ const (
 	kindFreeze = "freeze"
 	// sessionTimeout is the product's.
 	sessionTimeout = 10 * time.Second
-	// freezeLimit is how long an instance may take from its boot until it freezes itself. Then it is frozen where it is.
+	// freezeLimit is how long an instance may take from its boot until it freezes itself. Then it
+	// is frozen where it is.
 	freezeLimit = 30 * time.Second
 )
 
-// zombies pauses processors past their session, by a signal or at a place inside a transaction, lets others take over, and wakes them.
+// zombies pauses processors past their session, by a signal or at a place inside a transaction,
+// lets others take over, and wakes them.
 func zombies(ctx context.Context, r *run) error {
 	places := []string{"inside-produced", "inside-offsets", "before-transaction", "after-transaction", "decided"}
 	return r.each(ctx, func(n int) error {
@@ -50,7 +52,8 @@ func zombies(ctx context.Context, r *run) error {
 	})
 }
 
-// freezeAndThaw holds an instance still past its session. One that stopped itself is thawed all the same.
+// freezeAndThaw holds an instance still past its session. One that stopped itself is thawed all the
+// same.
 func (r *run) freezeAndThaw(ctx context.Context, victim *system.Instance, place string) error {
 	label := kindFreeze
 	if place != "" {
@@ -77,8 +80,8 @@ func (r *run) freezeAndThaw(ctx context.Context, victim *system.Instance, place 
 	return r.wait(ctx, 0, 3*time.Second)
 }
 
-// awaitSilence waits until an instance that shall freeze itself answers no more. One that has not begun to listen refuses connections, and is
-// not silent.
+// awaitSilence waits until an instance that shall freeze itself answers no more. One that has not
+// begun to listen refuses connections, and is not silent.
 func (r *run) awaitSilence(ctx context.Context, i *system.Instance) bool {
 	limited, cancel := context.WithTimeout(ctx, freezeLimit)
 	defer cancel()

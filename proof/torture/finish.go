@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// settleLimit is how long the healed system may take until all is ready and handled; settleMust is what it has to keep.
+	// settleLimit is how long the healed system may take until all is ready and handled; settleMust
+	// is what it has to keep.
 	settleLimit = 4 * time.Minute
 	settleMust  = 60 * time.Second
 	// sayEvery is how often progress says what is waited for.
@@ -173,7 +174,8 @@ func (r *run) unsettled(ctx context.Context, client *kgo.Client) (string, error)
 	return dump.Ends(ctx, client)
 }
 
-// startFresh starts an instance on an empty directory: what it shows was rebuilt from the topics alone.
+// startFresh starts an instance on an empty directory: what it shows was rebuilt from the topics
+// alone.
 func (r *run) startFresh(ctx context.Context) error {
 	fresh, err := r.system.Add("fresh", system.Edge, system.View)
 	if err != nil {
@@ -208,8 +210,9 @@ func (r *run) dumpAnswers(ctx context.Context) error {
 	return nil
 }
 
-// stopProcessors ends processors as an operator would, and writes down what they leave. Each has taken over first what those before it had: a store
-// that is being rebuilt is nobody's copy of anything.
+// stopProcessors ends processors as an operator would, and writes down what they leave. Each has
+// taken over first what those before it had: a store that is being rebuilt is nobody's copy of
+// anything.
 func (r *run) stopProcessors(ctx context.Context) error {
 	for _, i := range r.processors() {
 		if err := r.awaitReady(ctx, i); err != nil {

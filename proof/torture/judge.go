@@ -76,7 +76,8 @@ func (r *run) check(ctx context.Context, s *results.Summary, complete bool) {
 	}
 }
 
-// findChecker returns the checker that was asked for, or the one beside this program, or the one on the path.
+// findChecker returns the checker that was asked for, or the one beside this program, or the one on
+// the path.
 func findChecker(asked string) (string, error) {
 	if asked != "" {
 		return exec.LookPath(asked)

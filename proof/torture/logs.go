@@ -14,7 +14,8 @@ var (
 	message  = regexp.MustCompile(`level=ERROR msg=("(?:[^"\\]|\\.)*"|\S+)`)
 )
 
-// readLogs counts the errors in all instances' logs by their message. A crash of the program itself is a problem of the run.
+// readLogs counts the errors in all instances' logs by their message. A crash of the program itself
+// is a problem of the run.
 func (r *run) readLogs() map[string]int {
 	errors := map[string]int{}
 	for _, i := range r.system.Instances() {

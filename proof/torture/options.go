@@ -17,16 +17,18 @@ import (
 type Options struct {
 	// Seed decides what is done; default taken from the clock by the command.
 	Seed uint64
-	// Duration bounds the time of faults, and Faults their number; whichever is reached first ends them. Default the scenario's.
+	// Duration bounds the time of faults, and Faults their number; whichever is reached first ends
+	// them. Default the scenario's.
 	Duration time.Duration
 	Faults   int
 	// Rate is what the clients do in a second, without the probes; default 150.
 	Rate int
-	// ProbeEvery is the pace of each partition's probes; default 100 ms. Where the processors are few, a slower one keeps the probes from being
-	// the load that they should measure.
+	// ProbeEvery is the pace of each partition's probes; default 100 ms. Where the processors are
+	// few, a slower one keeps the probes from being the load that they should measure.
 	ProbeEvery time.Duration
-	// WarmUp is how long there is load before the first fault; default none. A system that started a moment ago is busy with compiling
-	// the brokers' code, and its stalls are longer than those of one that is at work.
+	// WarmUp is how long there is load before the first fault; default none. A system that started
+	// a moment ago is busy with compiling the brokers' code, and its stalls are longer than those
+	// of one that is at work.
 	WarmUp time.Duration
 	// Out takes a directory for each run; default "torture-runs".
 	Out string
@@ -40,7 +42,8 @@ type Options struct {
 	Embedded bool
 	// Binaries are built where they are not given.
 	Binaries system.Binaries
-	// Checker is the program that judges; default foldlog-check beside this program, then on the path.
+	// Checker is the program that judges; default foldlog-check beside this program, then on the
+	// path.
 	Checker string
 	// Progress is told what happens; default nobody.
 	Progress io.Writer

@@ -62,8 +62,8 @@ type run struct {
 	stalls     map[string]time.Duration
 }
 
-// Run runs a scenario once, with every step written to its directory. The error says that it could not be run at all; what went wrong in a run is
-// in the summary.
+// Run runs a scenario once, with every step written to its directory. The error says that it could
+// not be run at all; what went wrong in a run is in the summary.
 func Run(ctx context.Context, scenario Scenario, options Options) (results.Summary, error) {
 	options.EnsureDefaults()
 	if err := options.Validate(); err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/system"
 )
 
-// sampleEvery is the pace of samples. What an instance counts between the last one and its death is not seen.
+// sampleEvery is the pace of samples. What an instance counts between the last one and its death is
+// not seen.
 const sampleEvery = time.Second
 
 // sampler asks instances for their metrics.
@@ -23,7 +24,8 @@ type sampler struct {
 	failed error
 
 	mu sync.Mutex
-	// seen are the counters of an instance's engine restarts as of the last sample, and sum those of all its lives.
+	// seen are the counters of an instance's engine restarts as of the last sample, and sum those
+	// of all its lives.
 	seen map[string]map[string]float64
 	sum  map[string]int
 }
@@ -75,7 +77,8 @@ func (m *sampler) ask(ctx context.Context, i *system.Instance) (history.Sample, 
 		Goroutines: int(metrics.Value("go_goroutines")), Ready: i.Ready(limited) == nil}, true
 }
 
-// restarts adds what was counted since the last sample. A counter that fell is that of a new process.
+// restarts adds what was counted since the last sample. A counter that fell is that of a new
+// process.
 func (m *sampler) restarts(instance string, counted map[string]float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

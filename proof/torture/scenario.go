@@ -28,7 +28,8 @@ type Scenario struct {
 	planted bool
 	// prepare is called after the brokers have started and before any instance has.
 	prepare func(context.Context, *run) error
-	// inflict does the faults. It returns when they are over; what is still broken then is mended by the run.
+	// inflict does the faults. It returns when they are over; what is still broken then is mended
+	// by the run.
 	inflict func(context.Context, *run) error
 }
 

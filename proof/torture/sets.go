@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// Set returns the scenarios of a set: "short" takes a few minutes, for CI; "long" is every scenario, for hours.
+// Set returns the scenarios of a set: "short" takes a few minutes, for CI; "long" is every
+// scenario, for hours.
 func Set(name string) ([]Scenario, error) {
 	switch name {
 	case "short":
-		short := map[string]int{"crash": 2, "broker-kill": 1} // how many faults; this package's own test kills foldlog dev
+		// how many faults; this package's own test kills foldlog dev
+		short := map[string]int{"crash": 2, "broker-kill": 1}
 		found, err := Find([]string{"crash", "broker-kill"})
 		for i := range found {
 			found[i].faults = short[found[i].Name]

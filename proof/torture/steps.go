@@ -117,7 +117,8 @@ func (r *run) awaitAnswers(ctx context.Context, since int64) error {
 	return r.load.Probes.Await(limited, since)
 }
 
-// answersAgain is awaitAnswers after a fault: a system that does not answer is a problem, and the run goes on to heal it.
+// answersAgain is awaitAnswers after a fault: a system that does not answer is a problem, and the
+// run goes on to heal it.
 func (r *run) answersAgain(ctx context.Context) {
 	began := time.Now()
 	if err := r.awaitAnswers(ctx, history.Now()); err != nil && ctx.Err() == nil {
@@ -127,7 +128,8 @@ func (r *run) answersAgain(ctx context.Context) {
 	r.say("all partitions answer, %.1fs later", time.Since(began).Seconds())
 }
 
-// wait lets the load run for a random time between two bounds: faults must meet all kinds of moments.
+// wait lets the load run for a random time between two bounds: faults must meet all kinds of
+// moments.
 func (r *run) wait(ctx context.Context, least, most time.Duration) error {
 	timer := time.NewTimer(least + time.Duration(r.random.Int64N(int64(most-least)+1)))
 	defer timer.Stop()

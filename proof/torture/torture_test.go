@@ -125,8 +125,8 @@ func TestViolationsAreReadFromTheReport(t *testing.T) {
 	}
 }
 
-// The sequence of a run, on the embedded broker, with kills: every acknowledged probe must be in the state that an instance rebuilt from
-// nothing shows, once.
+// The sequence of a run, on the embedded broker, with kills: every acknowledged probe must be in
+// the state that an instance rebuilt from nothing shows, once.
 func TestDevScenario(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the product and takes seconds")
@@ -174,7 +174,8 @@ func TestDevScenario(t *testing.T) {
 	}
 }
 
-// probesOf returns how much was deposited into each probe's account: one for each command id that was answered.
+// probesOf returns how much was deposited into each probe's account: one for each command id that
+// was answered.
 func probesOf(t *testing.T, summary results.Summary) map[string]int64 {
 	t.Helper()
 	asked, deposited := map[int64]history.Op{}, map[string]map[string]bool{}

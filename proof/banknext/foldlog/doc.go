@@ -1,5 +1,5 @@
-// Command foldlog is the program of the release in package banknext, both versions of the changed projections beside each other. The torture program builds
-// and runs it.
+// Command foldlog is the program of the release in package banknext, both versions of the changed
+// projections beside each other. The torture program builds and runs it.
 //
 // Invariants:
 //

@@ -17,12 +17,13 @@ type Open struct {
 	Holder string `json:"holder"`
 	// Currency is the account's for ever: an ISO 4217 code.
 	Currency string `json:"currency"`
-	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without limit.
+	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without
+	// limit.
 	OverdraftLimit int64 `json:"overdraft_limit"`
 }
 
-// Deposit pays money in. Codes: unknown_aggregate, account_closed, account_frozen, currency_mismatch, amount_not_positive,
-// amount_overflow.
+// Deposit pays money in. Codes: unknown_aggregate, account_closed, account_frozen,
+// currency_mismatch, amount_not_positive, amount_overflow.
 type Deposit struct {
 	// Amount is in minor units: 1 to 10^15.
 	Amount   int64  `json:"amount"`
@@ -44,7 +45,8 @@ type Withdraw struct {
 	BookedOn *string `json:"booked_on"`
 }
 
-// Freeze stops all movements but refunds until Unfreeze. Codes: unknown_aggregate, account_closed, account_frozen.
+// Freeze stops all movements but refunds until Unfreeze. Codes: unknown_aggregate, account_closed,
+// account_frozen.
 type Freeze struct {
 	Reason string `json:"reason"`
 }
@@ -54,12 +56,14 @@ type Unfreeze struct {
 	Reason string `json:"reason"`
 }
 
-// Close ends the account for ever. Codes: unknown_aggregate, account_closed, account_frozen, balance_not_zero.
+// Close ends the account for ever. Codes: unknown_aggregate, account_closed, account_frozen,
+// balance_not_zero.
 type Close struct {
 	Reason string `json:"reason"`
 }
 
-// Debit takes a transfer's money out. What cannot be done is answered by DebitDeclined. Policies send it.
+// Debit takes a transfer's money out. What cannot be done is answered by DebitDeclined. Policies
+// send it.
 type Debit struct {
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
@@ -67,7 +71,8 @@ type Debit struct {
 	Currency     string `json:"currency"`
 }
 
-// Credit pays a transfer's money in. What cannot be done is answered by CreditDeclined. Policies send it.
+// Credit pays a transfer's money in. What cannot be done is answered by CreditDeclined. Policies
+// send it.
 type Credit struct {
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
@@ -75,9 +80,10 @@ type Credit struct {
 	Currency     string `json:"currency"`
 }
 
-// Refund pays back what was debited for a transfer whose other account declined, whatever became of the account since.
-// Policies send it. Codes, for what hardly a transfer can cause: unknown_aggregate, currency_mismatch, amount_not_positive,
-// amount_overflow (a balance above 2^63-1: the command is a dead letter, to be sent again when something was withdrawn).
+// Refund pays back what was debited for a transfer whose other account declined, whatever became of
+// the account since. Policies send it. Codes, for what hardly a transfer can cause:
+// unknown_aggregate, currency_mismatch, amount_not_positive, amount_overflow (a balance above
+// 2^63-1: the command is a dead letter, to be sent again when something was withdrawn).
 type Refund struct {
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
@@ -277,7 +283,8 @@ type Account struct {
 	Status   Status `json:"status"`
 	Holder   string `json:"holder"`
 	Currency string `json:"currency"`
-	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without limit.
+	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without
+	// limit.
 	OverdraftLimit int64 `json:"overdraft_limit"`
 	// Balance is in minor units; negative where the holder owes money.
 	Balance int64 `json:"balance"`
@@ -291,7 +298,8 @@ func Decider() foldlog.Decider[Account, Command, Event] {
 	return foldlog.Decider[Account, Command, Event]{Initial: Initial, Decide: Decide, Evolve: Evolve}
 }
 
-// Decide returns what the command causes, or the refusal whose code comes first in [rules.Precedence].
+// Decide returns what the command causes, or the refusal whose code comes first in
+// [rules.Precedence].
 func Decide(a Account, command foldlog.Command[Command]) ([]Event, error) {
 	switch c := command.Data.(type) {
 	case Open:
@@ -410,7 +418,8 @@ func (a Account) refuseIncoming(amount int64, currency string) *foldlog.Rejectio
 	if r := a.refuseMoney(amount, currency); r != nil {
 		return r
 	}
-	if a.Balance > rules.MaxBalance-amount { // the sum itself could wrap around: a refund may have lifted the balance to 2^63-1
+	// the sum itself could wrap around: a refund may have lifted the balance to 2^63-1
+	if a.Balance > rules.MaxBalance-amount {
 		return foldlog.Reject(rules.CodeAmountOverflow, "the balance would rise above 2^62")
 	}
 	return nil
@@ -434,8 +443,8 @@ func (a Account) refuseOutgoing(amount int64, currency string) *foldlog.Rejectio
 	return nil
 }
 
-// refuseRefund returns why a refund cannot be taken, or nil. The money was debited here, so neither a freeze nor the
-// end of the account stands against it.
+// refuseRefund returns why a refund cannot be taken, or nil. The money was debited here, so neither
+// a freeze nor the end of the account stands against it.
 func (a Account) refuseRefund(amount int64, currency string) *foldlog.Rejection {
 	if a.Status == StatusNone {
 		return a.refuseUnlessOpen()

@@ -1,4 +1,5 @@
-// Package account is a frozen copy of bank/account as it was before its events changed. Only package bankv1 imports it.
+// Package account is a frozen copy of bank/account as it was before its events changed. Only
+// package bankv1 imports it.
 //
 // Invariants:
 //

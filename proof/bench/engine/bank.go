@@ -22,8 +22,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// accounts is the bank with nothing but its accounts: commands in, events with their chain, outcomes, states and the index of command ids,
-// all in Avro.
+// accounts is the bank with nothing but its accounts: commands in, events with their chain,
+// outcomes, states and the index of command ids, all in Avro.
 func accounts(prefix string, partitions int) (*topology.Topology, topology.Settings) {
 	t := domain.Topology()
 	t.Aggregates = []*topology.AggregateSpec{t.Aggregate(domain.AccountAggregate)}

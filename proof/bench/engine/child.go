@@ -19,7 +19,8 @@ import (
 	"github.com/foldlog/foldlog/internal/kafkatest"
 )
 
-// envChild makes this program a peer instead of the one that measures: it has the peer's [task] as JSON.
+// envChild makes this program a peer instead of the one that measures: it has the peer's [task] as
+// JSON.
 const envChild = "FOLDLOG_BENCH_TASK"
 
 // task is all that a peer needs to know.
@@ -45,7 +46,8 @@ type task struct {
 	Streams    streamsOptions `json:"streams"`
 }
 
-// event is what a peer tells about itself: a line "bench-event NAME UNIX-MILLISECONDS" on its standard output.
+// event is what a peer tells about itself: a line "bench-event NAME UNIX-MILLISECONDS" on its
+// standard output.
 const (
 	eventPrefix       = "bench-event "
 	eventRunning      = "running"

@@ -132,7 +132,8 @@ func (b *site) known(ctx context.Context, topics []string) (bool, error) {
 	return true, nil
 }
 
-// newTask makes fresh topics for a run of a peer. Without an input it gets one of its own, which is empty.
+// newTask makes fresh topics for a run of a peer. Without an input it gets one of its own, which is
+// empty.
 func (b *site) newTask(ctx context.Context, p peer, input string, eventsPerCommand int) (task, error) {
 	group := fmt.Sprintf("bench-%d-%s", b.runs.Add(1), p.name)
 	t := task{

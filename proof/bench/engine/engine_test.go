@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(kafkatest.Main(m))
 }
 
-// All peers, and all parts, so small that the figures say nothing but that they were taken and that the output was right.
+// All peers, and all parts, so small that the figures say nothing but that they were taken and that
+// the output was right.
 func TestEveryPartWithEveryPeer(t *testing.T) {
 	kafkatest.Need(t)
 	profiles := t.TempDir()
@@ -210,7 +211,9 @@ func TestACommandOnTheWayMeetsTheNextFault(t *testing.T) {
 	for i := range seen {
 		seen[i] = due(i).Add(10 * time.Millisecond)
 	}
-	for _, i := range []int{5, 18, 19, 20, 25} { // the first fault holds up a command until after the second, which holds up two that are on the way
+	// the first fault holds up a command until after the second, which holds up two that are on the
+	// way
+	for _, i := range []int{5, 18, 19, 20, 25} {
 		seen[i] = due(30)
 	}
 	s := &stalling{peer: peer{name: ours}}

@@ -17,7 +17,8 @@ import (
 type latency struct {
 	Peer string `json:"peer"`
 	Rate int    `json:"rate"`
-	// Percentiles of the time from when a command was due to when a read_committed reader saw its outcome, in milliseconds.
+	// Percentiles of the time from when a command was due to when a read_committed reader saw its
+	// outcome, in milliseconds.
 	P50  float64 `json:"p50_ms"`
 	P99  float64 `json:"p99_ms"`
 	P999 float64 `json:"p999_ms"`
@@ -162,7 +163,8 @@ func (m mark) busy(later mark) (app, broker float64) {
 	return 100 * (later.app - m.app).Seconds() / wall, 100 * (later.broker - m.broker).Seconds() / wall
 }
 
-// sendAtRate sends n commands from the first on and returns when each was due. The clock decides, not the answers.
+// sendAtRate sends n commands from the first on and returns when each was due. The clock decides,
+// not the answers.
 func (b *site) sendAtRate(ctx context.Context, w workload, topic string, first, n, rate int) (func(i int) time.Time, error) {
 	begin := time.Now()
 	due := func(i int) time.Time {
@@ -174,7 +176,8 @@ func (b *site) sendAtRate(ctx context.Context, w workload, topic string, first, 
 	return due, ctx.Err()
 }
 
-// sendWhenDue sends n commands from the first on, each when it is due, until ctx ends, and returns how many it sent. The brokers have them then.
+// sendWhenDue sends n commands from the first on, each when it is due, until ctx ends, and returns
+// how many it sent. The brokers have them then.
 func (b *site) sendWhenDue(ctx context.Context, w workload, topic string, first, n int, due func(i int) time.Time) (sent int, err error) {
 	unbound := context.WithoutCancel(ctx)
 	var fault atomic.Pointer[error]

@@ -143,8 +143,9 @@ func (m *measurement) throughput(ctx context.Context, keys int, who []peer) erro
 	return m.site.forgetCommands(ctx)
 }
 
-// latency measures it at each rate. The broker's code for small transactions is warm only after tens of thousands of them, and until then its compiler takes
-// more of the machine than the peers do: so whoever writes transactions first does so without being measured.
+// latency measures it at each rate. The broker's code for small transactions is warm only after
+// tens of thousands of them, and until then its compiler takes more of the machine than the peers
+// do: so whoever writes transactions first does so without being measured.
 func (m *measurement) latency(ctx context.Context) error {
 	s := m.settings
 	for _, p := range s.takingPart(ours, streams) {

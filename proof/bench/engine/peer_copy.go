@@ -16,8 +16,9 @@ const (
 	commitAfter = 50_000
 )
 
-// runCopy is what Go can do at best with franz-go: a consume, transform, produce loop in transactions, with as many records as the
-// others write (the last row of each key and transaction among them), and neither state nor thought.
+// runCopy is what Go can do at best with franz-go: a consume, transform, produce loop in
+// transactions, with as many records as the others write (the last row of each key and transaction
+// among them), and neither state nor thought.
 func runCopy(ctx context.Context, t task) error {
 	opts, err := cluster.Config{Brokers: t.Brokers}.Franz()
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// runGoka is Goka as its users write it. Three things differ from its defaults, without which it would not do the work at all: it starts
-// at the oldest command, speaks a version that today's brokers know, and puts keys where Java does.
+// runGoka is Goka as its users write it. Three things differ from its defaults, without which it
+// would not do the work at all: it starts at the oldest command, speaks a version that today's
+// brokers know, and puts keys where Java does.
 func runGoka(ctx context.Context, t task) error {
 	config := goka.DefaultConfig()
 	config.Version = sarama.V2_8_0_0

@@ -11,7 +11,8 @@ import (
 	"sync"
 )
 
-// streamsOptions are the settings of Kafka Streams that are worth trying. What is fixed is in the peer's source.
+// streamsOptions are the settings of Kafka Streams that are worth trying. What is fixed is in the
+// peer's source.
 type streamsOptions struct {
 	Dir         string `json:"dir"`
 	Threads     int    `json:"threads"`

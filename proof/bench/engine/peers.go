@@ -11,7 +11,8 @@ import (
 type peer struct {
 	name  string
 	about string
-	// run is the work in a process of its own, until ctx ends; nil for a peer that is no Go program.
+	// run is the work in a process of its own, until ctx ends; nil for a peer that is no Go
+	// program.
 	run func(context.Context, task) error
 	// command returns how to start the process.
 	command func(task) (func() *exec.Cmd, error)

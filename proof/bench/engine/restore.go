@@ -14,8 +14,8 @@ import (
 type restore struct {
 	Peer string `json:"peer"`
 	Keys int    `json:"keys"`
-	// Running is the time from the start of the process until it had its partitions and their state, and Reading that part of it in which
-	// state was read back. Seconds.
+	// Running is the time from the start of the process until it had its partitions and their
+	// state, and Reading that part of it in which state was read back. Seconds.
 	Running float64 `json:"running_seconds"`
 	Reading float64 `json:"reading_seconds"`
 	// AppCPU is what the process computed until then, in seconds.
@@ -70,7 +70,8 @@ func (b *site) measureRestore(ctx context.Context, p peer, keys int) (restore, e
 	return r, errors.Join(c.stop(ctx), b.drop(ctx, t))
 }
 
-// probe sends a command to some accounts and checks that their outcomes come from the restored rows.
+// probe sends a command to some accounts and checks that their outcomes come from the restored
+// rows.
 func (b *site) probe(ctx context.Context, p peer, c *child, t task, keys int, stored func(int) row) error {
 	n := min(probes, keys)
 	keyOf := func(i int) int { return i * (keys / n) }

@@ -23,8 +23,8 @@ type stall struct {
 	Peer  string `json:"peer"`
 	Fault string `json:"fault"`
 	End   bool   `json:"end,omitempty"` // of the fault: what was away came back
-	// Longest is the longest time from when a command was due to when a read_committed reader saw its outcome, of those due from the fault until
-	// everything was quiet again, in seconds.
+	// Longest is the longest time from when a command was due to when a read_committed reader saw
+	// its outcome, of those due from the fault until everything was quiet again, in seconds.
 	Longest float64 `json:"longest_s"`
 }
 
@@ -47,7 +47,8 @@ var faultTexts = map[string][]string{
 	faultLeader: {"kill -9 of a leader", "its return"}, faultRoll: {"rolling restart of the brokers"},
 }
 
-// stalls measures how long commands wait when processes and brokers go away and come back. It has a cluster of its own.
+// stalls measures how long commands wait when processes and brokers go away and come back. It has a
+// cluster of its own.
 func (m *measurement) stalls(ctx context.Context) (err error) {
 	b, err := openSite(ctx, m.settings, stallBrokers)
 	if err != nil {
@@ -173,7 +174,8 @@ func (s *stalling) round(ctx context.Context, run int) error {
 			}
 			wait = s.settings.Calm
 		}
-		if name == faultLeader || name == faultRoll { // a broker that was just started is slow, and the next fault is not its fault
+		// a broker that was just started is slow, and the next fault is not its fault
+		if name == faultLeader || name == faultRoll {
 			if err := pause(ctx, s.settings.WarmBroker); err != nil {
 				return err
 			}
@@ -183,8 +185,9 @@ func (s *stalling) round(ctx context.Context, run int) error {
 	return nil
 }
 
-// leader returns a broker that leads a partition of the events and is not the active controller: that it is away, the next controller would notice only after it
-// was elected, which is another fault.
+// leader returns a broker that leads a partition of the events and is not the active controller:
+// that it is away, the next controller would notice only after it was elected, which is another
+// fault.
 func (s *stalling) leader(ctx context.Context, run int) (int, error) {
 	controller, err := s.site.kafka.Controller(ctx)
 	if err != nil {
@@ -202,7 +205,8 @@ func (s *stalling) leader(ctx context.Context, run int) (int, error) {
 // stallSession is how long our engine and Kafka Streams wait for a member that is silent.
 const stallSession = 10 * time.Second
 
-// died returns an error if a process ended that was not made to: the engine of an attempt that fails ends its process here.
+// died returns an error if a process ended that was not made to: the engine of an attempt that
+// fails ends its process here.
 func (s *stalling) died() error {
 	var all error
 	for _, c := range s.processes {
@@ -232,10 +236,12 @@ func (s *stalling) finish(ctx context.Context) ([]stall, error) {
 	return s.longest(s.windows, s.flow.due, s.flow.outcomes.seen), s.site.drop(ctx, s.task)
 }
 
-// onTheWay is how long before a fault a command may have been due that met it: most are answered within a tenth of that.
+// onTheWay is how long before a fault a command may have been due that met it: most are answered
+// within a tenth of that.
 const onTheWay = time.Second
 
-// longest returns the longest time from due to seen in each window. A command that was on the way when the next fault came counts there.
+// longest returns the longest time from due to seen in each window. A command that was on the way
+// when the next fault came counts there.
 func (s *stalling) longest(windows []window, due func(i int) time.Time, seen []time.Time) []stall {
 	all := make([]stall, len(windows))
 	for n, v := range windows {

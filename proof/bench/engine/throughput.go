@@ -12,7 +12,8 @@ type throughput struct {
 	Peer     string `json:"peer"`
 	Commands int    `json:"commands"`
 	Keys     int    `json:"keys"`
-	// Whole says that commands were too few to measure the second half of them: the figures count from the start of the process.
+	// Whole says that commands were too few to measure the second half of them: the figures count
+	// from the start of the process.
 	Whole bool `json:"whole,omitempty"`
 	// PerSecond is commands per second.
 	PerSecond float64 `json:"per_second"`
@@ -91,8 +92,9 @@ func (b *site) measureThroughput(ctx context.Context, p peer, w workload, verify
 // shortest is what can be measured at all: the kernel counts processor time in ticks of 10 ms.
 const shortest = 200 * time.Millisecond
 
-// follow looks at a peer when it has done half of the commands, and when it has done all. Where so few commands were given that a few
-// transactions take them all, or that the second half takes no time, the first look is from the start of the process, and whole says so.
+// follow looks at a peer when it has done half of the commands, and when it has done all. Where so
+// few commands were given that a few transactions take them all, or that the second half takes no
+// time, the first look is from the start of the process, and whole says so.
 func (b *site) follow(ctx context.Context, c *child, commands int, progress func() (int, error)) (half, end mark, whole bool, err error) {
 	begin, err := b.look(c, 0)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"github.com/foldlog/foldlog/internal/cluster"
 )
 
-// verify reads back what a peer wrote and compares it with what the commands must lead to: each command has one outcome, the events are as many
-// as they must be, and each account's last row is right.
+// verify reads back what a peer wrote and compares it with what the commands must lead to: each
+// command has one outcome, the events are as many as they must be, and each account's last row is
+// right.
 func (b *site) verify(ctx context.Context, p peer, t task, w workload) error {
 	outcomes, events := 0, 0
 	seen := make([]bool, w.Commands)
@@ -67,8 +68,8 @@ func (b *site) verify(ctx context.Context, p peer, t task, w workload) error {
 	return nil
 }
 
-// settledEnds returns the ends of a topic's partitions once no transaction is open below them: offsets of inputs may be seen to be committed
-// before the markers are in every partition.
+// settledEnds returns the ends of a topic's partitions once no transaction is open below them:
+// offsets of inputs may be seen to be committed before the markers are in every partition.
 func (b *site) settledEnds(ctx context.Context, topic string) (map[int32]int64, error) {
 	written, err := b.admin.ListEndOffsets(ctx, topic)
 	if err == nil {

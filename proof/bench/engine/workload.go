@@ -11,9 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// workload is what all peers are given. A command is "id amount text" of an account; it leads to an event "version command" (and, where two
-// are asked for, "version audit id"), an outcome "id version balance", and the account's row "version balance".
-// proof/bench/peers/kafka-streams has the same in Java.
+// workload is what all peers are given. A command is "id amount text" of an account; it leads to an
+// event "version command" (and, where two are asked for, "version audit id"), an outcome "id
+// version balance", and the account's row "version balance". proof/bench/peers/kafka-streams has
+// the same in Java.
 type workload struct {
 	Commands         int `json:"commands"`
 	Keys             int `json:"keys"`

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// startDev starts `foldlog dev` on free ports in a temporary folder and returns its URL once it is ready.
+// startDev starts `foldlog dev` on free ports in a temporary folder and returns its URL once it is
+// ready.
 func startDev(ctx context.Context, binary string) (url string, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "foldlog-bench-")
 	if err != nil {

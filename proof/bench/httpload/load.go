@@ -75,7 +75,8 @@ func (b *bench) openAccounts(ctx context.Context, clients int) error {
 	})
 }
 
-// atRate sends at a fixed rate and returns the sorted times from when each command was due to its answer.
+// atRate sends at a fixed rate and returns the sorted times from when each command was due to its
+// answer.
 func (b *bench) atRate(ctx context.Context, rate int, duration time.Duration) ([]time.Duration, error) {
 	n := int(float64(rate) * duration.Seconds())
 	latencies := make([]time.Duration, n)
@@ -152,7 +153,8 @@ func parallel(n int, f func() error) error {
 	return first
 }
 
-// percentile returns the p-th percentile of sorted durations in milliseconds, by the nearest-rank method.
+// percentile returns the p-th percentile of sorted durations in milliseconds, by the nearest-rank
+// method.
 func percentile(sorted []time.Duration, p float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()

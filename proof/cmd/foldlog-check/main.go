@@ -18,7 +18,8 @@ const (
 	exitUnreadable
 )
 
-// memoryGoal is what memory is collected harder for: a run of a million commands should fit beside other work.
+// memoryGoal is what memory is collected harder for: a run of a million commands should fit beside
+// other work.
 const memoryGoal = 3 << 30
 
 func main() { os.Exit(run(os.Args[1:])) }

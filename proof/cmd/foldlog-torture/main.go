@@ -1,4 +1,5 @@
-// Command foldlog-torture drives the whole system under load and faults and has the runs judged by foldlog-check.
+// Command foldlog-torture drives the whole system under load and faults and has the runs judged by
+// foldlog-check.
 package main
 
 import (
@@ -10,7 +11,8 @@ import (
 	"syscall"
 )
 
-// Exit codes are those of foldlog: 1 is a finding, 2 a wrong command line, 3 that something outside is in the way.
+// Exit codes are those of foldlog: 1 is a finding, 2 a wrong command line, 3 that something outside
+// is in the way.
 const (
 	exitFinding        = 1
 	exitUsage          = 2
@@ -36,7 +38,8 @@ func main() {
 	os.Exit(exitCode(err, started))
 }
 
-// exitCode returns the code of an error. What fails before a command has started is the command line.
+// exitCode returns the code of an error. What fails before a command has started is the command
+// line.
 func exitCode(err error, started bool) int {
 	if _, is := errors.AsType[finding](err); is {
 		return exitFinding

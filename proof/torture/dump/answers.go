@@ -15,8 +15,8 @@ import (
 // answersPatience is how long one answer is tried for.
 const answersPatience = 20 * time.Second
 
-// Answers writes what an instance answers over HTTP: all rows of the views, and the states of ids by aggregate type. An id without a state
-// has no line.
+// Answers writes what an instance answers over HTTP: all rows of the views, and the states of ids
+// by aggregate type. An id without a state has no line.
 func Answers(ctx context.Context, dir, instance, url string, views []string, ids map[string][]string) error {
 	c, err := client.New(client.Config{URL: url, Patience: answersPatience, Timeout: 10 * time.Second})
 	if err != nil {

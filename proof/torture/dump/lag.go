@@ -16,8 +16,9 @@ import (
 // errFound ends a search.
 var errFound = errors.New("found")
 
-// Lag returns what groups have not handled: for each partition, whether there is a committed record behind the committed offset. Markers and
-// aborted records are nothing to handle. It is empty when everything is.
+// Lag returns what groups have not handled: for each partition, whether there is a committed record
+// behind the committed offset. Markers and aborted records are nothing to handle. It is empty when
+// everything is.
 func Lag(ctx context.Context, client *kgo.Client) ([]string, error) {
 	admin := kadm.NewClient(client)
 	topics, err := places(ctx, admin)

@@ -18,7 +18,8 @@ import (
 	"github.com/foldlog/foldlog/proof/history"
 )
 
-// A processor's store is processors/exactly-once/GROUP/TOPIC.PARTITION. What lies beside it, damaged and set aside, is none.
+// A processor's store is processors/exactly-once/GROUP/TOPIC.PARTITION. What lies beside it,
+// damaged and set aside, is none.
 var storeName = regexp.MustCompile(`^.+\.[0-9]+$`)
 
 // What a store contains, by the first byte of the key.
@@ -28,9 +29,10 @@ const (
 	kindMeta  = 'm'
 )
 
-// Stores writes the local stores below a processor's directory. The process must have ended; stopped is when it was told to. Rows go to stores, or
-// to stores-left where the process did not own the partition any more when it was stopped: then the store is a copy of an earlier time. Entries
-// of the index go to indexes, and what the store says of itself to receipts.
+// Stores writes the local stores below a processor's directory. The process must have ended;
+// stopped is when it was told to. Rows go to stores, or to stores-left where the process did not
+// own the partition any more when it was stopped: then the store is a copy of an earlier time.
+// Entries of the index go to indexes, and what the store says of itself to receipts.
 func Stores(dir, instance, processors string, stopped time.Time) error {
 	paths, err := filepath.Glob(filepath.Join(processors, "exactly-once", "*", "*"))
 	if err != nil {
@@ -42,7 +44,8 @@ func Stores(dir, instance, processors string, stopped time.Time) error {
 		}
 		err := store(dir, instance, path, stopped)
 		if dberrors.IsCorrupted(err) {
-			// Damaged on purpose, and its partition went elsewhere. An owner's would be missed: somebody must have all rows.
+			// Damaged on purpose, and its partition went elsewhere. An owner's would be missed:
+			// somebody must have all rows.
 			err = forget(dir, instance, path)
 		}
 		if err != nil {

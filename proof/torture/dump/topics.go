@@ -13,8 +13,8 @@ import (
 	"github.com/foldlog/foldlog/proof/history"
 )
 
-// Topics writes every topic's records, as read_committed and as read_uncommitted, and topics.json: places, committed offsets, and the schemas
-// of the registry.
+// Topics writes every topic's records, as read_committed and as read_uncommitted, and topics.json:
+// places, committed offsets, and the schemas of the registry.
 func Topics(ctx context.Context, dir string, client *kgo.Client, registry string) error {
 	admin := kadm.NewClient(client)
 	topics, err := places(ctx, admin)

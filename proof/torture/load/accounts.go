@@ -14,7 +14,8 @@ const currency = "EUR"
 // holders is how many share the accounts.
 const holders = 12
 
-// Accounts are the ids that clients share. Closed ones are replaced, so that there is always something to move.
+// Accounts are the ids that clients share. Closed ones are replaced, so that there is always
+// something to move.
 type Accounts struct {
 	prefix string
 
@@ -23,7 +24,8 @@ type Accounts struct {
 	next int
 }
 
-// NewAccounts returns the names of count accounts. The prefix sets those of one world apart from another's.
+// NewAccounts returns the names of count accounts. The prefix sets those of one world apart from
+// another's.
 func NewAccounts(prefix string, count int) *Accounts {
 	a := &Accounts{prefix: prefix}
 	for range count {
@@ -53,7 +55,8 @@ func (a *Accounts) two(r *rand.Rand) (string, string) {
 	return from, to
 }
 
-// replace takes an account out that was closed, and returns the new one in its place, or "" where somebody was faster.
+// replace takes an account out that was closed, and returns the new one in its place, or "" where
+// somebody was faster.
 func (a *Accounts) replace(closed string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

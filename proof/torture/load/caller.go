@@ -33,7 +33,8 @@ type answer struct {
 	version int64
 }
 
-// command sends a command until it is answered, patience or ctx ends, under the same id. Each try may go to another instance.
+// command sends a command until it is answered, patience or ctx ends, under the same id. Each try
+// may go to another instance.
 func (c *Caller) command(ctx context.Context, number int, home int, command client.Command) answer {
 	data, err := json.Marshal(command.Data)
 	if err != nil || command.Data == nil {
@@ -145,7 +146,8 @@ func (c *Caller) row(ctx context.Context, number int, target Target, view, key s
 	return a
 }
 
-// readEnd writes how a read ended. A read without an answer changed nothing, and one of what does not exist has an answer.
+// readEnd writes how a read ended. A read without an answer changed nothing, and one of what does
+// not exist has an answer.
 func (c *Caller) readEnd(op history.Op, target Target, err error) answer {
 	a := judge(err)
 	op.Instance, op.Status, op.Code = target.Name, a.status, a.code

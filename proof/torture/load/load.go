@@ -12,7 +12,8 @@ import (
 
 // Config says what load to make.
 type Config struct {
-	// World sets the ids of this load apart from those of another on the same history; "" for the first.
+	// World sets the ids of this load apart from those of another on the same history; "" for the
+	// first.
 	World string
 	// First is where the numbers of its clients begin.
 	First int
@@ -37,7 +38,8 @@ type Load struct {
 }
 
 const (
-	// pace is what one worker does in a second. There are as many workers as the rate needs, so that a few that wait do not lower it.
+	// pace is what one worker does in a second. There are as many workers as the rate needs, so
+	// that a few that wait do not lower it.
 	pace = 4
 	// accountsOf is how many accounts the workers share.
 	accountsOf = 40
@@ -80,7 +82,8 @@ func Start(ctx context.Context, c Config) (*Load, error) {
 	return l, nil
 }
 
-// Stop starts nothing new, and returns when everything under way has ended; after a while it is given up. It may be called again.
+// Stop starts nothing new, and returns when everything under way has ended; after a while it is
+// given up. It may be called again.
 func (l *Load) Stop() error {
 	l.stop()
 	defer l.giveUp()

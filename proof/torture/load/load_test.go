@@ -16,7 +16,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// The load must agree with the product about partitions, or probes would measure others and "wrong" partitions would be right.
+// The load must agree with the product about partitions, or probes would measure others and "wrong"
+// partitions would be right.
 func TestPartitionsAreTheProducts(t *testing.T) {
 	for n := range 500 {
 		key := fmt.Sprintf("acc-%d", n*n)

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// probesAtOnce bounds how many probes of a partition wait for an answer. The oldest are tried on.
+	// probesAtOnce bounds how many probes of a partition wait for an answer. The oldest are tried
+	// on.
 	probesAtOnce = 64
 	// probeClients is where the numbers of the probes' clients begin: 1000 for each partition.
 	probeClients = 100000
@@ -33,7 +34,8 @@ type Probes struct {
 // Answered is a probe's success.
 type Answered struct{ Sent, Answered int64 }
 
-// NewProbes returns probes for a number of partitions, with accounts of a prefix, each partition's at a pace.
+// NewProbes returns probes for a number of partitions, with accounts of a prefix, each partition's
+// at a pace.
 func NewProbes(caller *Caller, prefix string, partitions int, every time.Duration) *Probes {
 	p := &Probes{caller: caller, prefix: prefix, every: every, ids: make([]string, partitions), answered: make([][]Answered, partitions), news: make(chan struct{})}
 	for n, missing := 1, partitions; missing > 0; n++ {
@@ -114,7 +116,8 @@ func (p *Probes) Successes() [][]int64 {
 	return all
 }
 
-// Await returns when every partition has answered a probe that was sent after since. Its error names those that have not.
+// Await returns when every partition has answered a probe that was sent after since. Its error
+// names those that have not.
 func (p *Probes) Await(ctx context.Context, since int64) error {
 	for {
 		p.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"github.com/foldlog/foldlog/proof/history"
 )
 
-// producer writes commands straight to the commands topic, as a program that knows nothing of HTTP would, and now and then what is no command.
+// producer writes commands straight to the commands topic, as a program that knows nothing of HTTP
+// would, and now and then what is no command.
 type producer struct {
 	recorder   *Recorder
 	client     *kgo.Client // whoever sets the partition is obeyed

@@ -11,7 +11,8 @@ import (
 // tryLimit is how long one try may take: more than the server's own limits.
 const tryLimit = 15 * time.Second
 
-// Target is an instance that answers, with a client that tries once: the callers try again, so that each try is in the history.
+// Target is an instance that answers, with a client that tries once: the callers try again, so that
+// each try is in the history.
 type Target struct {
 	Name   string
 	Client *client.Client
@@ -26,7 +27,8 @@ func NewTarget(name, url string) (Target, error) {
 	return Target{Name: name, Client: c}, err
 }
 
-// noting notes the position that an answer has seen. The client gives it with rows only, but that there is no row is an answer, too.
+// noting notes the position that an answer has seen. The client gives it with rows only, but that
+// there is no row is an answer, too.
 type noting struct{ http.RoundTripper }
 
 type positionKey struct{}
@@ -39,7 +41,8 @@ func withPosition(ctx context.Context) (context.Context, *string) {
 
 // RoundTrip is in [http.RoundTripper].
 func (n noting) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.GetBody != nil { // else a command would be sent again behind our back, since it has an Idempotency-Key
+	// else a command would be sent again behind our back, since it has an Idempotency-Key
+	if request.GetBody != nil {
 		request = request.Clone(request.Context())
 		request.GetBody = nil
 	}

@@ -28,8 +28,8 @@ type worker struct {
 	position  foldlog.Token // of the last read
 }
 
-// run does things at a pace until begin ends; what is under way then is finished, unless ctx ends. Things that could not be done in time are
-// left out, not made up for.
+// run does things at a pace until begin ends; what is under way then is finished, unless ctx ends.
+// Things that could not be done in time are left out, not made up for.
 func (w *worker) run(ctx, begin context.Context, every time.Duration) {
 	next := time.Now().Add(time.Duration(w.random.Int64N(int64(every))))
 	for pause(begin, time.Until(next)) == nil {

@@ -173,7 +173,8 @@ func (p *Proxy) serve(client net.Conn) {
 
 // pass copies one direction until the link ends.
 func (p *Proxy) pass(l *link, to, from net.Conn, answers bool) {
-	defer l.close() // one direction's end is the other's: Kafka's protocol has no half-open connections
+	// one direction's end is the other's: Kafka's protocol has no half-open connections
+	defer l.close()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)

@@ -40,7 +40,8 @@ func (s *sums) add(r Summary) {
 	}
 }
 
-// Report returns a Markdown table of sums by scenario, of the runs without a planted bug, and one of those with.
+// Report returns a Markdown table of sums by scenario, of the runs without a planted bug, and one
+// of those with.
 func Report(runs []Summary) string {
 	byScenario, planted, all := map[string]*sums{}, map[string]*sums{}, &sums{}
 	for _, r := range runs {

@@ -5,15 +5,17 @@ import (
 	"time"
 )
 
-// Span is the time in which a fault was at work: from its beginning until its consequences were over and the next one began.
+// Span is the time in which a fault was at work: from its beginning until its consequences were
+// over and the next one began.
 type Span struct {
 	Kind     string
 	From, To int64
 }
 
-// Stalls returns the longest stall of each kind of fault. A stall is a time without an answer on one of the partitions; it counts for each span
-// that it overlaps, from the span's beginning on at the earliest. Successes are the times of answers by partition, in any order; what comes
-// after the end is ignored.
+// Stalls returns the longest stall of each kind of fault. A stall is a time without an answer on
+// one of the partitions; it counts for each span that it overlaps, from the span's beginning on at
+// the earliest. Successes are the times of answers by partition, in any order; what comes after the
+// end is ignored.
 func Stalls(spans []Span, successes [][]int64, end int64) map[string]time.Duration {
 	worst := map[string]time.Duration{}
 	for _, span := range spans {

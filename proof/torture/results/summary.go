@@ -32,15 +32,16 @@ type Summary struct {
 	Planted  string `json:"planted,omitempty"`
 	Dir      string `json:"dir,omitempty"`
 	Began    string `json:"began"`
-	// Rate is what the clients should do in a second, and ProbeEvery the pace of each partition's probes, in seconds; zero in old files.
+	// Rate is what the clients should do in a second, and ProbeEvery the pace of each partition's
+	// probes, in seconds; zero in old files.
 	Rate       int     `json:"rate,omitempty"`
 	ProbeEvery float64 `json:"probe_every_seconds,omitempty"`
 	// WarmUp is how long there was load before the first fault, in seconds.
 	WarmUp float64 `json:"warm_up_seconds,omitempty"`
 
 	LoadSeconds float64 `json:"load_seconds"`
-	// Commands over HTTP: Acknowledged were answered, accepted or rejected; Unknown never; Refused certainly did not happen. Produced were
-	// acknowledged by the brokers.
+	// Commands over HTTP: Acknowledged were answered, accepted or rejected; Unknown never; Refused
+	// certainly did not happen. Produced were acknowledged by the brokers.
 	Acknowledged int64 `json:"acknowledged"`
 	Unknown      int64 `json:"unknown"`
 	Refused      int64 `json:"refused"`
@@ -48,12 +49,13 @@ type Summary struct {
 	Reads        int64 `json:"reads"`
 	Tries        int64 `json:"tries"`
 
-	// Kills are kill -9 and crashes of instances, BrokerFaults whatever was done to brokers, Faults all faults by kind.
+	// Kills are kill -9 and crashes of instances, BrokerFaults whatever was done to brokers, Faults
+	// all faults by kind.
 	Kills        int            `json:"kills"`
 	BrokerFaults int            `json:"broker_faults"`
 	Faults       map[string]int `json:"faults"`
-	// Stalls are the longest times without an answer, in seconds, by kind of fault; Recoveries the times from an instance's boot until it
-	// was ready.
+	// Stalls are the longest times without an answer, in seconds, by kind of fault; Recoveries the
+	// times from an instance's boot until it was ready.
 	Stalls     map[string]float64 `json:"stalls"`
 	Recoveries *Times             `json:"recoveries,omitempty"`
 	// Restarts are the engine's by cause.
@@ -62,7 +64,8 @@ type Summary struct {
 	LogErrors map[string]int `json:"log_errors,omitempty"`
 	// Beside are the commands that ran over and over beside the load, by name.
 	Beside map[string]Beside `json:"beside,omitempty"`
-	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if that was not reached.
+	// SettleSeconds is the time from the last mended fault until all was ready and handled; -1 if
+	// that was not reached.
 	SettleSeconds float64 `json:"settle_seconds"`
 
 	Verdict string `json:"verdict"`
@@ -74,8 +77,8 @@ type Summary struct {
 	Checker string `json:"checker,omitempty"`
 }
 
-// Beside is how often a command ran beside the load: Interrupted says how often what was broken just then was in its way, Findings how often it found
-// something.
+// Beside is how often a command ran beside the load: Interrupted says how often what was broken
+// just then was in its way, Findings how often it found something.
 type Beside struct {
 	Rounds      int `json:"rounds"`
 	Interrupted int `json:"interrupted"`
@@ -98,7 +101,8 @@ func TimesOf(all []time.Duration) *Times {
 	return &Times{Count: len(all), Median: sorted[len(all)/2].Seconds(), Worst: sorted[len(all)-1].Seconds()}
 }
 
-// Good reports whether nothing was found and the run was carried through, or could not be done here at all.
+// Good reports whether nothing was found and the run was carried through, or could not be done here
+// at all.
 func (s Summary) Good() bool {
 	return s.Verdict == Passed && len(s.Problems) == 0 || s.Verdict == Skipped
 }

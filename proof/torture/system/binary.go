@@ -12,13 +12,16 @@ import (
 
 // Binaries are the programs to run.
 type Binaries struct {
-	// Product is foldlog as it is shipped, Planted the same with crash points and planted bugs compiled in.
+	// Product is foldlog as it is shipped, Planted the same with crash points and planted bugs
+	// compiled in.
 	Product, Planted string
-	// Next, where there is one, is a later release, with crash points. Then it is what runs, and Product made the topics before.
+	// Next, where there is one, is a later release, with crash points. Then it is what runs, and
+	// Product made the topics before.
 	Next string
 }
 
-// Build builds what is needed and not given into dir, from the module that the working directory is in.
+// Build builds what is needed and not given into dir, from the module that the working directory is
+// in.
 func (b Binaries) Build(ctx context.Context, dir string, planted, next bool) (Binaries, error) {
 	if b.Product == "" {
 		b.Product = filepath.Join(dir, "foldlog")

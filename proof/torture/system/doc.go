@@ -1,8 +1,9 @@
-// Package system starts the whole system as an operator would, from its real binary: brokers, a schema registry, topics, and instances with
-// roles, each a process of its own that can be killed, frozen and booted again.
+// Package system starts the whole system as an operator would, from its real binary: brokers, a
+// schema registry, topics, and instances with roles, each a process of its own that can be killed,
+// frozen and booted again.
 //
-// Importers: the torture driver. It imports kafkatest, and nothing of the product: what it knows of it is the command line, the HTTP interface
-// and the layout of data directories.
+// Importers: the torture driver. It imports kafkatest, and nothing of the product: what it knows of
+// it is the command line, the HTTP interface and the layout of data directories.
 //
 // Invariants:
 //

@@ -91,7 +91,8 @@ func (i *Instance) Ready(ctx context.Context) error {
 	return nil
 }
 
-// AwaitReady returns when the instance is ready. It fails when ctx ends, and at once when the process ended by itself.
+// AwaitReady returns when the instance is ready. It fails when ctx ends, and at once when the
+// process ended by itself.
 func (i *Instance) AwaitReady(ctx context.Context) error {
 	for {
 		err := i.Ready(ctx)

@@ -8,8 +8,8 @@ import (
 	"github.com/foldlog/foldlog/proof/torture/proxy"
 )
 
-// links are proxies between instances and brokers. A broker tells clients where all brokers are, so each instance has a listener of its own
-// at every broker, which advertises the instance's proxies.
+// links are proxies between instances and brokers. A broker tells clients where all brokers are, so
+// each instance has a listener of its own at every broker, which advertises the instance's proxies.
 type links struct {
 	brokers int
 	// byInstance has a proxy for each broker; listeners are the brokers' own addresses behind them.
@@ -17,7 +17,8 @@ type links struct {
 	ports      *kafkatest.Ports
 }
 
-// LinkedInstances are the names of the instances that can be proxied. They are fixed, since brokers are told at their start.
+// LinkedInstances are the names of the instances that can be proxied. They are fixed, since brokers
+// are told at their start.
 var LinkedInstances = []string{"processor-1", "processor-2", "processor-3", "edge-1", "edge-2"}
 
 // openLinks makes the proxies.
@@ -80,7 +81,8 @@ func (s *System) brokersOf(instance string) []string {
 	return all
 }
 
-// Links returns the proxies between an instance and the brokers, in the order of the brokers' ids; none where the system is not proxied.
+// Links returns the proxies between an instance and the brokers, in the order of the brokers' ids;
+// none where the system is not proxied.
 func (s *System) Links(instance string) []*proxy.Proxy {
 	if s.links == nil {
 		return nil

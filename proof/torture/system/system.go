@@ -23,7 +23,8 @@ import (
 type Config struct {
 	// Dir takes data and logs of everything.
 	Dir string
-	// Brokers is 1 or 3 of Apache Kafka, or 0: then one instance is `foldlog dev`, whose broker and registry are everyone's.
+	// Brokers is 1 or 3 of Apache Kafka, or 0: then one instance is `foldlog dev`, whose broker and
+	// registry are everyone's.
 	Brokers int
 	// Partitions of every topic.
 	Partitions int
@@ -77,8 +78,8 @@ func Start(ctx context.Context, config Config) (_ *System, err error) {
 		properties = kafkatest.FastDetection()
 	}
 	maps.Copy(properties, config.Properties)
-	// One after the other: on a busy machine their starts would only delay each other. Of several brokers one is started anew every minute, and what
-	// its compiler takes the others lack.
+	// One after the other: on a busy machine their starts would only delay each other. Of several
+	// brokers one is started anew every minute, and what its compiler takes the others lack.
 	s.Kafka, err = kafkatest.StartKafka(ctx, kafkatest.KafkaConfig{
 		Brokers: config.Brokers, Dir: filepath.Join(config.Dir, "kafka"), Keep: true, Properties: properties, LongRun: config.Brokers == 1,
 		NodeProperties: s.nodeProperties, Logger: config.Logger,
