@@ -18,10 +18,10 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // benchEvents is how many events the log has; FOLDLOG_BENCH_EVENTS changes it.
@@ -208,7 +208,7 @@ func (s *system) stamp(by string) {
 // drain reads some topics, so many partitions at a time, throws the records away and returns how
 // many a second there were.
 func (s *system) drain(readers int, topics ...string) float64 {
-	reader, err := views.OpenLog(s.cluster)
+	reader, err := kafkalog.Open(s.cluster)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func (s *system) drain(readers int, topics ...string) float64 {
 		for p := range int32(partitions) {
 			group.Go(func() error {
 				end, _ := ends.Lookup(topic, p)
-				return reader.Read(s.t.Context(), topic, p, 0, end.Offset, func(part views.LogPart) error {
+				return reader.Read(s.t.Context(), topic, p, 0, end.Offset, func(part kafkalog.Part) error {
 					records.Add(int64(len(part.Records)))
 					return nil
 				})

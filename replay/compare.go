@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // Comparison is what two versions of a projection make of the same events.
@@ -68,10 +68,10 @@ func (r *reading) compare(ctx context.Context, before, now *topology.ProjectionS
 		s := span{topic: events, partition: int32(p), to: end}
 		r.total += s.size()
 		together = append(together, s)
-		all = append(all, func(ctx context.Context, log *views.Log) error { return c.fold(ctx, log, []span{s}) })
+		all = append(all, func(ctx context.Context, log *kafkalog.Log) error { return c.fold(ctx, log, []span{s}) })
 	}
 	if before.Rekeyed() || now.Rekeyed() { // a row follows from any partition
-		all = []work{func(ctx context.Context, log *views.Log) error { return c.fold(ctx, log, together) }}
+		all = []work{func(ctx context.Context, log *kafkalog.Log) error { return c.fold(ctx, log, together) }}
 	}
 	if err := r.each(ctx, all); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func columns(row any) (map[string]json.RawMessage, error) {
 
 // fold folds the events in the spans, which have all that their rows follow from, and compares the
 // rows.
-func (c *comparison) fold(ctx context.Context, log *views.Log, spans []span) error {
+func (c *comparison) fold(ctx context.Context, log *kafkalog.Log, spans []span) error {
 	b := c.budget()
 	defer b.close()
 	var sides [2]side

@@ -3,7 +3,7 @@
 // anew; [Rebuild] does so with one projection while the system runs. docs/recovery.md and
 // docs/read-models.md say when to use which.
 //
-// Importers: cli. It imports the root package, topology, codecs, views (its reader of logs),
+// Importers: cli. It imports the root package, topology, codecs, the reader of topics,
 // processors, the cluster connection, the versions of projections and the record shape.
 //
 // # How a log is verified

@@ -8,9 +8,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // Dropped is what [Drop] deleted.
@@ -121,7 +121,7 @@ func Versions(ctx context.Context, c VersionConfig) (all []VersionStatus, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.end()) }()
-	log, err := views.OpenLog(c.Cluster)
+	log, err := kafkalog.Open(c.Cluster)
 	if err != nil {
 		return nil, err
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // ErrOtherLog is wrapped by errors about an archive that is not one of the log at hand, or a log
@@ -109,8 +109,8 @@ func (x *exporting) run(ctx context.Context, now time.Time) error {
 		x.stop[a.Name] = make([]int64, x.config.Settings.Partitions)
 		x.ends[a.Name] = make([]archive.Ends, x.config.Settings.Partitions)
 		for p := range int32(x.config.Settings.Partitions) {
-			all = append(all, func(ctx context.Context, log *views.Log) error { return x.exportPartition(ctx, log, a, p) })
-			pending = append(pending, func(ctx context.Context, log *views.Log) error { return x.exportPending(ctx, log, a, p) })
+			all = append(all, func(ctx context.Context, log *kafkalog.Log) error { return x.exportPartition(ctx, log, a, p) })
+			pending = append(pending, func(ctx context.Context, log *kafkalog.Log) error { return x.exportPending(ctx, log, a, p) })
 			for _, kind := range x.kinds() {
 				topic := x.topicOf(kind, a.Name)
 				x.total += span{topic, p, max(x.nextOf(kind, a.Name, p), x.cut.start[topic][p]), x.cut.end[topic][p]}.size()
@@ -172,7 +172,7 @@ func (x *exporting) lastOf(kind archive.Kind, aggregate string, partition int32)
 	return &files[len(files)-1]
 }
 
-func (x *exporting) exportPartition(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (x *exporting) exportPartition(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	ends := &x.ends[spec.Name][partition]
 	ends.Commands = x.cut.handled[spec.Name][partition]
 	for _, kind := range x.kinds() {
@@ -237,7 +237,7 @@ func (x *exporting) rangeOf(kind archive.Kind, aggregate string, partition int32
 
 // checkSame returns an error where the last record of a partition in the archive is not the one in
 // the log.
-func (x *exporting) checkSame(ctx context.Context, log *views.Log, kind archive.Kind, spec *topology.AggregateSpec, partition int32) error {
+func (x *exporting) checkSame(ctx context.Context, log *kafkalog.Log, kind archive.Kind, spec *topology.AggregateSpec, partition int32) error {
 	f, topic := x.lastOf(kind, spec.Name, partition), x.topicOf(kind, spec.Name)
 	if f == nil || kind == archive.Commands || f.Last < x.cut.start[topic][partition] {
 		return nil
@@ -277,7 +277,7 @@ func valuesOf(codec *codecs.Aggregate, kind archive.Kind) codecs.Values {
 
 // copyTo writes the records of a span to the archive, up to the first one that follows from a
 // command that was not handled, and returns where it stopped.
-func (x *exporting) copyTo(ctx context.Context, log *views.Log, s span, kind archive.Kind, spec *topology.AggregateSpec,
+func (x *exporting) copyTo(ctx context.Context, log *kafkalog.Log, s span, kind archive.Kind, spec *topology.AggregateSpec,
 	write func(context.Context, *archive.Writer, *codecs.Aggregate, *record.Record) error) (stop int64, err error) {
 	w := x.archive.Writer(kind, spec.Name, s.partition, x.number)
 	defer w.Abandon()

@@ -9,8 +9,8 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // standing is a state of the whole system that it could have been in at one moment, of which an
@@ -96,7 +96,7 @@ func (x *exporting) handledByOutput(ctx context.Context, spec *topology.Aggregat
 	if err != nil {
 		return 0, err
 	}
-	log, err := views.OpenLog(x.config.Cluster)
+	log, err := kafkalog.Open(x.config.Cluster)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +125,7 @@ func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error
 	for _, a := range x.config.Topology.Aggregates {
 		for p := range int32(x.config.Settings.Partitions) {
 			from := earlier[a.Name][p]
-			reads = append(reads, func(ctx context.Context, log *views.Log) error {
+			reads = append(reads, func(ctx context.Context, log *kafkalog.Log) error {
 				events, err := x.eventsSince(ctx, log, a, p, from)
 				if err != nil {
 					return err
@@ -168,7 +168,7 @@ func withCauses(handled map[string][]int64, commands []sent, caused map[string]f
 
 // eventsSince returns the events that follow from the commands of a partition from an offset on: by
 // id, the command's place. They are at the end.
-func (x *exporting) eventsSince(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32, from int64) (map[string]foldlog.Position, error) {
+func (x *exporting) eventsSince(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32, from int64) (map[string]foldlog.Position, error) {
 	topic, codec := x.names.Events(spec.Name), x.config.Codecs.Aggregate(spec.Name)
 	for window := int64(1024); ; window *= 4 {
 		s := span{topic, partition, max(x.cut.end[topic][partition]-window, 0), x.cut.end[topic][partition]}
@@ -195,7 +195,7 @@ func (x *exporting) eventsSince(ctx context.Context, log *views.Log, spec *topol
 }
 
 // eachSent calls visit with the commands in a span that policies sent.
-func (x *exporting) eachSent(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, s span, visit func(policy string, c sent) error) error {
+func (x *exporting) eachSent(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, s span, visit func(policy string, c sent) error) error {
 	codec := x.config.Codecs.Aggregate(spec.Name)
 	st := x.open(ctx, log, s)
 	defer st.close()

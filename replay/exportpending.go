@@ -7,9 +7,9 @@ import (
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // sentBy returns what a policy's command follows from; known is false where it is not one that a
@@ -37,7 +37,7 @@ func (x *exporting) findAgain(ctx context.Context) error {
 	id := func(id []byte) ([]byte, error) { return id, nil }
 	// policy, zero byte, event id
 	waiting, some := newShelf(b, "pending", id, id), map[string]bool{}
-	return x.each(ctx, []work{func(ctx context.Context, log *views.Log) error {
+	return x.each(ctx, []work{func(ctx context.Context, log *kafkalog.Log) error {
 		for _, a := range x.config.Topology.Aggregates {
 			for p := range int32(x.config.Settings.Partitions) {
 				err := x.eachSent(ctx, log, a, x.pendingOf(a.Name, p), func(policy string, c sent) error {
@@ -63,7 +63,7 @@ func (x *exporting) findAgain(ctx context.Context) error {
 	}})
 }
 
-func (x *exporting) findAgainIn(ctx context.Context, log *views.Log, spec *topology.PolicySpec, partition int32, waiting *shelf[[]byte]) error {
+func (x *exporting) findAgainIn(ctx context.Context, log *kafkalog.Log, spec *topology.PolicySpec, partition int32, waiting *shelf[[]byte]) error {
 	topic, codec := x.names.Events(spec.Source), x.config.Codecs.Aggregate(spec.Source)
 	answered := x.cut.answered[spec.Name][partition]
 	if answered < 0 {
@@ -89,7 +89,7 @@ func (x *exporting) findAgainIn(ctx context.Context, log *views.Log, spec *topol
 
 // exportPending writes the commands of a partition that were not handled, but those that are sent
 // again.
-func (x *exporting) exportPending(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (x *exporting) exportPending(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	w := x.archive.Writer(archive.Pending, spec.Name, partition, x.number)
 	defer w.Abandon()
 	codec := x.config.Codecs.Aggregate(spec.Name)

@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/processors"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 const (
@@ -47,7 +47,7 @@ func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64,
 
 func (v *change) awaitFilled(ctx context.Context, now *topology.ProjectionSpec) (total int64, err error) {
 	events, first := v.names.Events(now.Source), v.firstGroup(now)
-	log, err := views.OpenLog(v.config.Cluster)
+	log, err := kafkalog.Open(v.config.Cluster)
 	if err != nil {
 		return 0, err
 	}
@@ -152,7 +152,7 @@ func (v *change) handled(ctx context.Context, group, topic string) (all []int64,
 // goal returns, for each partition, the offset behind its last committed record. The end of a
 // partition is no goal: behind the last record there are markers of transactions, which no group
 // need have passed.
-func (v *change) goal(ctx context.Context, log *views.Log, topic string) ([]int64, error) {
+func (v *change) goal(ctx context.Context, log *kafkalog.Log, topic string) ([]int64, error) {
 	ends, err := v.offsets(ctx, v.admin.ListCommittedOffsets, []string{topic})
 	if err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func (v *change) awaitProcessors(ctx context.Context, next, before *topology.Pro
 	if err != nil || members == 0 {
 		return err
 	}
-	log, err := views.OpenLog(v.config.Cluster)
+	log, err := kafkalog.Open(v.config.Cluster)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // folds folds the events of every partition, and where that is wanted writes the rows that they
@@ -18,13 +18,13 @@ func (v *recovery) folds(ctx context.Context, write bool) error {
 	var all []work
 	for p := range int32(v.config.Settings.Partitions) {
 		for _, a := range v.config.Topology.Aggregates {
-			all = append(all, func(ctx context.Context, log *views.Log) error { return v.foldPartition(ctx, log, a, p, write) })
+			all = append(all, func(ctx context.Context, log *kafkalog.Log) error { return v.foldPartition(ctx, log, a, p, write) })
 		}
 	}
 	return v.each(ctx, all)
 }
 
-func (v *recovery) foldPartition(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32, write bool) error {
+func (v *recovery) foldPartition(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32, write bool) error {
 	b := v.budget()
 	defer b.close()
 	f := newFolder(v.reading, spec, b)
@@ -159,9 +159,9 @@ func (v *recovery) rekey(ctx context.Context) error {
 			continue
 		}
 		topics = append(topics, v.names.RekeyedTopic(spec.ID()))
-		fill = append(fill, func(ctx context.Context, log *views.Log) error { return v.fillRekeyed(ctx, log, spec) })
+		fill = append(fill, func(ctx context.Context, log *kafkalog.Log) error { return v.fillRekeyed(ctx, log, spec) })
 		for p := range int32(v.config.Settings.Partitions) {
-			fold = append(fold, func(ctx context.Context, log *views.Log) error { return v.foldRekeyed(ctx, log, spec, p) })
+			fold = append(fold, func(ctx context.Context, log *kafkalog.Log) error { return v.foldRekeyed(ctx, log, spec, p) })
 		}
 	}
 	if err := v.each(ctx, fill); err != nil {
@@ -176,7 +176,7 @@ func (v *recovery) rekey(ctx context.Context) error {
 // fillRekeyed sends the events of all partitions to the partitions of their rows. The events of one
 // partition keep their order, as they have to; among partitions it is that of their times, so that
 // it does not depend on chance.
-func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topology.ProjectionSpec) error {
+func (v *recovery) fillRekeyed(ctx context.Context, log *kafkalog.Log, spec *topology.ProjectionSpec) error {
 	n := v.config.Settings.Partitions
 	topic, sent, all := v.names.RekeyedTopic(spec.ID()), int64(0), []span{}
 	for p := range int32(n) {
@@ -207,7 +207,7 @@ func (v *recovery) fillRekeyed(ctx context.Context, log *views.Log, spec *topolo
 
 // inOrder visits the events in some partitions of an aggregate type's events: those of one
 // partition in their order, among partitions by time.
-func (r *reading) inOrder(ctx context.Context, log *views.Log, source string, spans []span, visit func(*happened) error) error {
+func (r *reading) inOrder(ctx context.Context, log *kafkalog.Log, source string, spans []span, visit func(*happened) error) error {
 	codec := r.config.Codecs.Aggregate(source)
 	streams, heads := make([]*stream, len(spans)), make([]*happened, len(spans))
 	next := func(i int) (err error) {
@@ -245,7 +245,7 @@ func (r *reading) inOrder(ctx context.Context, log *views.Log, source string, sp
 }
 
 // foldRekeyed writes one partition of the table of a re-keyed projection.
-func (v *recovery) foldRekeyed(ctx context.Context, log *views.Log, spec *topology.ProjectionSpec, partition int32) error {
+func (v *recovery) foldRekeyed(ctx context.Context, log *kafkalog.Log, spec *topology.ProjectionSpec, partition int32) error {
 	b := v.budget()
 	defer b.close()
 	source, codec := v.config.Codecs.Aggregate(spec.Source), v.config.Codecs.Projection(spec.ID())

@@ -8,9 +8,9 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // history verifies one partition of an aggregate type: its commands, outcomes, events and tables.
@@ -66,7 +66,7 @@ type happened struct {
 	cause int64 // the offset of its command; -1 where that is not in line
 }
 
-func (h *history) run(ctx context.Context, log *views.Log) error {
+func (h *history) run(ctx context.Context, log *kafkalog.Log) error {
 	b := h.budget()
 	defer b.close()
 	h.codec = h.config.Codecs.Aggregate(h.spec.Name)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/views"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 // ErrNotImportable is wrapped by errors about an archive that does not fit the system that it is to
@@ -150,7 +150,7 @@ func (v *importing) restoreAll(ctx context.Context, w *writer) error {
 	for p := range int32(v.config.Settings.Partitions) {
 		for _, a := range v.config.Topology.Aggregates {
 			if v.cut.Aggregates[a.Name] != nil { // else it is new since
-				all = append(all, func(ctx context.Context, log *views.Log) error { return v.restore(ctx, log, a, p) })
+				all = append(all, func(ctx context.Context, log *kafkalog.Log) error { return v.restore(ctx, log, a, p) })
 			}
 		}
 	}

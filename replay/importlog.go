@@ -10,13 +10,13 @@ import (
 
 	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // restore writes one partition of an aggregate type's logs.
-func (v *importing) restore(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (v *importing) restore(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	if err := v.restoreEvents(ctx, log, spec, partition); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ type refill struct {
 }
 
 // refill begins with fillers up to the first offset.
-func (v *importing) refill(ctx context.Context, log *views.Log, topic string, partition int32, first int64) (*refill, error) {
+func (v *importing) refill(ctx context.Context, log *kafkalog.Log, topic string, partition int32, first int64) (*refill, error) {
 	f := &refill{importing: v, topic: topic, partition: partition, first: first, at: v.there[topic][partition]}
 	if end := v.there[topic][partition]; end > first && end > v.start[topic][partition] {
 		s := v.open(ctx, log, span{topic, partition, end - 1, end})
@@ -146,7 +146,7 @@ type head struct {
 	chain   [32]byte
 }
 
-func (v *importing) restoreEvents(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (v *importing) restoreEvents(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	b := v.budget()
 	defer b.close()
 	heads := newShelf(b, "heads", func(h head) ([]byte, error) { return append(binary.AppendVarint(nil, h.version), h.chain[:]...), nil },
@@ -235,7 +235,7 @@ func (v *importing) unreadable(row archive.Written, err error) error {
 	return fmt.Errorf("%s, offset %d: %w", row.File.Path, row.Offset, err)
 }
 
-func (v *importing) restoreOutcomes(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (v *importing) restoreOutcomes(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	codec := v.config.Codecs.Aggregate(spec.Name)
 	to, err := v.refill(ctx, log, v.names.Outcomes(spec.Name), partition, v.outcomesBase(spec.Name, partition))
 	if err != nil {
@@ -266,7 +266,7 @@ func (v *importing) restoreOutcomes(ctx context.Context, log *views.Log, spec *t
 // restoreCommands makes the log of commands go on where the old one ended: events and outcomes name
 // places in it, and tokens do. What was handled is not needed there, so up to the first command
 // that was not there are fillers, which are removed later.
-func (v *importing) restoreCommands(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, partition int32) error {
+func (v *importing) restoreCommands(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, partition int32) error {
 	to, err := v.refill(ctx, log, v.names.Commands(spec.Name), partition, v.cut.Aggregates[spec.Name][partition].Commands)
 	if err != nil {
 		return err

@@ -6,9 +6,9 @@ import (
 	"sync"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // letters says which commands were set aside: by aggregate type, and the command's partition and
@@ -36,14 +36,14 @@ func (r *reading) readLetters(ctx context.Context, spanOf func(topic string, par
 		}
 		for p := range int32(r.config.Settings.Partitions) {
 			if s := spanOf(r.names.DeadLetters(r.names.Group(a.Name)), p); s.size() > 0 {
-				all = append(all, func(ctx context.Context, log *views.Log) error { return r.readLettersOf(ctx, log, s, a.Name, l) })
+				all = append(all, func(ctx context.Context, log *kafkalog.Log) error { return r.readLettersOf(ctx, log, s, a.Name, l) })
 			}
 		}
 	}
 	return l, r.each(ctx, all)
 }
 
-func (r *reading) readLettersOf(ctx context.Context, log *views.Log, s span, aggregate string, l *letters) error {
+func (r *reading) readLettersOf(ctx context.Context, log *kafkalog.Log, s span, aggregate string, l *letters) error {
 	st := r.open(ctx, log, s)
 	defer st.close()
 	for letter := st.peek(); letter != nil; letter = st.peek() {
@@ -80,13 +80,15 @@ func (v *recovery) restoreLetters(ctx context.Context) error {
 	var all []work
 	for _, a := range v.config.Topology.Aggregates {
 		for p := range int32(v.config.Settings.Partitions) {
-			all = append(all, func(ctx context.Context, log *views.Log) error { return v.restoreLettersOf(ctx, log, a.Name, p, there) })
+			all = append(all, func(ctx context.Context, log *kafkalog.Log) error {
+				return v.restoreLettersOf(ctx, log, a.Name, p, there)
+			})
 		}
 	}
 	return v.each(ctx, all)
 }
 
-func (v *recovery) restoreLettersOf(ctx context.Context, log *views.Log, aggregate string, partition int32, there *letters) error {
+func (v *recovery) restoreLettersOf(ctx context.Context, log *kafkalog.Log, aggregate string, partition int32, there *letters) error {
 	codec, group := v.config.Codecs.Aggregate(aggregate), v.names.Group(aggregate)
 	st := v.open(ctx, log, v.handled[aggregate][partition])
 	defer st.close()

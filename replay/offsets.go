@@ -7,9 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // planOffsets says where the groups of aggregates and policies go on. An offset that is there and
@@ -59,7 +59,7 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 	}
 	var offsets kadm.Offsets
 	for p := range int32(v.config.Settings.Partitions) {
-		log, err := views.OpenLog(v.config.Cluster)
+		log, err := kafkalog.Open(v.config.Cluster)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (v *recovery) aggregateOffsets(ctx context.Context, spec *topology.Aggregat
 
 // answeredUpTo returns the offset after the last command of a partition that has an outcome or an
 // event, and whether it has outcomes at all.
-func (r *reading) answeredUpTo(ctx context.Context, log *views.Log, spec *topology.AggregateSpec, p int32, starts, ends places) (at int64, outcomes bool, err error) {
+func (r *reading) answeredUpTo(ctx context.Context, log *kafkalog.Log, spec *topology.AggregateSpec, p int32, starts, ends places) (at int64, outcomes bool, err error) {
 	for _, topic := range []string{r.names.Outcomes(spec.Name), r.names.Events(spec.Name)} {
 		last, err := r.tail(ctx, log, span{topic, p, starts[topic][p], ends[topic][p]})
 		if err != nil {
@@ -115,7 +115,7 @@ func (r *reading) answeredUpTo(ctx context.Context, log *views.Log, spec *topolo
 }
 
 // tail returns the last committed record of a span, or nil.
-func (r *reading) tail(ctx context.Context, log *views.Log, s span) (*record.Record, error) {
+func (r *reading) tail(ctx context.Context, log *kafkalog.Log, s span) (*record.Record, error) {
 	for window := int64(256); ; window *= 8 {
 		from := max(s.from, s.to-window)
 		st := r.open(ctx, log, span{s.topic, s.partition, from, s.to})

@@ -16,8 +16,8 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/views"
 )
 
 // answered is what an outcome is compared with the other outcomes of its command id by.
@@ -259,7 +259,7 @@ func (h *history) remember(m *moment, a *answer) error {
 
 // checkOnce checks that each command id has one outcome within the horizon, and that a repeat says
 // what the first one said.
-func (h *history) checkOnce(ctx context.Context, log *views.Log) error {
+func (h *history) checkOnce(ctx context.Context, log *kafkalog.Log) error {
 	var before answered // the last one that is no repeat
 	known := false
 	return h.answers.each(func(a answered) error {
@@ -294,7 +294,7 @@ func (h *history) checkOnce(ctx context.Context, log *views.Log) error {
 
 // outcomeAt reads an outcome again for what was not remembered of it. Only its place is returned
 // where the report is full or the outcome is beyond retention by now.
-func (h *history) outcomeAt(ctx context.Context, log *views.Log, offset int64) (answer, error) {
+func (h *history) outcomeAt(ctx context.Context, log *kafkalog.Log, offset int64) (answer, error) {
 	s := h.outcomes.span
 	only := answer{place: record.Record{Topic: s.topic, Partition: s.partition, Offset: offset}}
 	if h.full() {
@@ -303,7 +303,7 @@ func (h *history) outcomeAt(ctx context.Context, log *views.Log, offset int64) (
 	again := h.open(ctx, log, span{s.topic, s.partition, offset, offset + 1})
 	defer again.close()
 	r := again.peek()
-	if again.err != nil && !errors.Is(again.err, views.ErrMoved) {
+	if again.err != nil && !errors.Is(again.err, kafkalog.ErrMoved) {
 		return only, again.err
 	}
 	if r == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // fired is what the commands in the log say of a policy.
@@ -51,7 +51,7 @@ func (v *recovery) policyOffsets(ctx context.Context, spec *topology.PolicySpec)
 	starts := make([]int64, len(committed))
 	copy(starts, v.ends[events])
 	var offsets kadm.Offsets
-	err = v.each(ctx, []work{func(ctx context.Context, log *views.Log) error {
+	err = v.each(ctx, []work{func(ctx context.Context, log *kafkalog.Log) error {
 		if err := v.readFired(ctx, log, spec, f); err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (v *recovery) policyOffsets(ctx context.Context, spec *topology.PolicySpec)
 }
 
 // readFired reads which events the policy has answered, as far as commands are kept.
-func (v *recovery) readFired(ctx context.Context, log *views.Log, spec *topology.PolicySpec, f *fired) error {
+func (v *recovery) readFired(ctx context.Context, log *kafkalog.Log, spec *topology.PolicySpec, f *fired) error {
 	actor := codecs.PolicyActorPrefix + spec.Name
 	for _, target := range spec.Sends {
 		topic, codec := v.names.Commands(target), v.config.Codecs.Aggregate(target)
@@ -97,7 +97,7 @@ func (v *recovery) readFired(ctx context.Context, log *views.Log, spec *topology
 	return nil
 }
 
-func (v *recovery) readFiredOf(ctx context.Context, log *views.Log, codec *codecs.Aggregate, commands span, actor string, f *fired) error {
+func (v *recovery) readFiredOf(ctx context.Context, log *kafkalog.Log, codec *codecs.Aggregate, commands span, actor string, f *fired) error {
 	if commands.from > 0 && commands.size() == 0 { // all of it is beyond the retention
 		f.since = later(f.since, time.Now().Add(-v.config.Settings.CommandRetention))
 	}
@@ -126,7 +126,7 @@ func (v *recovery) readFiredOf(ctx context.Context, log *views.Log, codec *codec
 }
 
 // eachEvent calls visit with the events of a partition until it returns false.
-func (v *recovery) eachEvent(ctx context.Context, log *views.Log, source string, partition int32, visit func(e *happened) (bool, error)) error {
+func (v *recovery) eachEvent(ctx context.Context, log *kafkalog.Log, source string, partition int32, visit func(e *happened) (bool, error)) error {
 	codec := v.config.Codecs.Aggregate(source)
 	s := v.open(ctx, log, v.whole(v.names.Events(source), partition))
 	defer s.close()
@@ -144,7 +144,7 @@ func (v *recovery) eachEvent(ctx context.Context, log *views.Log, source string,
 }
 
 // findFired finds where the events stand that the policy has answered.
-func (v *recovery) findFired(ctx context.Context, log *views.Log, spec *topology.PolicySpec, f *fired) error {
+func (v *recovery) findFired(ctx context.Context, log *kafkalog.Log, spec *topology.PolicySpec, f *fired) error {
 	for p := range f.after {
 		err := v.eachEvent(ctx, log, spec.Source, int32(p), func(e *happened) (bool, error) {
 			_, answered, err := f.events.get(e.event.EventID)
@@ -164,7 +164,7 @@ func (v *recovery) findFired(ctx context.Context, log *views.Log, spec *topology
 }
 
 // startOf returns where the policy goes on in a partition.
-func (v *recovery) startOf(ctx context.Context, log *views.Log, spec *topology.PolicySpec, f *fired, partition int32) (at int64, why string, err error) {
+func (v *recovery) startOf(ctx context.Context, log *kafkalog.Log, spec *topology.PolicySpec, f *fired, partition int32) (at int64, why string, err error) {
 	events := v.names.Events(spec.Source)
 	if f.after[partition] > 0 {
 		return f.after[partition], "after the last event that it has answered", nil

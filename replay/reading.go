@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // reading is one run over a system's log.
@@ -80,7 +80,7 @@ func (r *reading) budget() *budget {
 }
 
 // work is a piece of work that reads partitions with connections of its own.
-type work func(ctx context.Context, log *views.Log) error
+type work func(ctx context.Context, log *kafkalog.Log) error
 
 // each does all the work, as much of it at a time as there are workers. The first error ends all.
 func (r *reading) each(ctx context.Context, all []work) error {
@@ -91,7 +91,7 @@ func (r *reading) each(ctx context.Context, all []work) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			log, err := views.OpenLog(r.config.Cluster)
+			log, err := kafkalog.Open(r.config.Cluster)
 			if err != nil {
 				return err
 			}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // rekeyed verifies one partition of a re-keyed projection: its rows against the fold of the topic
@@ -89,7 +89,7 @@ func foldRow(rows *shelf[*rekeyedRow], spec *topology.ProjectionSpec, key string
 	return rows.put(key, row)
 }
 
-func (k *rekeyed) run(ctx context.Context, log *views.Log) error {
+func (k *rekeyed) run(ctx context.Context, log *kafkalog.Log) error {
 	b := k.budget()
 	defer b.close()
 	codec := k.config.Codecs.Projection(k.spec.ID())
@@ -215,7 +215,7 @@ func (v *verification) compareRoutes(ctx context.Context) error {
 		for p, r := range v.routes[spec.ID()] {
 			for q, have := range v.carried[spec.ID()] {
 				if r != nil && have != nil && !r.permits(int32(q), have[p]) {
-					differing = append(differing, func(ctx context.Context, log *views.Log) error { return v.locate(ctx, log, r, int32(q)) })
+					differing = append(differing, func(ctx context.Context, log *kafkalog.Log) error { return v.locate(ctx, log, r, int32(q)) })
 				}
 			}
 		}
@@ -224,7 +224,7 @@ func (v *verification) compareRoutes(ctx context.Context) error {
 }
 
 // locate reports where a re-keyed partition differs from the events that one partition sent to it.
-func (v *verification) locate(ctx context.Context, log *views.Log, r *route, q int32) error {
+func (v *verification) locate(ctx context.Context, log *kafkalog.Log, r *route, q int32) error {
 	source := v.config.Codecs.Aggregate(r.spec.Source)
 	events, carried := v.cut.span(v.names.Events(r.spec.Source), r.partition), v.cut.span(v.names.RekeyedTopic(r.spec.ID()), q)
 	events.to = min(events.to, r.high)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // stored is a row as its table has it.
@@ -71,7 +71,7 @@ func (v *verification) projectionTable(spec *topology.ProjectionSpec, partition 
 }
 
 // read reads the last row of each key.
-func (t *table) read(ctx context.Context, v *verification, log *views.Log, b *budget) error {
+func (t *table) read(ctx context.Context, v *verification, log *kafkalog.Log, b *budget) error {
 	t.rows = newShelf(b, t.topic, encodeStored, decodeStored)
 	s := v.open(ctx, log, v.cut.span(t.topic, t.partition))
 	defer s.close()

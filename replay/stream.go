@@ -11,8 +11,8 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/views"
 )
 
 // span is a range of offsets of a partition: from is included, to is not.
@@ -28,7 +28,7 @@ func (s span) size() int64 { return max(s.to-s.from, 0) }
 // is being used.
 type stream struct {
 	span
-	pull func() (views.LogPart, error, bool)
+	pull func() (kafkalog.Part, error, bool)
 	stop func()
 	part []*kgo.Record
 	head record.Record // a copy of the next record; valid where has
@@ -50,7 +50,7 @@ func (s *stream) position() (foldlog.Position, error) {
 }
 
 // open returns the records of a span. The caller closes the stream.
-func (r *reading) open(ctx context.Context, log *views.Log, s span) *stream {
+func (r *reading) open(ctx context.Context, log *kafkalog.Log, s span) *stream {
 	st := &stream{span: s}
 	st.pull, st.stop = iter.Pull2(r.parts(ctx, log, s))
 	st.advance()
@@ -91,12 +91,12 @@ func (s *stream) advance() {
 
 // parts brings a span part by part, and tries again where the cluster is in trouble, until its
 // patience ends. The last one may be an error.
-func (r *reading) parts(ctx context.Context, log *views.Log, s span) iter.Seq2[views.LogPart, error] {
-	return func(yield func(views.LogPart, error) bool) {
+func (r *reading) parts(ctx context.Context, log *kafkalog.Log, s span) iter.Seq2[kafkalog.Part, error] {
+	return func(yield func(kafkalog.Part, error) bool) {
 		at, moved := s.from, time.Now()
 		stopped := errors.New("the reader stopped")
 		for pause := 50 * time.Millisecond; at < s.to; pause = min(2*pause, 2*time.Second) {
-			err := log.Read(ctx, s.topic, s.partition, at, s.to, func(part views.LogPart) error {
+			err := log.Read(ctx, s.topic, s.partition, at, s.to, func(part kafkalog.Part) error {
 				if part.Next > at {
 					r.read(part.Next - at)
 					at, moved = part.Next, time.Now()
@@ -113,7 +113,7 @@ func (r *reading) parts(ctx context.Context, log *views.Log, s span) iter.Seq2[v
 				return
 			case ctx.Err() != nil:
 				err = ctx.Err()
-			case errors.Is(err, errHeld), errors.Is(err, views.ErrMoved), time.Since(moved) > r.config.Patience:
+			case errors.Is(err, errHeld), errors.Is(err, kafkalog.ErrMoved), time.Since(moved) > r.config.Patience:
 				err = fmt.Errorf("read %s/%d: %w", s.topic, s.partition, err)
 			default:
 				r.config.Logger.Warn("cannot read on, trying again", "topic", s.topic, "partition", s.partition, "offset", at, "error", err)
@@ -123,7 +123,7 @@ func (r *reading) parts(ctx context.Context, log *views.Log, s span) iter.Seq2[v
 				}
 				continue
 			}
-			yield(views.LogPart{}, err)
+			yield(kafkalog.Part{}, err)
 			return
 		}
 	}

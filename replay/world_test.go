@@ -24,13 +24,13 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/kafkatest"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
-	"github.com/foldlog/foldlog/views"
 )
 
 // patience is how long a test waits for what must come.
@@ -223,7 +223,7 @@ func (s *system) read(topic string) [][]record.Record {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log, err := views.OpenLog(s.cluster)
+	log, err := kafkalog.Open(s.cluster)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func (s *system) read(topic string) [][]record.Record {
 	for p := range all {
 		start, _ := starts.Lookup(topic, int32(p))
 		end, _ := ends.Lookup(topic, int32(p))
-		err := log.Read(s.t.Context(), topic, int32(p), start.Offset, end.Offset, func(part views.LogPart) error {
+		err := log.Read(s.t.Context(), topic, int32(p), start.Offset, end.Offset, func(part kafkalog.Part) error {
 			for _, r := range part.Records {
 				all[p] = append(all[p], record.Of(r))
 			}

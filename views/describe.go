@@ -2,13 +2,13 @@ package views
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 const (
@@ -34,7 +34,7 @@ func describe(ctx context.Context, admin *kadm.Client, topic string, partitions 
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	d := description{at: time.Now(), start: map[int32]int64{}, end: map[int32]int64{}, deleteRetention: defaultDeleteRetention}
-	detail, err := topicDetail(ctx, admin, topic)
+	detail, err := kafkalog.Describe(ctx, admin, topic)
 	if err != nil {
 		return d, err
 	}
@@ -57,48 +57,16 @@ func describe(ctx context.Context, admin *kadm.Client, topic string, partitions 
 			}
 		}
 	}
-	if err := offsets(ctx, admin.ListStartOffsets, topic, d.start, partitions); err != nil {
+	starts, err := kafkalog.Offsets(ctx, admin.ListStartOffsets, partitions, topic)
+	if err != nil {
 		return d, fmt.Errorf("list start offsets of topic %s: %w", topic, err)
 	}
-	if err := offsets(ctx, admin.ListEndOffsets, topic, d.end, partitions); err != nil {
+	ends, err := kafkalog.Offsets(ctx, admin.ListEndOffsets, partitions, topic)
+	if err != nil {
 		return d, fmt.Errorf("list end offsets of topic %s: %w", topic, err)
 	}
-	return d, nil
-}
-
-// topicDetail returns a topic's id, partitions and leaders.
-func topicDetail(ctx context.Context, admin *kadm.Client, topic string) (kadm.TopicDetail, error) {
-	listed, err := admin.ListTopics(ctx, topic)
-	if err != nil {
-		return kadm.TopicDetail{}, fmt.Errorf("describe topic %s: %w", topic, err)
-	}
-	detail := listed[topic]
-	switch {
-	case errors.Is(detail.Err, kerr.UnknownTopicOrPartition) || detail.Err == nil && len(detail.Partitions) == 0:
-		return detail, fmt.Errorf("topic %s does not exist: run 'foldlog topics create'", topic)
-	case detail.Err != nil:
-		return detail, fmt.Errorf("describe topic %s: %w", topic, detail.Err)
-	}
-	return detail, nil
-}
-
-// lister is one of kadm's functions that list offsets.
-type lister func(context.Context, ...string) (kadm.ListedOffsets, error)
-
-func offsets(ctx context.Context, list lister, topic string, into map[int32]int64, partitions int) error {
-	listed, err := list(ctx, topic)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return err
-	}
 	for p := range int32(partitions) {
-		o, ok := listed.Lookup(topic, p)
-		if !ok {
-			return fmt.Errorf("no answer for partition %d", p)
-		}
-		into[p] = o.Offset
+		d.start[p], d.end[p] = starts[topic][p], ends[topic][p]
 	}
-	return nil
+	return d, nil
 }

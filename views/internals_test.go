@@ -3,17 +3,12 @@ package views
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
@@ -253,127 +248,6 @@ func TestMonitorFindsAnotherLog(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// compacted is a broker with one topic of two partitions, 0 with records and 1 whose records, as
-// compaction leaves it, are gone up to offset 10.
-func compacted(t *testing.T, records int) (*logReader, map[int32]int64) {
-	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "t"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	client, err := newFetchClient(cluster.Config{Brokers: c.ListenAddrs()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	for range records {
-		record := &kgo.Record{Topic: "t", Key: []byte(keyOfTwo()), Value: make([]byte, 1000)}
-		produce(t, client, record)
-	}
-	listed, err := kadm.NewClient(client).ListEndOffsets(soon(t), "t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	in0, _ := listed.Lookup("t", 0)
-	if in0.Offset != int64(records) {
-		t.Fatalf("%d records in partition 0", in0.Offset)
-	}
-	const end = 10
-	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		asked := request.(*kmsg.FetchRequest)
-		response := asked.ResponseKind().(*kmsg.FetchResponse)
-		for _, at := range asked.Topics {
-			topic := kmsg.NewFetchResponseTopic()
-			topic.Topic, topic.TopicID = at.Topic, at.TopicID
-			for _, ap := range at.Partitions {
-				if ap.Partition == 0 {
-					// there is something to send: the broker's own answer has it, and 1 is empty in
-					// it
-					return nil, nil, false
-				}
-				partition := kmsg.NewFetchResponseTopicPartition()
-				partition.Partition, partition.HighWatermark, partition.LastStableOffset = ap.Partition, end, end
-				partition.RecordBatches = []byte{}
-				topic.Partitions = append(topic.Partitions, partition)
-			}
-			response.Topics = append(response.Topics, topic)
-		}
-		return response, nil, true
-	})
-	reader, err := newLogReader(client, "t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reader, map[int32]int64{0: int64(records), 1: end}
-}
-
-// keyOfTwo is a key that belongs to partition 0 of 2.
-func keyOfTwo() string {
-	for n := 0; ; n++ {
-		if key := fmt.Sprint(n); homeOf(key)%2 == 0 { // 2 divides the count that homeOf is for
-			return key
-		}
-	}
-}
-
-// A log may end in a hole: the last records before its end were compacted away, and no record at
-// its end will ever come.
-func TestReaderEndsInAHole(t *testing.T) {
-	for _, records := range []int{0, 20} {
-		t.Run(fmt.Sprintf("%d records beside it", records), func(t *testing.T) {
-			reader, ends := compacted(t, records)
-			got := map[int32]int{}
-			next := map[int32]int64{}
-			err := reader.read(soon(t), map[int32]int64{0: 0, 1: 0}, ends, func(round []chunk) error {
-				for _, c := range round {
-					got[c.partition] += len(c.records)
-					next[c.partition] = c.next
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got[0] != records || got[1] != 0 || next[1] != ends[1] || records > 0 && next[0] != ends[0] {
-				t.Errorf("read %v records, up to %v of %v", got, next, ends)
-			}
-		})
-	}
-}
-
-func TestReaderFails(t *testing.T) {
-	s := newSystem(t)
-	produce(t, s.producer, s.balanceRow("a", 1))
-	client, err := newFetchClient(s.cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	home := homeOf("a")
-	reader, err := newLogReader(client, "balances-table")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ignore := func([]chunk) error { return nil }
-	err = reader.read(soon(t), map[int32]int64{home: 5}, map[int32]int64{home: 9}, ignore)
-	wantError(t, err, errMoved, fmt.Sprintf("balances-table/%d at 5", home))
-	err = reader.read(soon(t), map[int32]int64{home: 0}, map[int32]int64{home: 1}, func([]chunk) error { return errStill })
-	wantError(t, err, errStill)
-	reader.topic = "nothing"
-	err = reader.read(soon(t), map[int32]int64{0: 0}, map[int32]int64{0: 1}, ignore)
-	if err := contains(err, "nothing", "topics create"); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	reader.topic = "balances-table"
-	if err := reader.read(ctx, map[int32]int64{home: 0}, map[int32]int64{home: 1}, ignore); err == nil {
-		t.Error("no error although the context had ended")
-	}
 }
 
 // Only what the brokers of a topic say is looked at: a partition count that changed moves keys, so

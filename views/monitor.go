@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 const (
@@ -31,7 +32,7 @@ var errFound = errors.New("found a record")
 // monitor compares the replicas with the log: lag, re-created and truncated topics, stalled tails.
 type monitor struct {
 	admin  *kadm.Client
-	probes *kgo.Client
+	probes *kafkalog.Log
 	log    *slog.Logger
 	seen   []*sight
 }
@@ -47,7 +48,7 @@ type sight struct {
 	persisted time.Time
 }
 
-func newMonitor(admin *kadm.Client, probes *kgo.Client, log *slog.Logger, replicas []*replica) *monitor {
+func newMonitor(admin *kadm.Client, probes *kafkalog.Log, log *slog.Logger, replicas []*replica) *monitor {
 	m := &monitor{admin: admin, probes: probes, log: log}
 	for _, r := range replicas {
 		m.seen = append(m.seen, &sight{r: r})
@@ -189,17 +190,11 @@ func (m *monitor) examine(ctx context.Context, s *sight, before []int64, ends ma
 		s.moved = time.Now()
 		return nil
 	}
-	reader, err := newLogReader(m.probes, r.topic)
-	if err != nil {
-		return err
-	}
 	lacks := false
 	for p := range from {
-		err := reader.read(ctx, map[int32]int64{p: from[p]}, map[int32]int64{p: to[p]}, func(round []chunk) error {
-			for _, part := range round {
-				if len(part.records) > 0 {
-					return errFound
-				}
+		err := m.probes.Read(ctx, r.topic, p, from[p], to[p], func(part kafkalog.Part) error {
+			if len(part.Records) > 0 {
+				return errFound
 			}
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 const (
@@ -37,29 +38,25 @@ func (r *replica) restore(ctx context.Context, d description) error {
 	if err := r.skipTo(from); err != nil || remaining == 0 {
 		return err
 	}
-	client, err := newFetchClient(r.cluster)
+	log, err := kafkalog.Open(r.cluster)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	reader, err := newLogReader(client, r.topic)
-	if err != nil {
-		return err
-	}
+	defer log.Close()
 
 	c, records := newChanges(), 0
 	notice := time.Now().Add(restoreNotice)
-	err = reader.read(ctx, from, d.end, func(round []chunk) error {
+	err = log.ReadTopic(ctx, r.topic, from, d.end, func(round []kafkalog.Part) error {
 		waits := ""
 		for _, part := range round {
 			if err := r.collect(ctx, c, part); err != nil {
 				return err
 			}
-			records += len(part.records)
-			remaining -= part.next - from[part.partition]
-			from[part.partition] = part.next
-			if part.waits {
-				waits = fmt.Sprintf("an open transaction holds back partition %d at offset %d of %d", part.partition, part.next, d.end[part.partition])
+			records += len(part.Records)
+			remaining -= part.Next - from[part.Partition]
+			from[part.Partition] = part.Next
+			if part.Waits {
+				waits = fmt.Sprintf("an open transaction holds back partition %d at offset %d of %d", part.Partition, part.Next, d.end[part.Partition])
 			}
 		}
 		r.status.recovering(max(0, remaining), waits)
@@ -81,11 +78,11 @@ func (r *replica) restore(ctx context.Context, d description) error {
 	return nil
 }
 
-// collect adds what a chunk changes to the batch.
-func (r *replica) collect(ctx context.Context, c *changes, part chunk) error {
-	for _, fetched := range part.records {
+// collect adds what a part changes to the batch.
+func (r *replica) collect(ctx context.Context, c *changes, part kafkalog.Part) error {
+	for _, fetched := range part.Records {
 		stage, err := r.index.prepare(ctx, record{
-			partition: part.partition, offset: fetched.Offset, key: string(fetched.Key), value: fetched.Value,
+			partition: part.Partition, offset: fetched.Offset, key: string(fetched.Key), value: fetched.Value,
 			progress: header(fetched, codecs.HeaderProgress), cause: header(fetched, codecs.HeaderCause), chain: header(fetched, codecs.HeaderChain),
 		})
 		if err != nil {
@@ -94,9 +91,9 @@ func (r *replica) collect(ctx context.Context, c *changes, part chunk) error {
 		if err := stage(r.store, c); err != nil {
 			return err
 		}
-		c.reach(part.partition, fetched.Offset+1)
+		c.reach(part.Partition, fetched.Offset+1)
 	}
-	c.reach(part.partition, part.next)
+	c.reach(part.Partition, part.Next)
 	return nil
 }
 

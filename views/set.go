@@ -15,6 +15,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 // staleAfter is for how long the set stays ready without a connection, or without knowing where the
@@ -27,7 +28,7 @@ type Set struct {
 	lock        *flock.Flock
 	metrics     *metrics
 	admin       *kgo.Client
-	probes      *kgo.Client
+	probes      *kafkalog.Log
 	replicas    []*replica
 	states      map[string]*Table
 	projections map[string]*projection
@@ -94,7 +95,7 @@ func (s *Set) connect() error {
 	if s.admin, err = kgo.NewClient(append(opts, kgo.ClientID(s.config.Cluster.ClientID+"-view-admin"))...); err != nil {
 		return fmt.Errorf("kafka client of views: %w", err)
 	}
-	s.probes, err = newFetchClient(s.config.Cluster)
+	s.probes, err = kafkalog.Open(s.config.Cluster)
 	return err
 }
 
@@ -197,10 +198,11 @@ func (s *Set) Run(ctx context.Context) error {
 func (s *Set) Close() error {
 	s.closeOnce.Do(func() {
 		s.metrics.unregister(s.config.Metrics)
-		for _, client := range []*kgo.Client{s.admin, s.probes} {
-			if client != nil {
-				client.Close()
-			}
+		if s.admin != nil {
+			s.admin.Close()
+		}
+		if s.probes != nil {
+			s.probes.Close()
 		}
 		s.closeErr = s.lock.Unlock()
 	})

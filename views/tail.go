@@ -17,6 +17,13 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
+const (
+	// tailWait is how long a broker may hold a fetch for which it has nothing.
+	tailWait = 250 * time.Millisecond
+	// tailBytes bounds what a broker sends of a partition at once.
+	tailBytes = 512 << 10
+)
+
 // tail follows the log with a Goka view from where the restore ended, until ctx ends (nil) or the
 // connection is lost.
 //
@@ -98,8 +105,8 @@ func (r *replica) consumerConfig() (*sarama.Config, error) {
 	}
 	config.Consumer.Return.Errors = true // else a partition that ended would not end its view
 	config.Consumer.Fetch.Min = 1
-	config.Consumer.Fetch.Default = fetchPartitionBytes
-	config.Consumer.MaxWaitTime = fetchWait
+	config.Consumer.Fetch.Default = tailBytes
+	config.Consumer.MaxWaitTime = tailWait
 	config.Consumer.MaxProcessingTime = time.Minute
 	config.Metadata.Full = false
 	config.Metadata.Retry.Max = 2

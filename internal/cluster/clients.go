@@ -15,14 +15,14 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// maxDecompressedBatch bounds what a compressed batch may grow to, so that no producer can exhaust
+// MaxDecompressed bounds what a compressed batch may grow to, so that no producer can exhaust
 // a consumer's memory.
-const maxDecompressedBatch = 64 << 20
+const MaxDecompressed = 64 << 20
 
 // sarama has these settings for the whole process only. Its default is no bound; and its own
 // metrics, which nobody reads here, cost several percent of a processor's time.
 func init() {
-	sarama.MaxDecompressedBatchSize = maxDecompressedBatch
+	sarama.MaxDecompressedBatchSize = MaxDecompressed
 	metrics.UseNilMetrics = true
 }
 
