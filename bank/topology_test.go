@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/foldlog/foldlog/bank"
+	"github.com/foldlog/foldlog/scenario"
+	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -42,10 +44,10 @@ func TestTopologyGolden(t *testing.T) {
 	golden(t, "topology.json", string(doc)+"\n")
 }
 
-func TestTopologyHasNoFindings(t *testing.T) {
-	for _, finding := range bank.Topology().Lint() {
-		t.Error(finding)
-	}
+// TestNothingIsMissing names each case and each record that a new command, event or projection
+// needs.
+func TestNothingIsMissing(t *testing.T) {
+	scenario.Complete(t, bank.Topology(), bankschemas.Files)
 }
 
 // TestInternalCommands keeps the commands that only policies send away from HTTP.

@@ -67,8 +67,8 @@ func (c *Context) checkSchemas(all bool) ([]schemas.Finding, *schemas.Set) {
 	set, err := schemas.Load(c.App.Schemas, c.App.Topology)
 	if err != nil {
 		var findings []schemas.Finding
-		for _, problem := range single(err) {
-			findings = append(findings, schemas.Finding{Level: schemas.Refused, Rule: ruleSchema, Where: "schemas", Problem: problem.Error()})
+		for _, problem := range schemas.Problems(err) {
+			findings = append(findings, schemas.Finding{Level: schemas.Refused, Rule: "schema", Where: "schemas", Problem: problem.Error()})
 		}
 		return findings, nil
 	}

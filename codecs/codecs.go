@@ -32,6 +32,20 @@ func (c *Codecs) Projection(id string) *Projection { return c.projections[id] }
 func New(ctx context.Context, t *topology.Topology, names topology.Names, set *schemas.Set, reg *schemas.Registry,
 	logger *slog.Logger) (*Codecs, error) {
 	b := &builder{set: set, registry: reg, names: names, log: logger, topics: map[string]*topic{}}
+	c, err := b.bindAll(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, base := range set.Topics() {
+		if err := b.register(ctx, base); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// bindAll returns the codecs of the topology, or an error that joins everything that does not match.
+func (b *builder) bindAll(t *topology.Topology) (*Codecs, error) {
 	c := &Codecs{aggregates: map[string]*Aggregate{}, projections: map[string]*Projection{}}
 	for _, a := range t.Aggregates {
 		c.aggregates[a.Name] = b.aggregate(a)
@@ -41,11 +55,6 @@ func New(ctx context.Context, t *topology.Topology, names topology.Names, set *s
 	}
 	if err := errors.Join(b.problems...); err != nil {
 		return nil, fmt.Errorf("types in Go and schemas in Avro of %s differ: %w", t.Name, err)
-	}
-	for _, base := range set.Topics() {
-		if err := b.register(ctx, base); err != nil {
-			return nil, err
-		}
 	}
 	return c, nil
 }

@@ -15,8 +15,12 @@
 //		Given(account.Opened{HolderID: "ann", Currency: "EUR"}).
 //		ThenRow("a-1", bank.BalancesRow{...})
 //
-// It imports the root package only. Its importers are tests, those of users' own domains among
-// them.
+// [Complete] finds what the whole declared system lacks: a case, a record, a field.
+//
+//	scenario.Complete(t, bank.Topology(), bankschemas.Files)
+//
+// It imports the root package, topology, schemas and codecs, and nothing of Kafka. Tests import it,
+// those of users' own domains among them.
 //
 // Invariants:
 //
@@ -29,4 +33,6 @@
 //     changes what it was given fails the test: it would not be repeatable in production either.
 //  4. A failure explains itself: what was given, what was done, what was expected, what came
 //     instead, and the first field that differs.
+//  5. Nothing depends on the order in which a topology declares commands, events, policies and
+//     projections, nor on the order of records in a schema.
 package scenario

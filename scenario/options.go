@@ -11,6 +11,8 @@ import (
 // TB is what the kit needs of a *testing.T or *testing.B.
 type TB interface {
 	Helper()
+	// Errorf reports a failure and goes on.
+	Errorf(format string, args ...any)
 	// Fatalf reports a failure and does not return.
 	Fatalf(format string, args ...any)
 }

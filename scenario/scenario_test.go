@@ -132,7 +132,8 @@ func TestMetadataIsWhatTheEngineGives(t *testing.T) {
 // recorder stands in for a *testing.T whose test fails.
 type recorder struct{ failure string }
 
-func (r *recorder) Helper() {}
+func (r *recorder) Helper()               {}
+func (r *recorder) Errorf(string, ...any) {}
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.failure = fmt.Sprintf(format, args...)
 	runtime.Goexit()

@@ -18,3 +18,17 @@ var (
 	// ErrInvalid is wrapped where the registry refuses a schema as such.
 	ErrInvalid = errors.New("schema refused by the registry")
 )
+
+// Problems returns the errors that were joined into err, as [Load] does, directly or below one that
+// adds context.
+func Problems(err error) []error {
+	for at := err; at != nil; at = errors.Unwrap(at) {
+		if joined, ok := at.(interface{ Unwrap() []error }); ok {
+			return joined.Unwrap()
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

@@ -25,10 +25,11 @@ func TestCounts(t *testing.T) {
 		ThenRow("clicks", CountsRow{Value: 7, Changes: 4})
 }
 
+func TestNothingIsMissing(t *testing.T) {
+	scenario.Complete(t, Topology(), App().Schemas)
+}
+
 func TestSystem(t *testing.T) {
-	if got := clitest.Run(t, App(), "lint"); got.Code != cli.ExitOK {
-		t.Fatalf("lint: %+v", got)
-	}
 	system := clitest.Start(t, App(), t.TempDir())
 	for _, e := range App().Examples {
 		if got := system.Run("send", e.Aggregate, e.ID, e.Command, e.Body); got.Code != cli.ExitOK {

@@ -36,7 +36,7 @@ var none = []string{}
 var rooms = map[string]room{
 	".":                      {libraries: none},
 	"topology":               {imports: []string{"."}, libraries: none},
-	"scenario":               {imports: []string{"."}, libraries: none},
+	"scenario":               {imports: []string{".", "topology", "schemas", "codecs"}, libraries: none},
 	"bank":                   {imports: []string{".", "topology", "bank"}, libraries: none},
 	"bank/bankapp":           {imports: []string{".", "topology", "bank", "schemas/bank", "cli", "client", "internal/cluster", "codecs"}},
 	"schemas":                {imports: []string{".", "topology", "schemas"}},
