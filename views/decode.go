@@ -8,30 +8,21 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog/codecs"
-)
-
-const (
-	// decodePause and maxDecodePause bound the pause before a record is decoded again after the
-	// schema registry was away.
-	decodePause    = 100 * time.Millisecond
-	maxDecodePause = 5 * time.Second
+	"github.com/foldlog/foldlog/internal/retry"
 )
 
 // patiently decodes a record. Only what the bytes say is an error: a registry that is away is
 // waited for until ctx ends.
-func patiently[T any](ctx context.Context, r record, retried func(record, error), decode func(context.Context, []byte) (T, error)) (T, error) {
-	for pause := decodePause; ; pause = min(2*pause, maxDecodePause) {
-		decoded, err := safely(ctx, r.value, decode)
+func patiently[T any](ctx context.Context, r record, retried func(record, error), decode func(context.Context, []byte) (T, error)) (decoded T, err error) {
+	for range retry.Attempts(ctx, 100*time.Millisecond, 5*time.Second) {
 		var undecodable *codecs.Undecodable
+		decoded, err = safely(ctx, r.value, decode)
 		if err == nil || errors.As(err, &undecodable) || ctx.Err() != nil {
 			return decoded, err
 		}
 		retried(r, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
 	}
+	return decoded, ctx.Err()
 }
 
 // safely decodes in a goroutine that belongs to Goka: a panic there would end the process, and

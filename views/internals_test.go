@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"

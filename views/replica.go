@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -73,15 +74,14 @@ type replica struct {
 
 // run keeps the replica going until ctx ends, and closes its store.
 func (r *replica) run(ctx context.Context) {
-	pause := firstBackoff
-	for ctx.Err() == nil {
+	for try := range retry.Attempts(ctx, firstBackoff, lastBackoff) {
 		started := time.Now()
 		err := r.attempt(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		if time.Since(started) > steadyAfter {
-			pause = firstBackoff
+			try.Restart()
 		}
 		r.status.failed(err)
 		r.metrics.restarts.Inc()
@@ -89,15 +89,10 @@ func (r *replica) run(ctx context.Context) {
 		if r.lost.due() {
 			level = slog.LevelWarn
 		}
-		r.log.Log(ctx, level, "the view has lost its topic, connecting again", "error", oneLine(err), "pause", pause)
+		r.log.Log(ctx, level, "the view has lost its topic, connecting again", "error", oneLine(err), "pause", try.Pause())
 		if errors.Is(err, errDamaged) {
 			r.discard(reasonDamaged, err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, lastBackoff)
 	}
 	r.status.stopped()
 	if err := r.release(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -95,17 +96,14 @@ func (a admin) awaitSetting(ctx context.Context, setting, value string, topics [
 func (a admin) awaitEverywhere(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	for {
-		missing, err := a.missing(ctx, req, lacks)
-		if err == nil && missing == "" {
+	var missing string
+	var err error
+	for range retry.Attempts(ctx, metadataPause, metadataPause) {
+		if missing, err = a.missing(ctx, req, lacks); err == nil && missing == "" {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the brokers to know %s: %w", missing, errors.Join(err, ctx.Err()))
-		case <-time.After(metadataPause):
-		}
 	}
+	return fmt.Errorf("wait for the brokers to know %s: %w", missing, errors.Join(err, ctx.Err()))
 }
 
 // missing returns what a broker lacks, or "".

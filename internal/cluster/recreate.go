@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -18,6 +19,8 @@ const (
 	// one, so no process starts on a half table.
 	unfinished = "delete"
 	compacted  = "compact"
+
+	recreatePause = 100 * time.Millisecond
 )
 
 // RecreateTopics deletes the topics and creates them empty. Tables have another cleanup policy than
@@ -58,7 +61,9 @@ func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 		}
 		configs[key] = &value
 	}
-	for deadline := time.Now().Add(2 * adminTimeout); ; {
+	deadline := time.Now().Add(2 * adminTimeout)
+	// a deletion is acknowledged before it is done
+	for range retry.Attempts(ctx, recreatePause, recreatePause) {
 		_, err := admin.CreateTopic(ctx, int32(t.Partitions), int16(t.ReplicationFactor), configs, t.Name)
 		if err == nil {
 			return nil
@@ -66,12 +71,8 @@ func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 		if !errors.Is(err, kerr.TopicAlreadyExists) || time.Now().After(deadline) {
 			return fmt.Errorf("create topic %s anew: %w", t.Name, err)
 		}
-		select { // a deletion is acknowledged before it is done
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
 	}
+	return ctx.Err()
 }
 
 // awaitEmpty waits until the brokers know the new topics, which nobody has written to.
@@ -80,7 +81,8 @@ func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error
 	for i, t := range topics {
 		names[i] = t.Name
 	}
-	for deadline := time.Now().Add(adminTimeout); ; {
+	deadline := time.Now().Add(adminTimeout)
+	for range retry.Attempts(ctx, recreatePause, recreatePause) {
 		ends, err := admin.ListEndOffsets(ctx, names...)
 		if err == nil {
 			err = ends.Error()
@@ -100,16 +102,11 @@ func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case time.Now().After(deadline):
+		case time.Now().After(deadline) && ctx.Err() == nil:
 			return fmt.Errorf("wait for the new topics: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
-		}
 	}
+	return ctx.Err()
 }
 
 // CreateMissing creates the topics of the topology that do not exist. It is for whoever has just

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -146,20 +146,15 @@ func compare(ctx context.Context, admin admin, t *topology.Topology, s topology.
 // describe returns those of the topology's topics that exist, with partitions and settings as they
 // are. A topic that one broker lists and another does not know is only just being created, or
 // deleted.
-func describe(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
+func describe(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (have map[string]topology.Topic, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	for {
-		have, err := describeOnce(ctx, admin, t, s)
-		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	for range retry.Attempts(ctx, metadataPause, metadataPause) {
+		if have, err = describeOnce(ctx, admin, t, s); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return have, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(metadataPause):
-		}
 	}
+	return nil, err
 }
 
 func describeOnce(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {

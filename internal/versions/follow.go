@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -50,10 +51,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		for _, e := range fetched.Errors() {
 			f.log.Warn("cannot follow which versions of projections serve, trying again", "topic", f.topic, "error", e.Err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+			_ = retry.Sleep(ctx, time.Second)
 		}
 		fetched.EachRecord(f.apply)
 	}
