@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -116,11 +117,6 @@ func (b *builder) register(ctx context.Context, base string) error {
 	return nil
 }
 
-const (
-	firstPause = 100 * time.Millisecond
-	maxPause   = 5 * time.Second
-)
-
 func (b *builder) registerOne(ctx context.Context, subject, text string) (id int, err error) {
 	err = b.patiently(ctx, subject, func() (err error) {
 		id, err = b.registry.Register(ctx, subject, text)
@@ -130,19 +126,16 @@ func (b *builder) registerOne(ctx context.Context, subject, text string) (id int
 }
 
 // patiently asks the registry again while it is unavailable, until the context ends.
-func (b *builder) patiently(ctx context.Context, subject string, ask func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		err := ask()
+func (b *builder) patiently(ctx context.Context, subject string, ask func() error) (err error) {
+	for try := range retry.Attempts(ctx, 100*time.Millisecond, 5*time.Second) {
+		err = ask()
 		if err == nil || !errors.Is(err, schemas.ErrUnavailable) {
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("gave up waiting for the schema registry: %w", err)
+			break
 		}
-		b.log.Warn("schema registry unavailable, trying again", "subject", subject, "pause", pause, "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		b.log.Warn("schema registry unavailable, trying again", "subject", subject, "pause", try.Pause(), "error", err)
 	}
+	return fmt.Errorf("gave up waiting for the schema registry: %w", err)
 }

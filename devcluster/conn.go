@@ -1,6 +1,7 @@
 package devcluster
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/retry"
 )
 
 // maxRequestBytes is the largest request, Apache Kafka's default of socket.request.max.bytes.
@@ -34,8 +37,7 @@ type listener struct {
 // files, kfake would never take a connection again.
 func (l *listener) Accept() (net.Conn, error) {
 	<-l.broker.ready
-	const shortest, longest = 5 * time.Millisecond, time.Second
-	for wait := shortest; ; wait = min(2*wait, longest) {
+	for try := range retry.Attempts(context.Background(), 5*time.Millisecond, time.Second) {
 		c, err := l.Listener.Accept()
 		switch {
 		case err == nil:
@@ -43,9 +45,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		}
-		l.broker.log.to.Warn("a connection could not be taken, trying again", "error", err, "in", wait)
-		time.Sleep(wait)
+		l.broker.log.to.Warn("a connection could not be taken, trying again", "error", err, "in", try.Pause())
 	}
+	return nil, net.ErrClosed // not reached: the context does not end
 }
 
 // conn watches one client's traffic. Kafka's protocol is a row of requests, answered in the same

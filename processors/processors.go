@@ -13,6 +13,7 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
@@ -136,8 +137,7 @@ func (p *Processors) Run(ctx context.Context) error {
 
 func (p *Processors) keep(ctx context.Context, g step.Group) {
 	const shortest, longest, healthy = 200 * time.Millisecond, 15 * time.Second, time.Minute
-	wait := shortest
-	for {
+	for try := range retry.Attempts(ctx, shortest, longest) {
 		started := time.Now()
 		attempt, err := p.runner(g)
 		if err == nil {
@@ -155,17 +155,11 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 			err = errors.New("it ended by itself")
 		}
 		if time.Since(started) > healthy {
-			wait = shortest
+			try.Restart()
 		}
 		p.running(g.Name, nil, err)
 		p.engine.restarts.WithLabelValues(g.Name, exactlyonce.Cause(err)).Inc()
-		p.log.Error("a group stopped and will be started again", "group", g.Name, "cause", exactlyonce.Cause(err), "in", wait, "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, longest)
+		p.log.Error("a group stopped and will be started again", "group", g.Name, "cause", exactlyonce.Cause(err), "in", try.Pause(), "error", err)
 	}
 }
 

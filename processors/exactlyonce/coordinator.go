@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/foldlog/foldlog/internal/retry"
 )
 
 // coordinators is sarama's client with three differences, two of them about a group coordinator
@@ -86,7 +88,7 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 // lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes
 // on for long, whatever becomes of the attempt.
 func (c *coordinators) lookAgain(group string) error {
-	if err := sleep(c.engine.ctx, joinRetry); err != nil {
+	if err := retry.Sleep(c.engine.ctx, joinRetry); err != nil {
 		return err
 	}
 	if _, err := c.find(group); err != nil {
@@ -101,7 +103,7 @@ const silence = 1500 * time.Millisecond
 
 // watch cuts connections to coordinators that are no longer, until the attempt ends.
 func (c *coordinators) watch(group string) {
-	for sleep(c.engine.ctx, silence/2) == nil {
+	for retry.Sleep(c.engine.ctx, silence/2) == nil {
 		c.mu.Lock()
 		last, asked := c.last, c.asked
 		c.mu.Unlock()

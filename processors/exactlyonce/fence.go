@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
@@ -110,7 +111,7 @@ func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
 			e.log.Warn("cannot abort the open transactions of members that are gone; readers wait for the brokers to do so", "error", err)
 		}
 	}
-	for wait := 20 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
+	for range retry.Attempts(ctx, 20*time.Millisecond, time.Second) {
 		unstable, err := e.offsetsUnstable(ctx, partitions)
 		if err == nil && !unstable {
 			return
@@ -120,9 +121,6 @@ func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
 			if err := e.fenceGone(ctx); err != nil && ctx.Err() == nil {
 				e.log.Warn("cannot abort the open transactions of members that are gone; waiting for the brokers to do so", "error", err)
 			}
-		}
-		if sleep(ctx, wait) != nil {
-			return
 		}
 	}
 }

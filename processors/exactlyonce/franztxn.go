@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
@@ -226,17 +227,16 @@ func (t *franzTxn) renew(ctx context.Context) error {
 // awaitFinished waits until a closed client has let go of all records, which are another client's
 // next.
 func (t *franzTxn) awaitFinished(ctx context.Context) error {
-	for {
+	left := 0
+	for range retry.Attempts(ctx, time.Millisecond, time.Millisecond) {
 		t.mu.Lock()
-		left := t.left
+		left = t.left
 		t.mu.Unlock()
 		if left == 0 {
 			return nil
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
-			return fmt.Errorf("%d records are not finished: %w", left, err)
-		}
 	}
+	return fmt.Errorf("%d records are not finished: %w", left, ctx.Err())
 }
 
 // produce writes the records and waits until the brokers have them all.

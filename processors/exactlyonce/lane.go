@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
@@ -87,9 +88,8 @@ func (l *lane) carry(c *carrier) {
 // handle calls the handler until it succeeds: an outage of the registry or the brokers is not the
 // input's fault. Other lanes go on.
 func (l *lane) handle(ctx context.Context, in *record.Record) (step.Step, error) {
-	const longest = 10 * time.Second
 	l.memory.in = in
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, longest) {
+	for try := range retry.Attempts(ctx, 50*time.Millisecond, 10*time.Second) {
 		s, err := l.group.Handle(ctx, in, &l.memory)
 		if err == nil {
 			if l.waiting.Load() != nil {
@@ -107,13 +107,9 @@ func (l *lane) handle(ctx context.Context, in *record.Record) (step.Step, error)
 		why := fmt.Sprintf("partition %d cannot handle offset %d: %v", l.partition, in.Offset, err)
 		l.waiting.Store(&why)
 		l.gen.engine.config.Metrics.retried(l.partition, err)
-		l.log.Warn("cannot handle an input yet, trying again", "topic", in.Topic, "offset", in.Offset, "in", wait, "error", err)
-		select {
-		case <-ctx.Done():
-			return step.Step{}, ctx.Err()
-		case <-time.After(wait):
-		}
+		l.log.Warn("cannot handle an input yet, trying again", "topic", in.Topic, "offset", in.Offset, "in", try.Pause(), "error", err)
 	}
+	return step.Step{}, ctx.Err()
 }
 
 // append puts an input's step into the open batch, and reports whether the lane should wait for a

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
@@ -78,7 +79,7 @@ func (m *membership) Consume(ctx context.Context, inputs []string, handler saram
 	unhook := context.AfterFunc(e.ctx, m.client.stopJoining)
 	defer unhook()
 	good := time.Now()
-	for wait := joinRetry; ; wait = min(2*wait, time.Second) {
+	for try := range retry.Attempts(ctx, joinRetry, time.Second) {
 		h := &sessionHandler{membership: m, goka: handler}
 		err := m.ConsumerGroup.Consume(ctx, inputs, h)
 		e.current.Store(nil)
@@ -96,21 +97,20 @@ func (m *membership) Consume(ctx context.Context, inputs []string, handler saram
 		case isForGood(err):
 			return e.stopWith(failf(CauseMembership, "join group %s: %w", e.group.Name, err))
 		case err == nil || h.complete:
-			good, wait = time.Now(), joinRetry
+			good = time.Now()
+			try.Restart()
 		case time.Since(good) > e.config.Patience:
 			return e.stopWith(failf(CauseMembership, "take part in group %s, tried for %s: %w", e.group.Name, e.config.Patience, err))
 		}
 		if err == nil {
 			e.state("joining the group anew")
+			try.Skip()
 			continue
 		}
 		e.state(fmt.Sprintf("joining the group, last try: %v", err))
-		e.log.Warn("the group's session did not come about, trying again", "in", wait, "error", err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		e.log.Warn("the group's session did not come about, trying again", "in", try.Pause(), "error", err)
 	}
+	return e.failed()
 }
 
 // stopWith fails the attempt.

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
@@ -56,19 +57,13 @@ func isForNow(err error) bool {
 
 // patiently repeats f while it fails for now, with growing pauses from a millisecond on, until ctx
 // ends.
-func patiently(ctx context.Context, f func() error) error {
-	const longest = 100 * time.Millisecond
-	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
-		err := f()
-		if err == nil || !isForNow(err) {
+func patiently(ctx context.Context, f func() error) (err error) {
+	for range retry.Attempts(ctx, time.Millisecond, 100*time.Millisecond) {
+		if err = f(); err == nil || !isForNow(err) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (last answer: %w)", ctx.Err(), err)
-		case <-time.After(wait):
-		}
 	}
+	return fmt.Errorf("%w (last answer: %w)", ctx.Err(), err)
 }
 
 // sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups

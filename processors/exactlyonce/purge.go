@@ -8,6 +8,7 @@ import (
 	"github.com/syndtr/goleveldb/leveldb"
 
 	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/processors/step"
 )
 
@@ -41,7 +42,7 @@ func (l *lane) purgeOnce() error {
 	var fault error
 	err := l.store.each(kindIndex, func(key string, value []byte) bool {
 		if looked++; looked%purgeStep == 0 {
-			if fault = l.store.forget(old); fault != nil || sleep(l.gen.ctx, 20*time.Millisecond) != nil {
+			if fault = l.store.forget(old); fault != nil || retry.Sleep(l.gen.ctx, 20*time.Millisecond) != nil {
 				return false
 			}
 			old = old[:0]

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/proof/planted"
 )
 
@@ -76,7 +77,8 @@ func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
 // awaitStable waits until no transaction is open below the end.
 func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 	deadline := newDeadline(r.engine.config.Patience)
-	for wait, tried := 2*time.Millisecond, 0; ; wait, tried = min(2*wait, 250*time.Millisecond), tried+1 {
+	tried := 0
+	for range retry.Attempts(ctx, 2*time.Millisecond, 250*time.Millisecond) {
 		stable, err := r.offset(ctx, -1, readCommitted)
 		if err != nil {
 			return err
@@ -88,7 +90,7 @@ func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 		why := fmt.Sprintf("partition %d waits for an open transaction on %s at offset %d, below the end at %d", r.partition, r.topic, stable, end)
 		r.lane.waiting.Store(&why)
 		// not at once: a live member that ends its last transaction now needs a few milliseconds
-		if tried%16 == 2 {
+		if tried++; tried%16 == 3 {
 			n, err := r.engine.fenceTable(ctx, r.topic, r.partition)
 			if r.fenced += n; err != nil {
 				r.log.Warn("cannot abort the open transactions of dead owners; waiting for the brokers to do so", "topic", r.topic, "error", err)
@@ -98,10 +100,8 @@ func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 			return failf(CauseRestore, "a transaction on %s, partition %d, has been open at offset %d for more than %s; reading on would miss what it may commit. "+
 				"Find it with kafka-transactions.sh describe-producers and abort it", r.topic, r.partition, stable, r.engine.config.Patience)
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
 	}
+	return ctx.Err()
 }
 
 // lastStableGuard reports whether everything below the end is decided.
@@ -156,7 +156,7 @@ func (r *restorer) chunks(ctx context.Context, from, end int64) iter.Seq[chunk] 
 // fetch reads on from a place. It tries until it gets somewhere or its patience ends.
 func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 	deadline := newDeadline(r.engine.config.Patience)
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for range retry.Attempts(ctx, 5*time.Millisecond, time.Second) {
 		c, err := r.engine.kafka.committed(ctx, r.topic, r.partition, at)
 		switch {
 		case errors.Is(err, kerr.OffsetOutOfRange):
@@ -168,36 +168,32 @@ func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 			return chunk{next: end}
 		}
 		if ctx.Err() != nil {
-			return chunk{err: ctx.Err()}
+			break
 		}
 		if deadline.passed() {
 			return chunk{err: failf(CauseRestore, "read %s, partition %d: no progress at offset %d of %d for %s: %w", r.topic, r.partition, at, end,
 				r.engine.config.Patience, errors.Join(err, errors.New("the brokers send nothing")))}
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return chunk{err: err}
-		}
 	}
+	return chunk{err: ctx.Err()}
 }
 
 // offset asks for the first (-2) or last (-1) offset of the partition.
 func (r *restorer) offset(ctx context.Context, which int64, isolation int8) (int64, error) {
 	deadline := newDeadline(r.engine.config.Patience)
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+	for range retry.Attempts(ctx, 5*time.Millisecond, 500*time.Millisecond) {
 		offset, err := listOffset(ctx, r.engine.kafka, r.topic, r.partition, which, isolation)
 		if err == nil {
 			return offset, nil
 		}
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			break
 		}
 		if deadline.passed() {
 			return 0, failf(CauseRestore, "find the ends of %s, partition %d: %w", r.topic, r.partition, err)
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return 0, err
-		}
 	}
+	return 0, ctx.Err()
 }
 
 func listOffset(ctx context.Context, asked kmsg.Requestor, topic string, partition int32, which int64, isolation int8) (int64, error) {
@@ -242,15 +238,3 @@ func (d *deadline) progress(value int64) {
 }
 
 func (d *deadline) passed() bool { return time.Now().After(d.at) }
-
-// sleep waits, or returns why ctx ended.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}

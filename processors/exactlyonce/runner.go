@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/processors/step"
 )
 
@@ -236,7 +237,7 @@ func (e *engine) run(parent context.Context) error {
 // and again, and the pauses between attempts would grow for nothing.
 func (e *engine) awaitBrokers() error {
 	said := false
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for range retry.Attempts(e.ctx, 100*time.Millisecond, time.Second) {
 		ctx, cancel := context.WithTimeout(e.ctx, 5*time.Second)
 		err := e.client.Ping(ctx)
 		cancel()
@@ -248,10 +249,8 @@ func (e *engine) awaitBrokers() error {
 			e.log.Warn("waiting for the brokers", "brokers", e.config.Cluster.Brokers, "error", err)
 			said = true
 		}
-		if err := sleep(e.ctx, wait); err != nil {
-			return fail(CauseMembership, err)
-		}
 	}
+	return fail(CauseMembership, e.ctx.Err())
 }
 
 // stoppedOr returns nil where the caller wanted the end, since then errors are its consequence.
