@@ -42,10 +42,10 @@ test: ## run all tests that need only Go; PACKAGES=./cli/... for some of them
 
 simulate: ## run the engine on simulated brokers, 100,000 seeds, and see that the simulation notices planted bugs; SEEDS=1000 for fewer
 	$(GO) test -count=1 -timeout 20m -run '^TestSimulation$$' ./processors/exactlyonce -sim.seeds=$(SEEDS)
-	$(GO) test -count=1 -timeout 20m -tags planted -run '^TestSimulationFindsPlantedBugs$$' ./processors/exactlyonce
+	$(GO) test -count=1 -timeout 20m -parallel 2 -run '^TestSimulationFindsPlantedBugs$$' ./proof/planted -plant
 
 test-planted: ## plant each deliberate breakage and see a test notice it; prints the table; FOLDLOG_TEST_KAFKA=1 for those that need Apache Kafka
-	$(GO) test -tags planted -count=1 -parallel 2 -timeout 20m -v -run '^TestEveryBugIsCaught$$' ./proof/planted
+	$(GO) test -count=1 -parallel 2 -timeout 30m -v -run '^TestEveryBugIsCaught$$' ./proof/planted -plant
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, the compose file's parts, and clients in other languages; needs a JDK and Maven; says what it skips without python3 or node
 	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay ./deploy/... ./proof/bench/engine

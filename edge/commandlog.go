@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // errNothingWritten says that a command is not in the log and will not get there.
@@ -55,12 +54,6 @@ func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, 
 		kgo.RequestTimeoutOverhead(max(patience, time.Second)),
 		kgo.ProduceRequestTimeout(patience),
 	)
-	if planted.Has(planted.AcksOne) {
-		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))
-	}
-	if planted.Has(planted.FNVCommands) {
-		opts = append(opts, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(kgo.KafkaHasher(planted.FNV))))
-	}
 	if l.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("make the producer of commands: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -46,10 +45,6 @@ func (s *Server) execute(ctx context.Context, r *http.Request, aggregate, id, co
 	}
 	expectation := s.config.Views.Outcomes(aggregate).Expect(id, commandID)
 	defer expectation.Close()
-	if planted.Has(planted.AnswerWithoutOutcome) {
-		s.log.client.Produce(context.WithoutCancel(ctx), record, nil)
-		return foldlog.Outcome{CommandID: commandID, AggregateID: id, Accepted: true}, nil
-	}
 	if err := s.log.append(ctx, record); err != nil {
 		return foldlog.Outcome{}, s.unwritten(r, err)
 	}

@@ -12,8 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/foldlog/foldlog"
-
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Header names of the HTTP interface.
@@ -110,9 +108,6 @@ func unchanged(h http.Header, tag string) bool {
 // afterOf returns what a read must have seen. Several tokens are merged, so that clients need not
 // understand them.
 func (s *Server) afterOf(h http.Header) (foldlog.Token, error) {
-	if planted.Has(planted.AfterIgnored) {
-		return nil, nil
-	}
 	var all foldlog.Token
 	for _, value := range h.Values(HeaderAfter) {
 		for text := range strings.SplitSeq(value, ",") {

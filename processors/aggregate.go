@@ -13,7 +13,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -41,10 +40,7 @@ func (a *aggregate) handle(ctx context.Context, in *record.Record, memory step.M
 	if err != nil {
 		return step.Step{}, err
 	}
-	if planted.Has(planted.RecordedAtFromClock) {
-		command.RecordedAt = time.Now()
-	}
-	if topology.PartitionOf([]byte(command.AggregateID), a.partitions) != in.Partition && !planted.Has(planted.FNVCommands) || len(in.Key) == 0 {
+	if topology.PartitionOf([]byte(command.AggregateID), a.partitions) != in.Partition || len(in.Key) == 0 {
 		return a.forward(in, command.AggregateID), nil
 	}
 	d := &decision{aggregate: a, in: in, command: command,
@@ -53,10 +49,7 @@ func (a *aggregate) handle(ctx context.Context, in *record.Record, memory step.M
 	if err != nil {
 		return step.Step{}, err
 	}
-	if planted.Has(planted.NoCommandIDCheck) {
-		found = nil
-	}
-	if first, ok := found.(foldlog.Outcome); ok && (command.RecordedAt.Sub(first.RecordedAt) <= a.horizon || planted.Has(planted.HorizonIgnored)) {
+	if first, ok := found.(foldlog.Outcome); ok && command.RecordedAt.Sub(first.RecordedAt) <= a.horizon {
 		return d.repeat(first)
 	}
 	if command.Problem != nil {

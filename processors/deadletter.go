@@ -6,7 +6,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -20,9 +19,6 @@ type deadLetters struct {
 
 // step returns the step that sets the input aside.
 func (d deadLetters) step(in *record.Record, cause error) step.Step {
-	if planted.Has(planted.DeadLetterLost) {
-		return step.Step{}
-	}
 	return step.Step{Records: []record.Record{d.record(in, cause)}}
 }
 
@@ -34,9 +30,6 @@ func (d deadLetters) record(in *record.Record, cause error) record.Record {
 	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset,
 		"cause", cause, "stack", stackOf(cause))
 	value, headers := in.Value, codecs.DeadLetterHeaders(*in, d.group, cause)
-	if planted.Has(planted.DeadLetterWithoutPlace) {
-		headers = headers[:1]
-	}
 	room := topology.MaxRecordBytes - len(in.Key)
 	for _, h := range headers {
 		room -= len(h.Key) + len(h.Value)

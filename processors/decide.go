@@ -9,7 +9,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -19,7 +18,7 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 	if !exists {
 		before.Data = d.spec.Decider.Initial()
 	}
-	if want := d.command.ExpectedVersion; want != nil && *want != before.Version && !planted.Has(planted.ExpectedVersionIgnored) {
+	if want := d.command.ExpectedVersion; want != nil && *want != before.Version {
 		return d.reject(foldlog.Reject(foldlog.CodeVersionConflict, "the aggregate has version %d, expected was %d", before.Version, *want))
 	}
 	events, after, err := d.ask(before)
@@ -49,9 +48,6 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 	}
 	state := codecs.State{Version: last.Version, RecordedAt: last.RecordedAt, Chain: chain, Data: after}
 	encoded, err := d.codec.EncodeState(state)
-	if planted.Has(planted.StateRowBehind) && exists {
-		encoded, err = d.codec.EncodeState(before)
-	}
 	if err != nil {
 		return step.Step{}, fmt.Errorf("encode the state of %s %s: %w", d.spec.Name, d.command.AggregateID, err)
 	}
@@ -110,7 +106,7 @@ func (d *decision) encode(ctx context.Context, events []foldlog.Event[any], chai
 	cause := []byte(d.position.String())
 	for i, e := range events {
 		value, err := d.codec.EncodeEvent(e)
-		if err == nil && (i == 0 || !planted.Has(planted.ChainStandsStill)) {
+		if err == nil {
 			chain, err = d.codec.Chain(ctx, chain, value)
 		}
 		if err != nil {

@@ -2,7 +2,6 @@ package processors
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -56,9 +54,6 @@ func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []r
 			return nil, fmt.Errorf("policy %s sends to %s %q: %w", p.spec.Name, send.Aggregate, send.ID, err)
 		}
 		commandID := foldlog.PolicyCommandID(p.spec.Name, event.EventID, i)
-		if planted.Has(planted.PolicyCommandIDRandom) {
-			commandID = rand.Text()
-		}
 		value, err := target.EncodeCommand(foldlog.Command[any]{
 			Meta: foldlog.Meta{
 				AggregateID:   send.ID,

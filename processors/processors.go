@@ -17,7 +17,6 @@ import (
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -112,7 +111,6 @@ func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
 	return exactlyonce.New(g, exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionsV1: c.TransactionsV1, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
-		Failpoint: planted.Failpoint(),
 	})
 }
 

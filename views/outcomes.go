@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -110,7 +109,7 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 		if err != nil {
 			return err
 		}
-		if outcome.RecordedAt.Sub(recordedAt) <= x.horizon && !planted.Has(planted.LaterOutcomeWins) {
+		if outcome.RecordedAt.Sub(recordedAt) <= x.horizon {
 			c.count(kindNameRepeat)
 			return nil
 		}

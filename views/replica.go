@@ -16,7 +16,6 @@ import (
 
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -261,9 +260,6 @@ func (r *replica) apply(ctx context.Context, rec record) error {
 	c := newChanges()
 	r.writing.RLock()
 	defer r.writing.RUnlock()
-	if planted.Has(planted.ViewSkipsRow) && rec.offset%17 == 16 {
-		stage = func(*store, *changes) error { return nil }
-	}
 	if err := stage(r.store, c); err != nil {
 		return err
 	}
@@ -306,7 +302,7 @@ func (r *replica) use(f func(*store) error) error {
 
 // readable returns nil where the store may be read. mu is held.
 func (r *replica) readable() error {
-	if r.recovered || planted.Has(planted.ViewAnswersEarly) && r.store != nil {
+	if r.recovered {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: %s", r.topic, ErrNotReady, r.status.describe())

@@ -13,7 +13,6 @@ import (
 	"github.com/lovoo/goka/storage"
 
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -100,9 +99,6 @@ func (r *replica) consumerConfig() (*sarama.Config, error) {
 	}
 	config.ClientID = config.ClientID + "-view"
 	config.Consumer.IsolationLevel = sarama.ReadCommitted
-	if planted.Has(planted.ViewUncommitted) {
-		config.Consumer.IsolationLevel = sarama.ReadUncommitted
-	}
 	config.Consumer.Return.Errors = true // else a partition that ended would not end its view
 	config.Consumer.Fetch.Min = 1
 	config.Consumer.Fetch.Default = tailBytes

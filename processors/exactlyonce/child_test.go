@@ -42,7 +42,7 @@ func child() {
 	w := &world{brokers: c.Brokers, name: c.Name, partitions: c.Partitions, dir: c.Dir}
 	config := w.config(c.Instance)
 	var hits atomic.Int64
-	config.Failpoint = func(name string) {
+	config.point = func(name string) {
 		if name == c.Point && hits.Add(1) == c.Hit {
 			sig := syscall.SIGKILL
 			if c.Freeze {

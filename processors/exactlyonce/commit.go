@@ -1,7 +1,6 @@
 package exactlyonce
 
 import (
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -9,7 +8,6 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // commit makes what the lanes have gathered one transaction. Meanwhile they gather the next.
@@ -20,7 +18,7 @@ func (g *generation) commit() error {
 	if len(parts) == 0 {
 		return nil
 	}
-	e.point(PointBeforeTransaction)
+	e.point(pointBeforeTransaction)
 	stats := TransactionStats{Lanes: len(parts), OffsetsOnly: true}
 	for _, p := range parts {
 		stats.OffsetsOnly = stats.OffsetsOnly && p.batch.offsetsOnly()
@@ -33,11 +31,8 @@ func (g *generation) commit() error {
 	defer e.committing.stop()
 	ctx, cancel := within(e.config.Patience)
 	defer cancel()
-	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(PointProduced) }, Sent: func() { e.point(PointOffsets) },
+	w := &Work{Offsets: g.offsets(parts), Produced: func() { e.point(pointProduced) }, Sent: func() { e.point(pointOffsets) },
 		Track: [2]string{e.tableTopic(), e.indexTopic()}}
-	if planted.Has(planted.ApplyBeforeCommit) {
-		g.apply(parts, w.Reached)
-	}
 	var err error
 	if stats.OffsetsOnly {
 		err = e.txns.next().CommitOffsets(ctx, w.Offsets)
@@ -47,17 +42,11 @@ func (g *generation) commit() error {
 			stats.Records += len(run)
 		}
 		err = e.txns.next().Commit(ctx, w)
-		if planted.Has(planted.UnknownEndAsAborted) && Cause(err) == CauseTransaction {
-			err = e.txns.next().Commit(ctx, w)
-		}
-		if planted.Has(planted.UnknownEndAsCommitted) && Cause(err) == CauseTransaction {
-			err = nil
-		}
 	}
 	if err != nil {
 		return err
 	}
-	e.point(PointAfterTransaction)
+	e.point(pointAfterTransaction)
 	committed := time.Now()
 	stats.Run = committed.Sub(began) - stats.Cut
 	g.apply(parts, w.Reached)
@@ -65,7 +54,7 @@ func (g *generation) commit() error {
 		p.batch.release()
 	}
 	stats.Apply = time.Since(committed)
-	e.point(PointApplied)
+	e.point(pointApplied)
 	e.config.Metrics.transaction(stats)
 	return nil
 }
@@ -79,17 +68,10 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 			p.batch.write(&record.Record{Topic: g.engine.tableTopic(), Key: []byte(c.entry.key), Value: c.encoded}, p.lane.partition)
 		}
 		for _, s := range p.batch.outputs {
-			if planted.Has(planted.UnorderedRekey) && g.engine.group.Table == nil {
-				slices.Reverse(s.records)
-			}
 			outputs = append(outputs, s.records)
 		}
 	}
 	for _, p := range parts {
-		if planted.Has(planted.ProgressBeforeRecords) {
-			outputs = append([][]kgo.Record{g.progress(p)}, outputs...)
-			continue
-		}
 		outputs = append(outputs, g.progress(p))
 	}
 	return outputs
@@ -98,9 +80,6 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 // progress returns the records that announce a part's progress: in a table in the lane's own
 // partition, since a source partition reaches no other, and elsewhere in all partitions.
 func (g *generation) progress(p part) []kgo.Record {
-	if planted.Has(planted.ProgressDropped) {
-		return nil
-	}
 	var outputs []kgo.Record
 	topic := g.engine.group.ProgressTopic
 	for from, offset := range p.batch.progress {

@@ -32,9 +32,9 @@ func (w *world) pause(point string) *pause {
 
 // set puts the pause into an instance's configuration.
 func (p *pause) set(c *Config) {
-	before := c.Failpoint
+	before := c.point
 	var once sync.Once
-	c.Failpoint = func(name string) {
+	c.point = func(name string) {
 		if before != nil {
 			before(name)
 		}
@@ -68,7 +68,7 @@ func (r *running) engine() *engine {
 func TestNothingCountsBeforeTheCommit(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(20, 4)
-	inside := w.pause(PointOffsets)
+	inside := w.pause(pointOffsets)
 	defer inside.goOn()
 	r := w.start("a", inside.set)
 	inside.await()
@@ -101,14 +101,14 @@ func TestNothingCountsBeforeTheCommit(t *testing.T) {
 func TestEveryTransactionHasItsRowsAndItsOffset(t *testing.T) {
 	w := newWorld(t, 1)
 	w.send(1, 1)
-	cut, committed := w.pause(PointBeforeTransaction), w.pause(PointAfterTransaction)
+	cut, committed := w.pause(pointBeforeTransaction), w.pause(pointAfterTransaction)
 	defer cut.goOn()
 	defer committed.goOn()
 	var decided atomic.Int64
 	r := w.start("a", cut.set, committed.set, func(c *Config) {
-		before := c.Failpoint
-		c.Failpoint = func(name string) {
-			if name == PointDecided {
+		before := c.point
+		c.point = func(name string) {
+			if name == pointDecided {
 				decided.Add(1)
 			}
 			before(name)
@@ -177,7 +177,7 @@ func TestUnknownEndIsLearnedFromTheLog(t *testing.T) {
 	for name, effect := range map[string]bool{"committed": true, "aborted": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 1)
-			setup := w.pause(PointSetup)
+			setup := w.pause(pointSetup)
 			defer setup.goOn()
 			r := w.start("a", setup.set)
 			setup.await()

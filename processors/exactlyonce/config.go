@@ -59,8 +59,8 @@ type Config struct {
 	// BatchBytes bounds what waits for a transaction in the whole group; default 32 MiB.
 	BatchBytes int64
 
-	// Failpoint is called at named places; tests crash there. The product leaves it nil.
-	Failpoint func(name string)
+	// point is called at the places of points.go. Only tests of this package set it.
+	point func(name string)
 }
 
 // EnsureDefaults fills in what is zero.

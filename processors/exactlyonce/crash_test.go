@@ -7,12 +7,19 @@ import (
 	"time"
 )
 
+// points are all places, in the order in which an undisturbed run first reaches them.
+var points = []string{
+	pointOneIDInitialised, pointInitialised, pointSetup, pointRestore, pointRestored, pointFetched, pointDecided,
+	pointBeforeTransaction, pointProduced, pointOffsets, pointAfterTransaction, pointApplied, pointFlushed,
+	pointCleanup, pointBetweenGenerations, pointBeforeLeave,
+}
+
 func TestCrashAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	for _, point := range Points() {
+	for _, point := range points {
 		for _, hit := range []int64{1, 7} {
-			if hit > 1 && (point == PointOneIDInitialised || point == PointInitialised || point == PointSetup || point == PointRestored ||
-				point == PointCleanup || point == PointBetweenGenerations || point == PointBeforeLeave || point == PointRestore) {
+			if hit > 1 && (point == pointOneIDInitialised || point == pointInitialised || point == pointSetup || point == pointRestored ||
+				point == pointCleanup || point == pointBetweenGenerations || point == pointBeforeLeave || point == pointRestore) {
 				continue // they come once
 			}
 			t.Run(point+map[bool]string{true: "-later"}[hit > 1], func(t *testing.T) {
@@ -102,7 +109,7 @@ func TestTwoProcessesKilledInTurn(t *testing.T) {
 func TestSuccessorTakesOverFromTheDead(t *testing.T) {
 	w := newWorld(t, 4)
 	// inside a transaction, offsets and all
-	victim := w.spawn("a", func(c *childConfig) { c.Point, c.Hit = PointOffsets, 5 })
+	victim := w.spawn("a", func(c *childConfig) { c.Point, c.Hit = pointOffsets, 5 })
 	for sent := 0; !victim.exited(20*time.Millisecond) && sent < 1000; sent++ {
 		w.send(20, 40)
 	}
@@ -123,7 +130,7 @@ func TestSuccessorTakesOverFromTheDead(t *testing.T) {
 // offsets.
 func TestFrozenMemberWakesUpInsideATransaction(t *testing.T) {
 	t.Parallel()
-	for _, point := range []string{PointProduced, PointOffsets, PointBeforeTransaction, PointDecided} {
+	for _, point := range []string{pointProduced, pointOffsets, pointBeforeTransaction, pointDecided} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel() // they mostly wait
 			w := newWorld(t, 4)

@@ -2,8 +2,6 @@ package exactlyonce
 
 import (
 	"sync/atomic"
-
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Kinds of stored keys. They keep rows, index entries and the store's own receipt apart.
@@ -93,9 +91,6 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	if s.kind == kindIndex {
 		changes = &b.index
 	}
-	if planted.Has(planted.CoalesceAcross) && s.kind == kindRow && e.uses.Load() > 0 && e.batch != b {
-		return
-	}
 	if e.batch == b {
 		(*changes)[e.slot].encoded = encoded
 		return
@@ -114,7 +109,7 @@ func (s *shelf) evict() {
 		}
 		e := s.ring[s.hand]
 		switch {
-		case e.uses.Load() > 0 && !planted.Has(planted.EarlyEviction):
+		case e.uses.Load() > 0:
 			s.hand++
 		case e.hot:
 			e.hot = false

@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // A member that died may leave a transaction open. Its successor need not wait until the brokers
@@ -106,10 +105,8 @@ func (e *engine) initialise(ctx context.Context, id string, producer int64, epoc
 // have written, on whatever topic, until they end. It runs beside sarama, which asks for the
 // offsets of an assignment before setup, and goes on until those are stable or ctx ends.
 func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
-	if !planted.Has(planted.GoneNotFenced) {
-		if err := patiently(ctx, func() error { return e.fenceGone(ctx) }); err != nil && ctx.Err() == nil {
-			e.log.Warn("cannot abort the open transactions of members that are gone; readers wait for the brokers to do so", "error", err)
-		}
+	if err := patiently(ctx, func() error { return e.fenceGone(ctx) }); err != nil && ctx.Err() == nil {
+		e.log.Warn("cannot abort the open transactions of members that are gone; readers wait for the brokers to do so", "error", err)
 	}
 	for range retry.Attempts(ctx, 20*time.Millisecond, time.Second) {
 		unstable, err := e.offsetsUnstable(ctx, partitions)

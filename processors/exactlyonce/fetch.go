@@ -9,8 +9,6 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching
@@ -38,9 +36,6 @@ func (f *fetcher) claim(partition int32, offset int64) error {
 	if offset == sarama.OffsetOldest {
 		start = kgo.NewOffset().AtStart()
 	}
-	if planted.Has(planted.StartAtNewest) && offset == sarama.OffsetOldest {
-		start = kgo.NewOffset().AtEnd()
-	}
 	f.starts[partition] = start
 	if len(f.starts) < len(f.gen.lanes) || f.gen.ctx.Err() != nil || f.done != nil {
 		return nil
@@ -49,13 +44,10 @@ func (f *fetcher) claim(partition int32, offset int64) error {
 	if err != nil {
 		return err
 	}
-	if planted.Has(planted.InputsUncommitted) {
-		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadUncommitted()))
-	}
 	if f.client, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
-	if err := assertFetch(f.client); err != nil && !planted.Has(planted.InputsUncommitted) {
+	if err := assertFetch(f.client); err != nil {
 		f.client.Close()
 		return fail(CauseConfiguration, err)
 	}
@@ -102,7 +94,7 @@ func (f *fetcher) loop() {
 				l.end.Store(p.HighWatermark)
 			}
 			for _, c := range carriers(p.Records) {
-				f.gen.engine.point(PointFetched)
+				f.gen.engine.point(pointFetched)
 				l.inbox.put(c, topic, p.Partition)
 			}
 		})

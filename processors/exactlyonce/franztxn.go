@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has
@@ -110,9 +109,6 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 		if err == nil {
 			err = t.produce(ctx, w)
 		}
-		for planted.Has(planted.WrittenAgainInside) && isForNow(err) && ctx.Err() == nil {
-			err = t.produce(ctx, w)
-		}
 		// and that is what a new client does
 		again := isForNow(err) || errors.Is(err, kerr.TransactionAbortable)
 		if err == nil || !again || ctx.Err() != nil {
@@ -139,9 +135,6 @@ func (t *franzTxn) end(ctx context.Context) error {
 		return lost
 	}
 	t.spent = true
-	if planted.Has(planted.UnknownEndAsAborted) || planted.Has(planted.UnknownEndAsCommitted) {
-		return lost
-	}
 	err = t.ask(ctx, func(ctx context.Context, client kmsg.Requestor) error {
 		req := kmsg.NewPtrEndTxnRequest()
 		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = t.id, id, epoch, true

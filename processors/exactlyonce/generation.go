@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // generation is one assignment of partitions to this member: its lanes, its fetcher and its
@@ -164,7 +162,7 @@ func (g *generation) closeStores() {
 // commitLast commits what was handled until the end, while the generation still stands. Nothing
 // else commits any more.
 func (g *generation) commitLast() {
-	g.engine.point(PointCleanup)
+	g.engine.point(pointCleanup)
 	if g.spoiled() == nil {
 		if err := g.commit(); err != nil {
 			g.lost(err)
@@ -181,11 +179,6 @@ func (g *generation) offsets(parts []part) Offsets {
 	}
 	for _, p := range parts {
 		o.Next[p.lane.partition] = p.batch.next
-		if planted.Has(planted.CommitHole) {
-			p.lane.mu.Lock()
-			o.Next[p.lane.partition] = max(p.batch.next, p.lane.batch.next, p.lane.end.Load())
-			p.lane.mu.Unlock()
-		}
 	}
 	return o
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -72,7 +71,7 @@ func (l *lane) carry(c *carrier) {
 		if err != nil {
 			return // the generation ended while the input could not be handled
 		}
-		l.gen.engine.point(PointDecided)
+		l.gen.engine.point(pointDecided)
 		full, err := l.append(in, s)
 		if err != nil {
 			l.gen.engine.fail(err)
@@ -135,12 +134,6 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 		if remembered = l.index.entries[s.Remember.Key]; remembered == nil {
 			remembered = l.index.add(s.Remember.Key, nil, 0)
 		}
-	}
-	if planted.Has(planted.LostOutcome) && in.Offset%7 == 6 {
-		s.Records = s.Records[:max(len(s.Records)-1, 0)]
-	}
-	if planted.Has(planted.DoubleOutcome) && in.Offset%7 == 6 {
-		s.Records = append(s.Records, s.Records[max(len(s.Records)-1, 0):]...)
 	}
 	l.mu.Lock()
 	b := l.batch

@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // membership is the consumer group as Goka sees it. sarama joins, keeps the session and reads the
@@ -31,9 +30,6 @@ func newMembership(e *engine) (sarama.ConsumerGroup, error) {
 	config, err := saramaConfig(e.config, e.group.Name, newBalance(e))
 	if err != nil {
 		return nil, fail(CauseConfiguration, err)
-	}
-	if planted.Has(planted.OffsetsNotStable) {
-		config.Consumer.IsolationLevel = sarama.ReadUncommitted
 	}
 	config.ClientID = e.config.Cluster.ClientID
 	client, err := newCoordinators(e, config)
@@ -90,7 +86,7 @@ func (m *membership) Consume(ctx context.Context, inputs []string, handler saram
 		if ctx.Err() != nil {
 			return nil
 		}
-		e.point(PointBetweenGenerations)
+		e.point(pointBetweenGenerations)
 		switch {
 		case errors.Is(err, sarama.ErrFencedInstancedId):
 			return e.stopWith(&failure{CauseFenced, m.fenced(err)})
@@ -146,7 +142,7 @@ func (m *membership) leaveForGood() {
 		return
 	}
 	m.gone = true
-	m.engine.point(PointBeforeLeave)
+	m.engine.point(pointBeforeLeave)
 	m.leave()
 }
 
@@ -179,7 +175,7 @@ func (h *sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 	h.gen = g
 	e.current.Store(g)
 	e.log.Info("a generation begins", "generation", g.id, "partitions", g.partitions())
-	e.point(PointSetup)
+	e.point(pointSetup)
 	if err == nil {
 		e.state("restoring")
 		err = g.openStateless()
@@ -197,7 +193,7 @@ func (h *sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 		e.fail(fail(CauseRestore, err))
 		return err
 	}
-	e.point(PointRestored)
+	e.point(pointRestored)
 	e.background.Go(g.closeOthers)
 	g.start()
 	h.complete = true

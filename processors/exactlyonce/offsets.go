@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Offsets are places in an input topic, and the membership in whose name they are committed. The
@@ -70,9 +69,6 @@ func patiently(ctx context.Context, f func() error) (err error) {
 // only, so the requests are written by hand: one, or under transactions V1 another before it that
 // adds the group.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
-	if planted.Has(planted.OffsetsOutsideTransaction) {
-		return t.CommitOffsets(ctx, o)
-	}
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
 		return fmt.Errorf("producer id: %w", err)
@@ -127,9 +123,6 @@ func (t *franzTxn) sendTxnOffsetCommit(ctx context.Context, client kmsg.Requesto
 
 // fence puts the membership into a request.
 func (o Offsets) fence(generation *int32, memberID *string, instanceID **string) {
-	if planted.Has(planted.NoGeneration) {
-		return
-	}
 	*generation, *memberID = o.Generation, o.MemberID
 	if o.InstanceID != "" {
 		*instanceID = kmsg.StringPtr(o.InstanceID)

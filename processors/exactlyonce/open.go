@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -79,7 +78,7 @@ func (l *lane) restore(ctx context.Context) error {
 		}
 		l.reached.Store(next)
 	}
-	if l.group.Index != nil && !planted.Has(planted.IndexNotRestored) {
+	if l.group.Index != nil {
 		if _, err := l.restoreTopic(ctx, l.group.Index.Topic, l.store.receipt.IndexNext, l.indexSink(ctx), func(next int64) { l.store.receipt.IndexNext = next }); err != nil {
 			return err
 		}
@@ -153,9 +152,6 @@ type restoreBuffer struct {
 }
 
 func (b *restoreBuffer) add(s stored) error {
-	if planted.Has(planted.TombstoneIgnored) && s.value == nil {
-		return nil
-	}
 	old, had := b.latest[s.key]
 	b.latest[s.key] = s
 	b.bytes += int64(len(s.value))
@@ -185,7 +181,7 @@ func (b *restoreBuffer) flush(last bool) error {
 		items = append(items, s)
 	}
 	b.reached(b.next)
-	b.lane.gen.engine.point(PointRestore)
+	b.lane.gen.engine.point(pointRestore)
 	receipt := b.lane.store.receipt
 	if last { // only now is it known to be complete
 		receipt.Seen = time.Now().UTC()

@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/foldlog/foldlog/internal/retry"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // restorer reads a partition from a place to the end that it had when the restore began.
@@ -53,11 +52,6 @@ func (r *restorer) run(ctx context.Context, from int64) (int64, error) {
 	start := from
 	if from < end { // otherwise there is nothing to read, as after most rebalances
 		if start, err = r.offset(ctx, -2, readUncommitted); err != nil {
-			return 0, err
-		}
-	}
-	if planted.Has(planted.RestoreToLastStable) {
-		if end, err = r.offset(ctx, -1, readCommitted); err != nil {
 			return 0, err
 		}
 	}

@@ -369,8 +369,8 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	var once sync.Once
 	hold := make(chan struct{})
 	r := w.start("a", func(c *Config) {
-		c.Failpoint = func(name string) {
-			if name == PointRestored {
+		c.point = func(name string) {
+			if name == pointRestored {
 				once.Do(func() { close(hold) })
 			}
 		}

@@ -108,7 +108,7 @@ func TestTwoInstancesShareAndHandOver(t *testing.T) {
 // brokers do not answer the join of a member that has left.
 func TestStopWhileOthersAreWaitedFor(t *testing.T) {
 	w := newWorld(t, 2)
-	busy := w.pause(PointCleanup)
+	busy := w.pause(pointCleanup)
 	defer busy.goOn()
 	a := w.start("a", busy.set)
 	w.send(50, 5)

@@ -45,7 +45,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		return errors.New("a runner runs once")
 	}
 	e := &engine{
-		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.Failpoint, disk: newKeeping(folder{}),
+		group: r.group, config: r.config, log: r.config.Logger.With("group", r.group.Name), point: r.config.point, disk: newKeeping(folder{}),
 		dir: filepath.Join(r.config.DataDir, "exactly-once", r.group.Name), keys: map[source][]string{},
 	}
 	if e.point == nil {

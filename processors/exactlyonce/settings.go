@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 
-	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -34,9 +33,6 @@ func producerOptions(c Config, id string, p protocol) ([]kgo.Opt, error) {
 func partitionOf(r *kgo.Record, partitions int) int {
 	if r.Partition >= 0 {
 		return int(r.Partition)
-	}
-	if planted.Has(planted.FNVOutputs) {
-		return int(planted.FNV(r.Key) % uint32(partitions))
 	}
 	return int(topology.PartitionOf(r.Key, partitions))
 }

@@ -136,7 +136,7 @@ func (p *simProcess) config() Config {
 
 // point is where processes crash or wait.
 func (p *simProcess) point(name string) {
-	if name == PointInitialised {
+	if name == pointInitialised {
 		for _, t := range p.sim.brokers.txnOrder {
 			if instanceOf("", p.engine.group.Name, t.id) == p.instance.name && (t.state == txnOngoing || t.preparing()) {
 				p.sim.fail("instance %s is about to read, but its transaction %s is open still (invariant 5)", p.instance.name, t.id)
@@ -187,7 +187,7 @@ func (p *simProcess) takePart() {
 // live is setup, consuming and cleanup.
 func (p *simProcess) live(g *generation, err error, starts []int64) {
 	s, e := p.sim, p.engine
-	e.point(PointSetup)
+	e.point(pointSetup)
 	p.restoring = true
 	for _, l := range g.ordered {
 		// less than newLane allows, so that entries are evicted
@@ -208,7 +208,7 @@ func (p *simProcess) live(g *generation, err error, starts []int64) {
 	case err != nil:
 		e.fail(fail(CauseRestore, err))
 	default:
-		e.point(PointRestored)
+		e.point(pointRestored)
 		g.closeOthers()
 		part("committer", func() { p.commit(g, &stop) })
 		part("flusher", func() { p.flush(g, &stop) })
@@ -296,7 +296,7 @@ func (p *simProcess) consume(l *lane, at int64) {
 			return
 		}
 		for _, c := range carriers(records) {
-			g.engine.point(PointFetched)
+			g.engine.point(pointFetched)
 			l.carry(c)
 		}
 		at = next

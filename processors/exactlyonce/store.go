@@ -16,8 +16,6 @@ import (
 	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
-
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // storeFormat is the version of what stores contain. A store of another format is rebuilt.
@@ -138,9 +136,9 @@ func (s *store) distrust(data []byte, want expected) string {
 		return fmt.Sprintf("it has format %d, this version uses %d", r.Format, storeFormat)
 	case r.Group != want.group || r.Partition != want.partition:
 		return fmt.Sprintf("it belongs to group %s, partition %d", r.Group, r.Partition)
-	case (r.TableID != want.tableID || r.IndexID != want.indexID) && !planted.Has(planted.TopicIDIgnored):
+	case r.TableID != want.tableID || r.IndexID != want.indexID:
 		return "its topic was created anew"
-	case age > want.longestAbsence && !planted.Has(planted.LongAbsenceTrusted):
+	case age > want.longestAbsence:
 		return fmt.Sprintf("it was away for %s; deletions may be gone from the log after %s", age.Round(time.Second), 2*want.longestAbsence)
 	case age < -time.Hour:
 		return fmt.Sprintf("it was written at %s, which is in the future", r.Seen.Format(time.RFC3339))
@@ -290,7 +288,7 @@ func (s *store) flush(closing bool) error {
 	notify(s.room)
 	if len(items) > 0 {
 		s.metrics.flushed(len(items), time.Since(began))
-		s.point(PointFlushed)
+		s.point(pointFlushed)
 	}
 	return nil
 }

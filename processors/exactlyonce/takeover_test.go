@@ -16,7 +16,7 @@ func TestReturningInstanceAbortsWhatItLeftOpen(t *testing.T) {
 		t.Run(fmt.Sprintf("id %d", n), func(t *testing.T) {
 			w := newWorld(t, 1)
 			w.write(w.other(transactionalID("", w.name, "a", n)), "k0", "99 99", 0, nil)
-			initialised := w.pause(PointInitialised)
+			initialised := w.pause(pointInitialised)
 			defer initialised.goOn()
 			r := w.start("a", initialised.set)
 			initialised.await()
@@ -112,7 +112,7 @@ func TestOffsetsOfAnOpenTransactionAreWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup := w.pause(PointSetup)
+	setup := w.pause(pointSetup)
 	defer setup.goOn()
 	r = w.start("b", setup.set)
 	select {

@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/proof/planted"
 )
 
 // Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls
@@ -78,9 +77,7 @@ func newPair(ctx context.Context, c Config, group *step.Group, p protocol, point
 		if t.client, err = t.open(t.id); err == nil {
 			both.txns[i] = t
 			initCtx, cancel := context.WithTimeout(ctx, c.Patience)
-			if i == 0 || !planted.Has(planted.OneIDInitialised) {
-				err = t.Init(initCtx)
-			}
+			err = t.Init(initCtx)
 			cancel()
 		}
 		if err != nil {
@@ -88,10 +85,10 @@ func newPair(ctx context.Context, c Config, group *step.Group, p protocol, point
 			return nil, err
 		}
 		if i == 0 {
-			point(PointOneIDInitialised)
+			point(pointOneIDInitialised)
 		}
 	}
-	point(PointInitialised)
+	point(pointInitialised)
 	return both, nil
 }
 

@@ -77,7 +77,7 @@ func TestTransactionsOutlastBrokersThatMove(t *testing.T) {
 	} {
 		misfortune := func(t *testing.T, p protocol) {
 			w := newWorld(t, 1)
-			setup := w.pause(PointSetup)
+			setup := w.pause(pointSetup)
 			defer setup.goOn()
 			r := w.start("a", setup.set, func(c *Config) { c.TransactionsV1 = p == transactionsV1 })
 			setup.await()

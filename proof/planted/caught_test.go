@@ -1,10 +1,9 @@
-//go:build planted
-
 package planted
 
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,100 +16,141 @@ import (
 	"time"
 )
 
+var plant = flag.Bool("plant", false, "build and run the tests of every bug, which takes minutes")
+
 // patience is how long one run of a test may take. A bug that shows only by a test that does not
 // end is not caught.
 const patience = 90 * time.Second
 
-// TestEveryBugIsCaught runs each row of the table without its bug, which must pass, and with it,
-// which must fail with the row's words. It prints the table.
+// TestEveryBugIsCaught runs each catch without its bug, which must pass, and with it, which must
+// fail with the catch's words. It prints the table.
 func TestEveryBugIsCaught(t *testing.T) {
-	binaries := compile(t)
-	declared := declarations(t)
-	rows := make([]string, len(table))
-	t.Run("rows", func(t *testing.T) {
-		var sound sync.Map // what a run without a bug gave, by what was run
-		for i, c := range table {
-			broker := map[bool]string{true: "Apache Kafka", false: "the embedded broker"}[c.kafka]
-			t.Run(fmt.Sprintf("%s on %s", c.bug, broker), func(t *testing.T) {
+	if !*plant {
+		t.Skip("it takes minutes: -plant runs it")
+	}
+	sound := newSound(t)
+	bugs := Bugs()
+	rows := make([][]string, len(bugs))
+	t.Run("bugs", func(t *testing.T) {
+		for i, bug := range bugs {
+			t.Run(bug.Name, func(t *testing.T) {
 				t.Parallel()
-				verdict := "NOT CAUGHT"
-				t.Cleanup(func() {
-					test := strings.NewReplacer("^", "", "$", "").Replace(c.run)
-					rows[i] = fmt.Sprintf("| %s | %s | `%s` of %s, on %s | %s |", c.bug, declared[c.bug].breaks, test, c.room, broker, verdict)
-				})
-				if c.kafka && os.Getenv("FOLDLOG_TEST_KAFKA") != "1" {
-					verdict = "SKIPPED: FOLDLOG_TEST_KAFKA=1 runs it"
-					t.Skip("it needs Apache Kafka: set FOLDLOG_TEST_KAFKA=1")
+				binaries := map[string]string{} // with the bug, by room
+				for _, c := range bug.Caught {
+					verdict := "NOT CAUGHT"
+					t.Run(fmt.Sprintf("%s on %s", testName(c), c.broker()), func(t *testing.T) {
+						if c.Kafka && os.Getenv("FOLDLOG_TEST_KAFKA") != "1" {
+							verdict = "SKIPPED: FOLDLOG_TEST_KAFKA=1 runs it"
+							t.Skip("it needs Apache Kafka: set FOLDLOG_TEST_KAFKA=1")
+						}
+						if err := sound.check(c); err != nil {
+							t.Fatalf("without the bug: %v", err)
+						}
+						if binaries[c.Room] == "" {
+							binaries[c.Room] = compile(t, c.Room, bug.Plant)
+						}
+						took, err := catches(c, binaries[c.Room])
+						if err != nil {
+							t.Fatal(err)
+						}
+						verdict = fmt.Sprintf("%.1f s", took.Seconds())
+					})
+					rows[i] = append(rows[i], fmt.Sprintf("| %s | %s | `%s` of %s, on %s | %s |", bug.Name, bug.Breaks,
+						strings.NewReplacer("^", "", "$", "").Replace(c.Test), c.Room, c.broker(), verdict))
 				}
-				without, _ := sound.LoadOrStore(fmt.Sprint(c.room, c.run, c.kafka), sync.OnceValue(func() error { return passes(c, binaries[c.room]) }))
-				if err := without.(func() error)(); err != nil {
-					t.Fatalf("without the bug: %v", err)
-				}
-				began := time.Now()
-				output, err := run(c, c.bug, binaries[c.room])
-				took := time.Since(began)
-				switch failed := (*exec.ExitError)(nil); {
-				case err == nil:
-					t.Fatalf("the test passes with the bug:\n%s", output)
-				case !errors.As(err, &failed):
-					t.Fatal(err)
-				case bytes.Contains(output, []byte("panic: ")) || bytes.Contains(output, []byte("fatal error: ")):
-					t.Fatalf("the test ran out of time or crashed, which says nothing:\n%s", tail(output))
-				case !regexp.MustCompile(c.says).Match(output):
-					t.Fatalf("the test fails, but does not say %q:\n%s", c.says, tail(output))
-				}
-				verdict = fmt.Sprintf("%.1f s", took.Seconds())
 			})
 		}
 	})
-	// of a part that -run chose
-	rows = slices.DeleteFunc(rows, func(row string) bool { return row == "" })
-	fmt.Printf("\n| bug | what it breaks | caught by | after |\n|---|---|---|---|\n%s\n\n", strings.Join(rows, "\n"))
+	fmt.Printf("\n| bug | what it breaks | caught by | after |\n|---|---|---|---|\n%s\n\n", strings.Join(slices.Concat(rows...), "\n"))
 }
 
-// compile returns each package's test binary.
-func compile(t *testing.T) map[string]string {
+func (c Catch) broker() string {
+	if c.Kafka {
+		return "Apache Kafka"
+	}
+	return "the embedded broker"
+}
+
+// compile returns a test binary of a package with replacements.
+func compile(t *testing.T, room string, replacements []Replacement) string {
 	t.Helper()
 	dir := t.TempDir()
-	binaries := map[string]string{}
-	for _, c := range table {
-		if binaries[c.room] != "" {
-			continue
-		}
-		binary := filepath.Join(dir, strings.ReplaceAll(c.room, "/", "-")+".test")
-		cmd := exec.Command("go", "test", "-c", "-tags", "planted", "-o", binary, "./"+c.room)
-		cmd.Dir = "../.."
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("compile the tests of %s: %v\n%s", c.room, err, out)
-		}
-		binaries[c.room] = binary
+	overlay, err := Overlay(root, dir, replacements)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return binaries
+	binary := filepath.Join(dir, "planted.test")
+	// without debugging data the linker is quicker
+	cmd := exec.Command("go", "test", "-c", "-overlay", overlay, "-ldflags", "-s -w", "-o", binary, "./"+room)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("compile the tests of %s: %v\n%s", room, err, out)
+	}
+	return binary
 }
 
-// passes runs a row's test without a bug.
-func passes(c catch, binary string) error {
-	output, err := run(c, "", binary)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w:\n%s", err, tail(output))
-	case !bytes.Contains(output, []byte("--- PASS: ")) || bytes.Contains(output, []byte("--- SKIP: ")):
-		return fmt.Errorf("no test ran:\n%s", tail(output))
+// catches returns how long a test with its bug took to fail with the right words.
+func catches(c Catch, binary string) (time.Duration, error) {
+	began := time.Now()
+	output, err := run(c, binary)
+	took := time.Since(began)
+	switch failed := (*exec.ExitError)(nil); {
+	case err == nil:
+		return took, fmt.Errorf("the test passes with the bug:\n%s", output)
+	case !errors.As(err, &failed):
+		return took, err
+	case bytes.Contains(output, []byte("panic: ")) || bytes.Contains(output, []byte("fatal error: ")):
+		return took, fmt.Errorf("the test ran out of time or crashed, which says nothing:\n%s", tail(output))
+	case !regexp.MustCompile(c.Says).Match(output):
+		return took, fmt.Errorf("the test fails, but does not say %q:\n%s", c.Says, tail(output))
 	}
-	return nil
+	return took, nil
 }
 
-// run runs a row's test with a bug, or none.
-func run(c catch, bug Bug, binary string) ([]byte, error) {
-	cmd := exec.Command(binary, "-test.v", "-test.run", c.run, "-test.timeout", patience.String())
-	cmd.Dir = filepath.Join("../..", c.room)
+// sound runs tests without a bug, each once.
+type sound struct {
+	binaries map[string]string // by room
+	results  sync.Map          // by catch, without what it says: func() error
+}
+
+func newSound(t *testing.T) *sound {
+	t.Helper()
+	s := &sound{binaries: map[string]string{}}
+	for _, bug := range Bugs() {
+		for _, c := range bug.Caught {
+			if s.binaries[c.Room] == "" {
+				s.binaries[c.Room] = compile(t, c.Room, nil)
+			}
+		}
+	}
+	return s
+}
+
+func (s *sound) check(c Catch) error {
+	c.Says = ""
+	result, _ := s.results.LoadOrStore(c, sync.OnceValue(func() error {
+		output, err := run(c, s.binaries[c.Room])
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w:\n%s", err, tail(output))
+		case !bytes.Contains(output, []byte("--- PASS: ")) || bytes.Contains(output, []byte("--- SKIP: ")):
+			return fmt.Errorf("no test ran:\n%s", tail(output))
+		}
+		return nil
+	}))
+	return result.(func() error)()
+}
+
+// run runs a catch's test.
+func run(c Catch, binary string) ([]byte, error) {
+	cmd := exec.Command(binary, "-test.v", "-test.run", c.Test, "-test.timeout", patience.String())
+	cmd.Dir = filepath.Join(root, c.Room)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "FOLDLOG_") {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	cmd.Env = append(cmd.Env, "FOLDLOG_PLANTED="+string(bug))
-	if c.kafka {
+	if c.Kafka {
 		cmd.Env = append(cmd.Env, "FOLDLOG_TEST_KAFKA=1", "FOLDLOG_REQUIRE_KAFKA=1")
 	}
 	return cmd.CombinedOutput()

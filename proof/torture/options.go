@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/foldlog/foldlog/proof/planted"
 	"github.com/foldlog/foldlog/proof/torture/system"
 )
 
@@ -83,7 +84,11 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.Binaries.Product != "" && o.Planted != "" && o.Binaries.Planted == "" {
-		all = append(all, errors.New("--planted needs a binary built with -tags planted: give --planted-binary, too, or leave --binary out"))
+		all = append(all, errors.New("--planted needs a binary that has the bug: give --planted-binary, too, or leave --binary out"))
+	}
+	if o.Planted != "" {
+		_, err := planted.Named(o.Planted)
+		all = append(all, err)
 	}
 	return errors.Join(all...)
 }

@@ -154,11 +154,10 @@ func (r *run) all(ctx context.Context) error {
 
 // start starts everything but the load.
 func (r *run) start(ctx context.Context) (err error) {
-	needPlanted := r.scenario.planted || r.options.Planted != ""
 	if !rebuilds(r.options) {
 		r.options.Binaries.Next = "" // it would run instead of the product
 	}
-	if r.options.Binaries, err = r.options.Binaries.Build(ctx, filepath.Join(r.options.Out, "bin"), needPlanted, rebuilds(r.options)); err != nil {
+	if r.options.Binaries, err = r.options.Binaries.Build(ctx, filepath.Join(r.options.Out, "bin"), r.scenario.crashes, rebuilds(r.options), r.options.Planted); err != nil {
 		return err
 	}
 	r.about = history.Run{Scenario: r.scenario.Name, Seed: r.options.Seed, Broker: r.broker(), Planted: r.options.Planted, Partitions: partitions,

@@ -24,8 +24,8 @@ type Scenario struct {
 	remakes bool
 	// properties are broker settings on top of the usual ones.
 	properties map[string]string
-	// planted says that the binary with crash points is needed.
-	planted bool
+	// crashes says that the binary with crash points is needed.
+	crashes bool
 	// prepare is called after the brokers have started and before any instance has.
 	prepare func(context.Context, *run) error
 	// inflict does the faults. It returns when they are over; what is still broken then is mended
@@ -38,10 +38,10 @@ func Scenarios() []Scenario {
 	all := []Scenario{
 		{Name: "kill", Line: "processors are killed (kill -9) at random", inflict: killProcessors},
 		{Name: "kill-all", Line: "processors and edges are killed at random, sometimes two at once", inflict: killAny},
-		{Name: "crash", Line: "processors crash at each named point of the engine", planted: true, duration: 4 * time.Minute, inflict: crashAtPoints},
+		{Name: "crash", Line: "processors crash at each named point of the engine", crashes: true, duration: 4 * time.Minute, inflict: crashAtPoints},
 		{Name: "term", Line: "instances are restarted one after the other with SIGTERM", inflict: rollInstances},
 		{Name: "storm", Line: "processors join and leave faster than the group comes to rest", inflict: storm},
-		{Name: "zombie", Line: "processors are paused past their session, also inside a transaction, and wake up", planted: true, duration: 2 * time.Minute, inflict: zombies},
+		{Name: "zombie", Line: "processors are paused past their session, also inside a transaction, and wake up", crashes: true, duration: 2 * time.Minute, inflict: zombies},
 		{Name: "open-transaction", apache: true, Line: "transactions of dead owners and of strangers stay open on tables", duration: 90 * time.Second, inflict: openTransactions},
 		{Name: "store", Line: "local stores are deleted, flipped, truncated while their process is down", inflict: damageStores},
 		{Name: "compaction", apache: true, Line: "instances restore from nothing while tables are compacted", properties: busyCleaner(),

@@ -53,7 +53,7 @@ func (i *Instance) ProcessorsDir() string { return filepath.Join(i.Dir, "process
 // URL is the base of its HTTP interface.
 func (i *Instance) URL() string { return "http://" + i.Addr }
 
-// Arm makes the next boot crash or freeze at a place, as FOLDLOG_FAILPOINT says it; "" disarms.
+// Arm makes the next boot crash or freeze at a place, as proof/planted/crash reads it; "" disarms.
 func (i *Instance) Arm(failpoint string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

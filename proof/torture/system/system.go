@@ -197,7 +197,6 @@ func (s *System) newInstance(name string, roles []string, args func(*Instance) [
 		return nil, errors.Join(err, ports.Close())
 	}
 	if s.config.Planted != "" {
-		i.env = append(i.env, "FOLDLOG_PLANTED="+s.config.Planted)
 		i.planted = true
 	}
 	i.args = args(i)
