@@ -48,7 +48,7 @@ test-planted: ## plant each deliberate breakage and see a test notice it; prints
 	$(GO) test -count=1 -parallel 2 -timeout 30m -v -run '^TestEveryBugIsCaught$$' ./proof/planted -plant
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, the compose file's parts, and clients in other languages; needs a JDK and Maven; says what it skips without python3 or node
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay ./deploy/... ./proof/bench/engine
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay/... ./deploy/... ./proof/bench/engine
 	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -v -count=1 -timeout 20m ./proof/interop
 
 torture: bin/foldlog-torture bin/foldlog-check ## drive the real system under load and faults on Apache Kafka for some minutes, and judge what it wrote; needs a JDK and Maven

@@ -7,9 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/backup"
+	"github.com/foldlog/foldlog/replay/backup/archive"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/recovery"
 )
 
 func (c *Context) exportCommand() *cobra.Command {
@@ -44,7 +46,7 @@ Exit codes: 0 done, 1 not possible, and why (the events are damaged, the directo
 			return err
 		}
 		defer done()
-		exported, err := replay.Export(cmd.Context(), config, *out, *commands)
+		exported, err := backup.Export(cmd.Context(), config, *out, *commands)
 		if err != nil {
 			return archiveIsFinding(err)
 		}
@@ -57,7 +59,7 @@ Exit codes: 0 done, 1 not possible, and why (the events are damaged, the directo
 // archiveIsFinding gives an error about an archive, or about a log that does not go with it, its
 // exit code: no retry mends it.
 func archiveIsFinding(err error) error {
-	for _, finding := range []error{replay.ErrDamaged, replay.ErrOtherLog, replay.ErrActive, replay.ErrUndecided, replay.ErrNotImportable,
+	for _, finding := range []error{kit.ErrDamaged, backup.ErrOtherLog, kit.ErrActive, recovery.ErrUndecided, backup.ErrNotImportable,
 		archive.ErrDamaged, archive.ErrUnfit, cluster.ErrNotEmpty} {
 		if errors.Is(err, finding) {
 			return Finding("%w", err)
@@ -66,12 +68,12 @@ func archiveIsFinding(err error) error {
 	return mismatchIsFinding(err)
 }
 
-func (c *Context) printExported(e *replay.Exported) error {
+func (c *Context) printExported(e *backup.Exported) error {
 	records := e.Events + e.Outcomes + e.Commands + e.Pending
 	if c.JSON() {
 		e.Missing = append([]string{}, e.Missing...)
 		return c.PrintJSON(struct {
-			*replay.Exported
+			*backup.Exported
 			EventsPerSecond  int64 `json:"events_per_second"`
 			RecordsPerSecond int64 `json:"records_per_second"`
 		}{e, perSecond(e.Events, e.Took), perSecond(records, e.Took)})

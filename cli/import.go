@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/backup"
 )
 
 func (c *Context) importCommand() *cobra.Command {
@@ -36,7 +36,7 @@ Exit codes: 0 done, 1 not possible, and why (a file is damaged, there is a log a
 			return err
 		}
 		defer done()
-		imported, err := replay.Import(cmd.Context(), config, args[0])
+		imported, err := backup.Import(cmd.Context(), config, args[0])
 		if err != nil {
 			return archiveIsFinding(err)
 		}
@@ -49,11 +49,11 @@ Exit codes: 0 done, 1 not possible, and why (a file is damaged, there is a log a
 	return cmd
 }
 
-func (c *Context) printImported(i *replay.Imported) error {
+func (c *Context) printImported(i *backup.Imported) error {
 	rate := perSecond(i.Events, i.Took)
 	if c.JSON() {
 		return c.PrintJSON(struct {
-			*replay.Imported
+			*backup.Imported
 			EventsPerSecond int64 `json:"events_per_second"`
 		}{i, rate})
 	}

@@ -12,7 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/rebuild"
 )
 
 // defaultRebuildRate leaves most of a small machine to the traffic.
@@ -76,7 +77,7 @@ Exit codes: 0 done, 1 refused, and why (rows differ from the events, the process
 		if count(*noSwitch, *back, *drop, *status) > 1 {
 			return Usage("give one of --no-switch, --back, --drop and --status")
 		}
-		reading := replay.Config{Topology: c.App.Topology, Logger: c.Logger}
+		reading := kit.Config{Topology: c.App.Topology, Logger: c.Logger}
 		var err error
 		// they decode nothing: an outage of the schema registry must not keep anybody from going
 		// back
@@ -89,7 +90,7 @@ Exit codes: 0 done, 1 refused, and why (rows differ from the events, the process
 			return err
 		}
 		reading.MaxFindings = *limit
-		config := replay.VersionConfig{Config: reading, Projection: args[0], By: operator(), Rate: float64(*rate), NoSwitch: *noSwitch}
+		config := rebuild.Config{Reading: reading, Projection: args[0], By: operator(), Rate: float64(*rate), NoSwitch: *noSwitch}
 		switch ctx := cmd.Context(); {
 		case *status:
 			return c.versionStatus(ctx, config)
@@ -105,8 +106,8 @@ Exit codes: 0 done, 1 refused, and why (rows differ from the events, the process
 }
 
 // rebuild fills, compares and switches.
-func (c *Context) rebuild(ctx context.Context, config replay.VersionConfig) (err error) {
-	if config.DataDir, err = os.MkdirTemp(config.TempDir, "foldlog-rebuild-"); err != nil {
+func (c *Context) rebuild(ctx context.Context, config rebuild.Config) (err error) {
+	if config.DataDir, err = os.MkdirTemp(config.Reading.TempDir, "foldlog-rebuild-"); err != nil {
 		return Infrastructure("directory for the rows while they are filled: %w", err)
 	}
 	defer func() {
@@ -126,7 +127,7 @@ func (c *Context) rebuild(ctx context.Context, config replay.VersionConfig) (err
 		progress = c.newOpenProgress(what)
 		return progress.add
 	}
-	done, err := replay.Rebuild(ctx, config)
+	done, err := rebuild.Run(ctx, config)
 	end()
 	if done != nil && done.Comparison != nil {
 		if failure := c.printRebuilt(config.Projection, done); failure != nil {
@@ -137,16 +138,16 @@ func (c *Context) rebuild(ctx context.Context, config replay.VersionConfig) (err
 }
 
 func refusedIsFinding(err error) error {
-	if errors.Is(err, replay.ErrRefused) || errors.Is(err, replay.ErrDamaged) {
+	if errors.Is(err, rebuild.ErrRefused) || errors.Is(err, kit.ErrDamaged) {
 		return Finding("%w", err)
 	}
 	return mismatchIsFinding(err)
 }
 
-func (c *Context) printRebuilt(projection string, r *replay.Rebuilt) error {
+func (c *Context) printRebuilt(projection string, r *rebuild.Result) error {
 	if c.JSON() {
 		return c.PrintJSON(struct {
-			*replay.Rebuilt
+			*rebuild.Result
 			EventsPerSecond int64 `json:"events_per_second"`
 		}{r, perSecond(r.Filled, r.Took)})
 	}
@@ -189,8 +190,8 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (c *Context) switchBack(ctx context.Context, config replay.VersionConfig) error {
-	state, err := replay.Back(ctx, config)
+func (c *Context) switchBack(ctx context.Context, config rebuild.Config) error {
+	state, err := rebuild.Back(ctx, config)
 	if err != nil {
 		return refusedIsFinding(err)
 	}
@@ -200,8 +201,8 @@ func (c *Context) switchBack(ctx context.Context, config replay.VersionConfig) e
 	return c.Printf("%s version %d serves, version %d is kept\n", state.Projection, state.Serving, state.Other)
 }
 
-func (c *Context) dropVersion(ctx context.Context, config replay.VersionConfig) error {
-	dropped, err := replay.Drop(ctx, config)
+func (c *Context) dropVersion(ctx context.Context, config rebuild.Config) error {
+	dropped, err := rebuild.Drop(ctx, config)
 	if err != nil {
 		return refusedIsFinding(err)
 	}
@@ -221,8 +222,8 @@ func (c *Context) dropVersion(ctx context.Context, config replay.VersionConfig) 
 	return c.Printf("%s version %d serves\n", config.Projection, dropped.State.Serving)
 }
 
-func (c *Context) versionStatus(ctx context.Context, config replay.VersionConfig) error {
-	all, err := replay.Versions(ctx, config)
+func (c *Context) versionStatus(ctx context.Context, config rebuild.Config) error {
+	all, err := rebuild.Versions(ctx, config)
 	if err != nil {
 		return refusedIsFinding(err)
 	}

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/recovery"
 )
 
 func (c *Context) recoverCommand() *cobra.Command {
@@ -37,9 +38,9 @@ Exit codes: 0 done, 1 not possible, and why (processors run, events are damaged)
 			return err
 		}
 		defer done()
-		recovered, err := replay.Recover(cmd.Context(), config)
+		recovered, err := recovery.Run(cmd.Context(), config)
 		switch {
-		case errors.Is(err, replay.ErrActive), errors.Is(err, replay.ErrDamaged), errors.Is(err, replay.ErrUndecided):
+		case errors.Is(err, kit.ErrActive), errors.Is(err, kit.ErrDamaged), errors.Is(err, recovery.ErrUndecided):
 			return Finding("%w", err)
 		case err != nil:
 			return mismatchIsFinding(err)
@@ -53,12 +54,12 @@ Exit codes: 0 done, 1 not possible, and why (processors run, events are damaged)
 	return cmd
 }
 
-func (c *Context) printRecovered(r *replay.Recovery) error {
+func (c *Context) printRecovered(r *recovery.Result) error {
 	rate := perSecond(r.Events, r.Took)
 	if c.JSON() {
 		r.Topics, r.Offsets = append([]string{}, r.Topics...), append([]string{}, r.Offsets...)
 		return c.PrintJSON(struct {
-			*replay.Recovery
+			*recovery.Result
 			EventsPerSecond int64 `json:"events_per_second"`
 		}{r, rate})
 	}

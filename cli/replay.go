@@ -11,7 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/internal/versions"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/verify"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -23,7 +24,7 @@ type replayFlags struct {
 
 func (c *Context) addReplayFlags(cmd *cobra.Command) replayFlags {
 	f := replayFlags{
-		memory:  cmd.Flags().Int("memory", replay.DefaultMemory>>20, "`MiB` for states and rows; what is beyond it goes to the temporary directory"),
+		memory:  cmd.Flags().Int("memory", kit.DefaultMemory>>20, "`MiB` for states and rows; what is beyond it goes to the temporary directory"),
 		tempDir: cmd.Flags().String("temp-dir", "", "`directory` for what does not fit into memory; default the system's"),
 	}
 	c.AddFlags(cmd, KafkaFlags|RegistryFlags|TopicFlags)
@@ -32,7 +33,7 @@ func (c *Context) addReplayFlags(cmd *cobra.Command) replayFlags {
 
 // replayConfig returns how to read the log, of those versions of projections that are live. The
 // progress is shown under the name of what is done; done removes it.
-func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (config replay.Config, live *versions.Resolved, done func(), err error) {
+func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (config kit.Config, live *versions.Resolved, done func(), err error) {
 	if config, err = c.readingConfig(cmd, f); err != nil {
 		return config, nil, nil, err
 	}
@@ -46,12 +47,12 @@ func (c *Context) replayConfig(cmd *cobra.Command, f replayFlags, what string) (
 }
 
 // readingConfig is replayConfig without a progress, for every declared version.
-func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config replay.Config, err error) {
+func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config kit.Config, err error) {
 	if *f.memory < 1 {
 		return config, Usage("--memory %d: use at least 1", *f.memory)
 	}
 	collectRarely(int64(*f.memory) << 20)
-	config = replay.Config{Topology: c.App.Topology, Memory: int64(*f.memory) << 20, TempDir: *f.tempDir, Logger: c.Logger}
+	config = kit.Config{Topology: c.App.Topology, Memory: int64(*f.memory) << 20, TempDir: *f.tempDir, Logger: c.Logger}
 	if err := lintError(c.App); err != nil {
 		return config, err
 	}
@@ -104,7 +105,7 @@ func (s *openProgress) close() {
 }
 
 // served returns how to ask the system at --url.
-func (c *Context) served(sample int, states versions.States) (*replay.Served, error) {
+func (c *Context) served(sample int, states versions.States) (*verify.Served, error) {
 	cl, err := c.Client(shortPatience)
 	if err != nil {
 		return nil, err
@@ -118,18 +119,18 @@ func (c *Context) served(sample int, states versions.States) (*replay.Served, er
 		}
 		return false, clientError(err)
 	}
-	return &replay.Served{
+	return &verify.Served{
 		Sample: sample,
 		Serves: func(p *topology.ProjectionSpec) bool { return states[p.Name].Serving == p.Version },
-		State: func(ctx context.Context, aggregate, id string, after foldlog.Token) (replay.Answer, bool, error) {
+		State: func(ctx context.Context, aggregate, id string, after foldlog.Token) (verify.Answer, bool, error) {
 			s, err := cl.State(ctx, aggregate, id, after)
 			found, err := missing(err)
-			return replay.Answer{Value: s.Data, Version: s.Version, Position: s.Position}, found, err
+			return verify.Answer{Value: s.Data, Version: s.Version, Position: s.Position}, found, err
 		},
-		Row: func(ctx context.Context, view, key string, after foldlog.Token) (replay.Answer, bool, error) {
+		Row: func(ctx context.Context, view, key string, after foldlog.Token) (verify.Answer, bool, error) {
 			row, err := cl.ViewRow(ctx, view, key, after)
 			found, err := missing(err)
-			return replay.Answer{Value: row.Data, Projection: row.Version, Position: row.Position}, found, err
+			return verify.Answer{Value: row.Data, Projection: row.Version, Position: row.Position}, found, err
 		},
 	}, nil
 }

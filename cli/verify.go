@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/verify"
 )
 
 func (c *Context) verifyCommand() *cobra.Command {
@@ -31,8 +32,8 @@ Exit codes: 0 nothing found, 1 findings, each with its exact place, 3 the log co
 		Args: cobra.NoArgs,
 	}
 	flags := c.addReplayFlags(cmd)
-	limit := cmd.Flags().Int("limit", replay.DefaultMaxFindings, "list at most `n` findings; all are counted")
-	sample := cmd.Flags().Int("sample", replay.DefaultSample, "with --url, ask for about `n` rows of each table; -1 for all")
+	limit := cmd.Flags().Int("limit", kit.DefaultMaxFindings, "list at most `n` findings; all are counted")
+	sample := cmd.Flags().Int("sample", verify.DefaultSample, "with --url, ask for about `n` rows of each table; -1 for all")
 	url, _ := optionNamed("url")
 	cmd.Flags().String(url.name, "", "`address` of the HTTP interface, to compare what it answers; default not to ask ["+url.env()+"]")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -48,12 +49,13 @@ Exit codes: 0 nothing found, 1 findings, each with its exact place, 3 the log co
 		}
 		defer done()
 		config.MaxFindings = *limit
+		var served *verify.Served
 		if c.text("url") != "" {
-			if config.Served, err = c.served(*sample, live.States); err != nil {
+			if served, err = c.served(*sample, live.States); err != nil {
 				return err
 			}
 		}
-		report, err := replay.Verify(cmd.Context(), config)
+		report, err := verify.Run(cmd.Context(), config, served)
 		if err != nil {
 			return mismatchIsFinding(err)
 		}
@@ -68,12 +70,12 @@ func perSecond(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took.Seconds(), 0.001))
 }
 
-func (c *Context) printVerified(r *replay.Report) error {
+func (c *Context) printVerified(r *verify.Report) error {
 	err := error(nil)
 	if c.JSON() {
-		r.Findings, r.Unchecked = append([]replay.Finding{}, r.Findings...), append([]string{}, r.Unchecked...)
+		r.Findings, r.Unchecked = append([]kit.Finding{}, r.Findings...), append([]string{}, r.Unchecked...)
 		err = c.PrintJSON(struct {
-			*replay.Report
+			*verify.Report
 			EventsPerSecond  int64 `json:"events_per_second"`
 			RecordsPerSecond int64 `json:"records_per_second"`
 		}{r, perSecond(r.Events, r.Took), perSecond(r.Records(), r.Took)})
@@ -89,7 +91,7 @@ func (c *Context) printVerified(r *replay.Report) error {
 	return nil
 }
 
-func (c *Context) printReport(r *replay.Report) error {
+func (c *Context) printReport(r *verify.Report) error {
 	for _, f := range r.Findings {
 		if err := c.Printf("%s\n", f); err != nil {
 			return err

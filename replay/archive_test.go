@@ -17,12 +17,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/archive"
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/backup"
+	"github.com/foldlog/foldlog/replay/backup/archive"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/recovery"
+	"github.com/foldlog/foldlog/replay/verify"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
@@ -58,9 +61,9 @@ func elsewhere(t *testing.T, s *system, prefix string) *system {
 	return other
 }
 
-func (s *system) export(dir string) *replay.Exported {
+func (s *system) export(dir string) *backup.Exported {
 	s.t.Helper()
-	done, err := replay.Export(s.t.Context(), s.config(), dir, true)
+	done, err := backup.Export(s.t.Context(), s.config(), dir, true)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -157,7 +160,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	other := elsewhere(t, s, "restored.")
 	damaged(t, other, dir)
 	other.importInterrupted(dir)
-	done, err := replay.Import(t.Context(), other.config(), dir)
+	done, err := backup.Import(t.Context(), other.config(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,15 +168,15 @@ func TestArchiveAndRestore(t *testing.T) {
 		t.Errorf("%d records were found of the import that was interrupted", done.Found)
 	}
 	if r := other.verify(); r.Total != 0 {
-		intact(t, &replay.Report{Findings: r.Findings})
+		intact(t, &verify.Report{Findings: r.Findings})
 	}
-	if _, err := replay.Import(t.Context(), other.config(), dir); !errors.Is(err, cluster.ErrNotEmpty) {
+	if _, err := backup.Import(t.Context(), other.config(), dir); !errors.Is(err, cluster.ErrNotEmpty) {
 		t.Errorf("a second import: %v", err)
 	}
 	second := filepath.Join(t.TempDir(), "again")
 	other.export(second)
 	sameRows(t, rowsOf(t, dir), rowsOf(t, second))
-	if _, err := replay.Export(t.Context(), other.config(), dir, false); !errors.Is(err, replay.ErrOtherLog) {
+	if _, err := backup.Export(t.Context(), other.config(), dir, false); !errors.Is(err, backup.ErrOtherLog) {
 		t.Errorf("an export of the restored log into the archive of the old one: %v", err)
 	}
 
@@ -188,7 +191,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	}
 	other.everythingOnce("a")
 	if r := other.verify(); r.Total != 0 {
-		intact(t, &replay.Report{Findings: r.Findings})
+		intact(t, &verify.Report{Findings: r.Findings})
 	}
 }
 
@@ -352,7 +355,7 @@ func filesOf(t *testing.T, dir string) map[string][]byte {
 }
 
 // halfway returns a context that is cancelled when half of the work is done.
-func (s *system) halfway() (context.Context, replay.Config) {
+func (s *system) halfway() (context.Context, kit.Config) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.t.Cleanup(cancel)
 	config := s.config()
@@ -370,7 +373,7 @@ func (s *system) halfway() (context.Context, replay.Config) {
 func (s *system) exportInterrupted(dir string) {
 	s.t.Helper()
 	ctx, config := s.halfway()
-	if _, err := replay.Export(ctx, config, dir, true); !errors.Is(err, context.Canceled) {
+	if _, err := backup.Export(ctx, config, dir, true); !errors.Is(err, context.Canceled) {
 		s.t.Fatalf("an export that is cancelled: %v", err)
 	}
 	if _, err := archive.Open(dir); !errors.Is(err, archive.ErrUnfit) {
@@ -383,7 +386,7 @@ func (s *system) exportInterrupted(dir string) {
 func (s *system) importInterrupted(dir string) {
 	s.t.Helper()
 	ctx, config := s.halfway()
-	if _, err := replay.Import(ctx, config, dir); !errors.Is(err, context.Canceled) {
+	if _, err := backup.Import(ctx, config, dir); !errors.Is(err, context.Canceled) {
 		s.t.Fatalf("an import that is cancelled: %v", err)
 	}
 	for what, err := range map[string]error{
@@ -391,7 +394,7 @@ func (s *system) importInterrupted(dir string) {
 			_, err := cluster.EnsureTopics(s.t.Context(), s.cluster, s.topology, s.settings)
 			return err
 		}(),
-		"a recovery": func() error { _, err := replay.Recover(s.t.Context(), s.config()); return err }(),
+		"a recovery": func() error { _, err := recovery.Run(s.t.Context(), s.config()); return err }(),
 	} {
 		if !errors.Is(err, cluster.ErrMismatch) {
 			s.t.Errorf("%s on half an import: %v", what, err)
@@ -439,7 +442,7 @@ func damaged(t *testing.T, s *system, dir string) {
 		"a file that is forgotten": {func() { write(archive.ManifestFile, bytes.Replace(manifest, entry(one), nil, 1)) }, "one of them is missing"},
 	} {
 		c.change()
-		_, err := replay.Import(t.Context(), s.config(), dir)
+		_, err := backup.Import(t.Context(), s.config(), dir)
 		if !errors.Is(err, archive.ErrDamaged) || !strings.Contains(err.Error(), c.want) && !strings.Contains(err.Error(), two) {
 			t.Errorf("%s: %v, want %q", what, err, c.want)
 		}
@@ -448,7 +451,7 @@ func damaged(t *testing.T, s *system, dir string) {
 		write(archive.ManifestFile, manifest)
 	}
 	s.settings.Partitions++
-	if _, err := replay.Import(t.Context(), s.config(), dir); !errors.Is(err, replay.ErrNotImportable) || !strings.Contains(err.Error(), fmt.Sprintf("set --partitions %d", partitions)) {
+	if _, err := backup.Import(t.Context(), s.config(), dir); !errors.Is(err, backup.ErrNotImportable) || !strings.Contains(err.Error(), fmt.Sprintf("set --partitions %d", partitions)) {
 		t.Errorf("another partition count: %v", err)
 	}
 	s.settings.Partitions--

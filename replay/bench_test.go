@@ -20,7 +20,10 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/backup"
+	"github.com/foldlog/foldlog/replay/rebuild"
+	"github.com/foldlog/foldlog/replay/recovery"
+	"github.com/foldlog/foldlog/replay/verify"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -113,15 +116,15 @@ func BenchmarkReplay(b *testing.B) {
 	rate := func(took time.Duration) float64 { return float64(events) / took.Seconds() }
 	for n := 0; b.Loop(); n++ {
 		b.ReportMetric(mostMemory(func() {}), "broker-MiB")
-		var done *replay.Recovery
+		var done *recovery.Result
 		var err error
-		most := mostMemory(func() { done, err = replay.Recover(b.Context(), s.config()) })
+		most := mostMemory(func() { done, err = recovery.Run(b.Context(), s.config()) })
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(rate(done.Took), "recover-events/s")
 		b.ReportMetric(most, "recover-MiB")
-		var verified *replay.Report
+		var verified *verify.Report
 		b.ReportMetric(mostMemory(func() { verified = s.verify() }), "verify-MiB")
 		if verified.Total != 0 || verified.Events != int64(events) {
 			b.Fatalf("%d findings, the first: %v", verified.Total, verified.Findings[:min(1, len(verified.Findings))])
@@ -139,30 +142,30 @@ func BenchmarkReplay(b *testing.B) {
 			}
 		}
 		b.ReportMetric(s.drain(readers, all...), "drain-records/s")
-		var rebuilt *replay.Rebuilt
-		most = mostMemory(func() { rebuilt, err = replay.Rebuild(b.Context(), second.versions()) })
+		var rebuilt *rebuild.Result
+		most = mostMemory(func() { rebuilt, err = rebuild.Run(b.Context(), second.versions()) })
 		if err != nil || !rebuilt.Switched {
 			b.Fatal(err)
 		}
 		b.ReportMetric(rate(rebuilt.Took), "rebuild-events/s")
 		b.ReportMetric(most, "rebuild-MiB")
-		_, back := replay.Back(b.Context(), second.versions())
-		_, dropped := replay.Drop(b.Context(), second.versions())
+		_, back := rebuild.Back(b.Context(), second.versions())
+		_, dropped := rebuild.Drop(b.Context(), second.versions())
 		if err := errors.Join(back, dropped); err != nil {
 			b.Fatal(err)
 		}
 		dir := filepath.Join(b.TempDir(), strconv.Itoa(n))
-		var exported *replay.Exported
-		most = mostMemory(func() { exported, err = replay.Export(b.Context(), s.config(), dir, false) })
+		var exported *backup.Exported
+		most = mostMemory(func() { exported, err = backup.Export(b.Context(), s.config(), dir, false) })
 		if err != nil || exported.Events != int64(events) {
 			b.Fatalf("%+v, %v", exported, err)
 		}
 		b.ReportMetric(rate(exported.Took), "export-events/s")
 		b.ReportMetric(float64(exported.Bytes)/float64(events), "export-bytes/event")
 		b.ReportMetric(most, "export-MiB")
-		var imported *replay.Imported
+		var imported *backup.Imported
 		other := newSystem(b, fmt.Sprintf("bench-%d-%d.", b.N, n))
-		most = mostMemory(func() { imported, err = replay.Import(b.Context(), other.config(), dir) })
+		most = mostMemory(func() { imported, err = backup.Import(b.Context(), other.config(), dir) })
 		if err != nil || imported.Events != int64(events) {
 			b.Fatalf("%+v, %v", imported, err)
 		}

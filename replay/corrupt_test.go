@@ -9,7 +9,7 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -18,7 +18,7 @@ type corruption struct {
 	name string
 	// plant changes the log and returns where and what must be found: check, topic, partition,
 	// offset and key.
-	plant func(k *corrupt) replay.Finding
+	plant func(k *corrupt) kit.Finding
 	// more are checks that may find something, too, since it follows from the same thing.
 	more string
 }
@@ -184,13 +184,13 @@ func (k *corrupt) header(at spot, key, value string) {
 }
 
 // found returns the finding at a record's place.
-func (k *corrupt) found(check replay.Check, at spot) replay.Finding {
-	return replay.Finding{Check: check, Topic: at.topic, Partition: int32(at.p), Offset: int64(at.i), Key: string(k.at(at).Key)}
+func (k *corrupt) found(check kit.Check, at spot) kit.Finding {
+	return kit.Finding{Check: check, Topic: at.topic, Partition: int32(at.p), Offset: int64(at.i), Key: string(k.at(at).Key)}
 }
 
 // none returns the finding that there is no row.
-func none(check replay.Check, topic string, p int, key string) replay.Finding {
-	return replay.Finding{Check: check, Topic: topic, Partition: int32(p), Offset: -1, Key: key}
+func none(check kit.Check, topic string, p int, key string) kit.Finding {
+	return kit.Finding{Check: check, Topic: topic, Partition: int32(p), Offset: -1, Key: key}
 }
 
 // stranger returns an id of nobody that belongs to a partition.

@@ -15,12 +15,13 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/recovery"
 	"github.com/foldlog/foldlog/topology"
 )
 
-func (s *system) config() replay.Config {
-	return replay.Config{Topology: s.topology, Settings: s.settings, Codecs: s.codecs, Cluster: s.cluster, TempDir: s.t.TempDir()}
+func (s *system) config() kit.Config {
+	return kit.Config{Topology: s.topology, Settings: s.settings, Codecs: s.codecs, Cluster: s.cluster, TempDir: s.t.TempDir()}
 }
 
 // created returns a system with topics.
@@ -124,9 +125,9 @@ func (s *system) outcomes(aggregate, id, commandID string) []foldlog.Outcome {
 	return all
 }
 
-func (s *system) recover() *replay.Recovery {
+func (s *system) recover() *recovery.Result {
 	s.t.Helper()
-	done, err := replay.Recover(s.t.Context(), s.config())
+	done, err := recovery.Run(s.t.Context(), s.config())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestRecoverFromNothing(t *testing.T) {
 	s := created(t, "recover.")
 	stop := s.run()
 	s.story("r")
-	if _, err := replay.Recover(t.Context(), s.config()); !errors.Is(err, replay.ErrActive) {
+	if _, err := recovery.Run(t.Context(), s.config()); !errors.Is(err, kit.ErrActive) {
 		t.Fatalf("while processors run: %v", err)
 	}
 	for i, offsets := range []bool{false, true} {
@@ -198,7 +199,7 @@ func (s *system) interrupted() {
 			cancel()
 		}
 	}
-	if _, err := replay.Recover(ctx, config); !errors.Is(err, context.Canceled) {
+	if _, err := recovery.Run(ctx, config); !errors.Is(err, context.Canceled) {
 		s.t.Fatalf("a recovery that is cancelled: %v", err)
 	}
 	mismatches, err := cluster.VerifyTopics(s.t.Context(), s.cluster, s.topology, s.settings)
@@ -261,8 +262,8 @@ func TestDamagedEventsAreNotRecoveredFrom(t *testing.T) {
 	k.s.write(k.log)
 	k.s.stamp("LogAppendTime") // as topics have it that no import is filling
 	rows := k.s.rows()
-	_, err := replay.Recover(t.Context(), k.s.config())
-	if want := fmt.Sprintf("damaged.account.events/%d/%d: chain", at.p, at.i); !errors.Is(err, replay.ErrDamaged) || !strings.Contains(err.Error(), want) {
+	_, err := recovery.Run(t.Context(), k.s.config())
+	if want := fmt.Sprintf("damaged.account.events/%d/%d: chain", at.p, at.i); !errors.Is(err, kit.ErrDamaged) || !strings.Contains(err.Error(), want) {
 		t.Fatalf("%v, want %q", err, want)
 	}
 	if after := k.s.rows(); !maps.EqualFunc(rows, after, bytes.Equal) {

@@ -11,16 +11,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/replay/verify"
 )
 
-func (s *system) verify(change ...func(*replay.Config)) *replay.Report {
+func (s *system) verify(change ...func(*kit.Config)) *verify.Report {
+	return s.verifyServed(nil, change...)
+}
+
+func (s *system) verifyServed(served *verify.Served, change ...func(*kit.Config)) *verify.Report {
 	s.t.Helper()
 	config := s.config()
 	for _, c := range change {
 		c(&config)
 	}
-	report, err := replay.Verify(s.t.Context(), config)
+	report, err := verify.Run(s.t.Context(), config, served)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -28,10 +33,10 @@ func (s *system) verify(change ...func(*replay.Config)) *replay.Report {
 }
 
 // withoutMemory leaves so little memory that everything is spilled all the time.
-func withoutMemory(c *replay.Config) { c.Memory, c.Workers = 64<<10, 64 }
+func withoutMemory(c *kit.Config) { c.Memory, c.Workers = 64<<10, 64 }
 
 // intact fails the test where something is found, or could not be checked.
-func intact(t *testing.T, r *replay.Report) {
+func intact(t *testing.T, r *verify.Report) {
 	t.Helper()
 	for _, f := range r.Findings {
 		t.Errorf("imagined: %s", f)
@@ -111,7 +116,7 @@ func TestATopicThatIsCreatedAnewIsNoFinding(t *testing.T) {
 			}
 		})
 	}
-	if r, err := replay.Verify(t.Context(), config); err == nil || !strings.Contains(err.Error(), "topic "+table+" was deleted or created anew") {
+	if r, err := verify.Run(t.Context(), config, nil); err == nil || !strings.Contains(err.Error(), "topic "+table+" was deleted or created anew") {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// which was acknowledged before that
@@ -126,18 +131,18 @@ func TestATopicThatIsCreatedAnewIsNoFinding(t *testing.T) {
 func TestWhatIsServedIsCompared(t *testing.T) {
 	s := newSystem(t, base(t).prefix)
 	beyond := int64(0)
-	answer := func(_ context.Context, _, key string, after foldlog.Token) (replay.Answer, bool, error) {
+	answer := func(_ context.Context, _, key string, after foldlog.Token) (verify.Answer, bool, error) {
 		after[0].Offset += beyond
-		return replay.Answer{Value: []byte(`{"other": 1}`), Version: 99, Position: after}, key != "b-2", nil
+		return verify.Answer{Value: []byte(`{"other": 1}`), Version: 99, Position: after}, key != "b-2", nil
 	}
-	ask := func(c *replay.Config) { c.Served = &replay.Served{State: answer, Row: answer, Sample: -1} }
-	r := s.verify(ask)
+	served := &verify.Served{State: answer, Row: answer, Sample: -1}
+	r := s.verifyServed(served)
 	if r.Served != r.Rows || r.Total != r.Rows {
 		t.Errorf("%d rows, %d of them asked for, %d findings: all are served wrongly", r.Rows, r.Served, r.Total)
 	}
 	nothing := 0
 	for _, f := range r.Findings {
-		if f.Check != replay.CheckView {
+		if f.Check != kit.CheckView {
 			t.Errorf("imagined: %s", f)
 		}
 		if f.Have == "nothing served" {
@@ -148,10 +153,11 @@ func TestWhatIsServedIsCompared(t *testing.T) {
 		t.Errorf("%d rows that are not served were found", nothing)
 	}
 	beyond = 1 << 40
-	if r = s.verify(ask); r.Total != 2 || len(r.Unchecked) == 0 {
+	if r = s.verifyServed(served); r.Total != 2 || len(r.Unchecked) == 0 {
 		t.Errorf("answers that show more than was read: %d findings, not checked %q", r.Total, r.Unchecked)
 	}
-	few := s.verify(func(c *replay.Config) { ask(c); c.Served.Sample = partitions })
+	served.Sample = partitions
+	few := s.verifyServed(served)
 	if few.Served == 0 || few.Served >= r.Served {
 		t.Errorf("%d of %d rows are a sample", few.Served, r.Served)
 	}

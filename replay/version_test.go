@@ -15,7 +15,7 @@ import (
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/proof/banknext"
-	"github.com/foldlog/foldlog/replay"
+	"github.com/foldlog/foldlog/replay/rebuild"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -50,8 +50,8 @@ func (s *system) withSecondBalances() {
 	s.topology = &top
 }
 
-func (s *system) versions() replay.VersionConfig {
-	return replay.VersionConfig{Config: s.config(), Projection: "balances", By: "test", DataDir: s.t.TempDir()}
+func (s *system) versions() rebuild.Config {
+	return rebuild.Config{Reading: s.config(), Projection: "balances", By: "test", DataDir: s.t.TempDir()}
 }
 
 // A row that is not what the events lead to keeps queries where they are, until it is mended; what
@@ -68,11 +68,11 @@ func TestWrongRowsAreNotServed(t *testing.T) {
 	s.withSecondBalances()
 	config := s.versions()
 	config.NoSwitch = true
-	filled, err := replay.Rebuild(t.Context(), config)
+	filled, err := rebuild.Run(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []replay.Difference{{Key: "b-3", Column: "holder_name", Before: `"Ann"`, Now: `"ANN"`}}
+	want := []rebuild.Difference{{Key: "b-3", Column: "holder_name", Before: `"Ann"`, Now: `"ANN"`}}
 	if c := filled.Comparison; filled.Total != 0 || filled.State.Stage != versions.Kept || c.Rows != 3 || c.Same != 2 || c.Differing != 1 ||
 		!slices.Equal(c.Differences, want) {
 		t.Errorf("filled: %+v, %+v", filled, c)
@@ -89,19 +89,19 @@ func TestWrongRowsAreNotServed(t *testing.T) {
 	wrong.Value = nil // as if the row had never been
 	s.produce(wrong)
 	config.NoSwitch = false
-	spoiled, err := replay.Rebuild(t.Context(), config)
-	if !errors.Is(err, replay.ErrRefused) || spoiled.Total != 1 || spoiled.Findings[0].Key != "b-2" || spoiled.State.Serving != 1 || spoiled.Switched {
+	spoiled, err := rebuild.Run(t.Context(), config)
+	if !errors.Is(err, rebuild.ErrRefused) || spoiled.Total != 1 || spoiled.Findings[0].Key != "b-2" || spoiled.State.Serving != 1 || spoiled.Switched {
 		t.Errorf("with a spoiled row: %v, %+v", err, spoiled)
 	}
-	if all, err := replay.Versions(t.Context(), config); err != nil || len(all) != 2 || all[0].Status != "serving" || all[1].Status != "kept" || all[1].Behind != 0 {
+	if all, err := rebuild.Versions(t.Context(), config); err != nil || len(all) != 2 || all[0].Status != "serving" || all[1].Status != "kept" || all[1].Behind != 0 {
 		t.Errorf("status: %+v, %v", all, err)
 	}
 	s.recover() // of both versions
 	intact(t, s.verify())
-	if mended, err := replay.Rebuild(t.Context(), config); err != nil || !mended.Switched || mended.State.Serving != 2 {
+	if mended, err := rebuild.Run(t.Context(), config); err != nil || !mended.Switched || mended.State.Serving != 2 {
 		t.Errorf("mended: %+v, %v", mended, err)
 	}
-	dropped, err := replay.Drop(t.Context(), config)
+	dropped, err := rebuild.Drop(t.Context(), config)
 	if err != nil || !slices.Equal(dropped.Topics, []string{"versions.balances-table", "versions.balances.dead-letters"}) || !slices.Equal(dropped.Groups, []string{"versions.balances"}) {
 		t.Errorf("dropped: %+v, %v", dropped, err)
 	}

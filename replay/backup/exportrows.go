@@ -1,0 +1,100 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/replay/backup/archive"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/schemas"
+)
+
+// writeEvent writes an event to the archive. Its headers are columns, or copies of the envelope;
+// what else there is goes along.
+func (x *exporting) writeEvent(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
+	e, err := codec.DecodeEventEnvelope(ctx, r.Value)
+	if err != nil {
+		return err
+	}
+	if err := checkKey(r, e.AggregateID); err != nil {
+		return err
+	}
+	schema, body, err := codec.EventValues().Split(ctx, r.Value)
+	if err != nil {
+		return err
+	}
+	row := rowOf(r, body)
+	row.Chain = r.Header(codecs.HeaderChain)
+	row.Complete = r.Header(codecs.HeaderProgress) != nil
+	return w.Write(schema, e.RecordedAt, row)
+}
+
+func (x *exporting) writeOutcome(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
+	o, err := codec.DecodeOutcome(ctx, r.Value)
+	if err != nil {
+		return err
+	}
+	if err := checkKey(r, o.AggregateID); err != nil {
+		return err
+	}
+	schema, body, err := codec.OutcomeValues().Split(ctx, r.Value)
+	if err != nil {
+		return err
+	}
+	return w.Write(schema, o.RecordedAt, rowOf(r, body))
+}
+
+func checkKey(r *record.Record, aggregateID string) error {
+	if aggregateID != string(r.Key) {
+		return &codecs.Undecodable{Raw: r.Value, Cause: fmt.Errorf("its key is %q and its aggregate %q", r.Key, aggregateID)}
+	}
+	return nil
+}
+
+// writeCommand writes a command as it is, whether it can be read or not. Only what names its schema
+// is replaced, if it has one.
+func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
+	c := archive.Command{Key: r.Key, Value: r.Value}
+	if codecs.IsAvro(*r) {
+		text, body, err := codec.CommandValues().Split(ctx, r.Value)
+		switch {
+		case err == nil:
+			if c.Schema, err = fingerprintOf(text); err == nil {
+				c.Value = body
+				x.archive.AddSchema(c.Schema, text)
+			}
+		case !kit.Undecodable(err):
+			return err
+		}
+	}
+	row := rowOf(r, c.Bytes())
+	row.Headers = r.Headers
+	return w.Write(archive.CommandSchema, r.Timestamp, row)
+}
+
+func fingerprintOf(schema string) (string, error) {
+	s, err := schemas.Parse(schema)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", s.Fingerprint), nil
+}
+
+// inColumns are the headers that are columns of a row, or follow from its value.
+var inColumns = map[string]bool{
+	codecs.HeaderChain: true, codecs.HeaderCause: true, codecs.HeaderProgress: true, codecs.HeaderContentType: true, codecs.HeaderCESpecVersion: true,
+	codecs.HeaderCEID: true, codecs.HeaderCESource: true, codecs.HeaderCEType: true, codecs.HeaderCETime: true, codecs.HeaderCESubject: true,
+}
+
+// rowOf returns a record as a row, with the headers that are not elsewhere.
+func rowOf(r *record.Record, body []byte) *archive.Row {
+	row := &archive.Row{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Cause: string(r.Header(codecs.HeaderCause)), Value: body}
+	for _, h := range r.Headers {
+		if !inColumns[h.Key] {
+			row.Headers = append(row.Headers, h)
+		}
+	}
+	return row
+}

@@ -1,0 +1,302 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
+	"github.com/foldlog/foldlog/replay/backup/archive"
+	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/topology"
+)
+
+// restore writes one partition of an aggregate type's logs.
+func (v *importing) restore(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
+	if err := v.restoreEvents(ctx, log, spec, partition); err != nil {
+		return err
+	}
+	if err := v.restoreOutcomes(ctx, log, spec, partition); err != nil {
+		return err
+	}
+	return v.restoreCommands(ctx, log, spec, partition)
+}
+
+// rows goes through what the archive has of a partition, until ctx ends.
+func (v *importing) rows(ctx context.Context, kind archive.Kind, aggregate string, partition int32) iter.Seq2[archive.Written, error] {
+	return func(yield func(archive.Written, error) bool) {
+		for row, err := range v.archive.Rows(v.files[kind][aggregate][partition]) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// refill writes records to one partition, in their order. Nobody else writes, and there are no
+// transactions, so how many records the partition has says how many of them an import that was
+// interrupted has written.
+type refill struct {
+	run       *importing
+	kit       *kit.Reader
+	writer    *kit.Writer // nil while what is there is only compared
+	there     int64       // how many records the partition had
+	topic     string
+	partition int32
+	first     int64 // offset of the first record that comes from the archive
+	at        int64 // offset of the next one
+	last      *record.Record
+}
+
+// refill begins with fillers up to the first offset.
+func (v *importing) refill(ctx context.Context, log *kit.Log, topic string, partition int32, first int64) (*refill, error) {
+	f := &refill{run: v, kit: v.kit, writer: v.writer, topic: topic, partition: partition, first: first, there: v.there[topic][partition]}
+	if f.there > first && f.there > v.start[topic][partition] {
+		var err error
+		if f.last, err = log.Last(ctx, kit.Span{Topic: topic, Partition: partition, From: f.there - 1, To: f.there}); err != nil {
+			return nil, err
+		}
+	}
+	for at := f.there; at < first && f.writer != nil; at++ {
+		f.writer.Write(ctx, &record.Record{Topic: topic, Partition: partition})
+		v.kit.Progress(1)
+		if err := f.writer.Failure(); err != nil {
+			return nil, err
+		}
+	}
+	f.at = first
+	return f, nil
+}
+
+// add writes the next record unless it is there already.
+func (f *refill) add(ctx context.Context, r *record.Record) error {
+	r.Topic, r.Partition = f.topic, f.partition
+	at := f.at
+	f.at++
+	f.kit.Progress(1)
+	switch {
+	case at >= f.there && f.writer != nil:
+		f.writer.Write(ctx, r)
+		return f.writer.Failure()
+	case at == f.there-1 && !f.isLast(r):
+		return fmt.Errorf("%w: %s/%d/%d is not what an import of this archive would have written: import into an empty cluster", ErrOtherLog, f.topic, f.partition, at)
+	}
+	return nil
+}
+
+// isLast reports whether a record is the one that the partition ended with.
+func (f *refill) isLast(r *record.Record) bool {
+	return f.last != nil && bytes.Equal(f.last.Key, r.Key) && sameValue(f.last.Value, r.Value) && bytes.Equal(f.last.Header(codecs.HeaderChain), r.Header(codecs.HeaderChain))
+}
+
+// sameValue compares values without what names their schemas: that may be registered under several
+// ids.
+func sameValue(a, b []byte) bool {
+	if len(a) > 5 && len(b) > 5 && a[0] == 0 && b[0] == 0 {
+		a, b = a[5:], b[5:]
+	}
+	return bytes.Equal(a, b)
+}
+
+// finish returns once everything is written.
+func (f *refill) finish(ctx context.Context) error {
+	end := f.there
+	if f.writer != nil {
+		if err := f.writer.Flush(ctx); err != nil {
+			return err
+		}
+		ends, err := f.kit.Ends(ctx, f.topic)
+		if err != nil {
+			return err
+		}
+		end = ends[f.topic][f.partition]
+	}
+	if end > f.at || end < f.at && f.writer != nil {
+		return fmt.Errorf("%w: %s/%d ends at %d, and the archive leads to %d: somebody else writes to it, or has", ErrOtherLog, f.topic, f.partition, end, f.at)
+	}
+	f.run.count(func(done *Imported) { done.Found += max(min(f.there, f.at)-f.first, 0) })
+	return nil
+}
+
+// prefixes has what values begin with, by the schema that they were written with.
+type prefixes struct {
+	values codecs.Values
+	known  map[string][]byte
+}
+
+// value returns a value as it is in this cluster.
+func (p *prefixes) value(ctx context.Context, schema string, body []byte) ([]byte, error) {
+	prefix, known := p.known[schema]
+	if !known {
+		var err error
+		if prefix, err = p.values.Prefix(ctx, schema); err != nil {
+			return nil, err
+		}
+		p.known[schema] = prefix
+	}
+	return append(append(make([]byte, 0, len(prefix)+len(body)), prefix...), body...), nil
+}
+
+// head is what an aggregate's last event was.
+type head struct {
+	version int64
+	chain   [32]byte
+}
+
+func (v *importing) restoreEvents(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
+	b := v.kit.Budget()
+	defer b.Close()
+	heads := kit.NewShelf(b, "heads", 0, func(h head) ([]byte, error) { return append(binary.AppendVarint(nil, h.version), h.chain[:]...), nil },
+		func(b []byte) (h head, err error) {
+			n := 0
+			if h.version, n = binary.Varint(b); n <= 0 || copy(h.chain[:], b[n:]) != len(h.chain) {
+				return h, kit.ErrSpilled
+			}
+			return h, nil
+		})
+	codec, source := v.kit.Config.Codecs.Aggregate(spec.Name), codecs.CloudEventSource(v.kit.Config.Topology.Name, spec.Name)
+	to, err := v.refill(ctx, log, v.kit.Names.Events(spec.Name), partition, 0)
+	if err != nil {
+		return err
+	}
+	answered := map[string]int64{}
+	values := &prefixes{codec.EventValues(), map[string][]byte{}}
+	for row, err := range v.rows(ctx, archive.Events, spec.Name, partition) {
+		if err != nil {
+			return err
+		}
+		value, err := values.value(ctx, row.Schema, row.Value)
+		if err != nil {
+			return err
+		}
+		e, err := codec.DecodeEventEnvelope(ctx, value)
+		if err != nil {
+			return v.unreadable(row, err)
+		}
+		before, _, err := heads.Get(e.AggregateID)
+		if err != nil {
+			return err
+		}
+		now := head{version: e.Version}
+		if now.chain, err = codec.Chain(ctx, before.chain, value); err != nil {
+			return v.unreadable(row, err)
+		}
+		if e.Version != before.version+1 || !bytes.Equal(row.Chain, now.chain[:]) || topology.PartitionOf([]byte(e.AggregateID), v.kit.Config.Settings.Partitions) != partition {
+			return fmt.Errorf("%w: %s: the event of offset %d, version %d of %s, does not follow from the one before it, version %d: its chain is %s, not %s",
+				archive.ErrDamaged, row.File.Path, row.Offset, e.Version, e.AggregateID, before.version, kit.ShortHash(row.Chain), kit.ShortHash(now.chain[:]))
+		}
+		if err := heads.Put(e.AggregateID, now); err != nil {
+			return err
+		}
+		for _, p := range v.kit.Config.Topology.Policies {
+			if p.Source == spec.Name && row.Offset < v.cut.AnsweredBy(p.Name, partition) {
+				answered[p.Name] = to.at + 1
+			}
+		}
+		headers := append([]record.Header{{Key: codecs.HeaderChain, Value: row.Chain}, {Key: codecs.HeaderCause, Value: []byte(row.Cause)}}, codecs.CloudEventHeaders(source, e)...)
+		headers = append(headers, row.Headers...)
+		if row.Complete {
+			headers = append(headers, record.Header{Key: codecs.HeaderProgress, Value: []byte(row.Cause)})
+		}
+		if err := to.add(ctx, &record.Record{Key: []byte(e.AggregateID), Value: value, Headers: headers, Timestamp: row.Time}); err != nil {
+			return err
+		}
+	}
+	v.goOn(spec.Name, partition, answered)
+	v.count(func(done *Imported) { done.Events += to.at })
+	return to.finish(ctx)
+}
+
+// goOn notes where the policies go on that follow the events of a partition.
+func (v *importing) goOn(source string, partition int32, answered map[string]int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range v.kit.Config.Topology.Policies {
+		if p.Source != source || v.cut.Policies[p.Name].Source != source || v.cut.AnsweredBy(p.Name, partition) < 0 {
+			continue // it is new since, or never ran: it begins where a new one does
+		}
+		if v.answered[p.Name] == nil {
+			v.answered[p.Name] = slices.Repeat([]int64{-1}, v.kit.Config.Settings.Partitions)
+		}
+		v.answered[p.Name][partition] = answered[p.Name]
+	}
+}
+
+func (v *importing) count(add func(*Imported)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	add(&v.done)
+}
+
+func (v *importing) unreadable(row archive.Written, err error) error {
+	return fmt.Errorf("%s, offset %d: %w", row.File.Path, row.Offset, err)
+}
+
+func (v *importing) restoreOutcomes(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
+	codec := v.kit.Config.Codecs.Aggregate(spec.Name)
+	to, err := v.refill(ctx, log, v.kit.Names.Outcomes(spec.Name), partition, v.outcomesBase(spec.Name, partition))
+	if err != nil {
+		return err
+	}
+	values := &prefixes{codec.OutcomeValues(), map[string][]byte{}}
+	for row, err := range v.rows(ctx, archive.Outcomes, spec.Name, partition) {
+		if err != nil {
+			return err
+		}
+		value, err := values.value(ctx, row.Schema, row.Value)
+		if err != nil {
+			return err
+		}
+		o, err := codec.DecodeOutcome(ctx, value)
+		if err != nil {
+			return v.unreadable(row, err)
+		}
+		headers := append([]record.Header{{Key: codecs.HeaderCause, Value: []byte(row.Cause)}}, row.Headers...)
+		if err := to.add(ctx, &record.Record{Key: []byte(o.AggregateID), Value: value, Headers: headers, Timestamp: row.Time}); err != nil {
+			return err
+		}
+	}
+	v.count(func(done *Imported) { done.Outcomes += to.at - to.first })
+	return to.finish(ctx)
+}
+
+// restoreCommands makes the log of commands go on where the old one ended: events and outcomes name
+// places in it, and tokens do. What was handled is not needed there, so up to the first command
+// that was not there are fillers, which are removed later.
+func (v *importing) restoreCommands(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
+	to, err := v.refill(ctx, log, v.kit.Names.Commands(spec.Name), partition, v.cut.Aggregates[spec.Name][partition].Commands)
+	if err != nil {
+		return err
+	}
+	values := &prefixes{v.kit.Config.Codecs.Aggregate(spec.Name).CommandValues(), map[string][]byte{}}
+	for row, err := range v.rows(ctx, archive.Pending, spec.Name, partition) {
+		if err != nil {
+			return err
+		}
+		c, err := archive.ParseCommand(row.Value)
+		if err != nil {
+			return fmt.Errorf("%w: %s, offset %d: %w", archive.ErrDamaged, row.File.Path, row.Offset, err)
+		}
+		if c.Schema != "" {
+			text, known := v.archive.Manifest().Schemas[c.Schema]
+			if !known {
+				return fmt.Errorf("%w: %s lacks the schema %s of a command", archive.ErrDamaged, archive.ManifestFile, c.Schema)
+			}
+			if c.Value, err = values.value(ctx, text, c.Value); err != nil {
+				return err
+			}
+		}
+		if err := to.add(ctx, &record.Record{Key: c.Key, Value: c.Value, Headers: row.Headers, Timestamp: row.Time}); err != nil {
+			return err
+		}
+	}
+	v.count(func(done *Imported) { done.Pending += to.at - to.first })
+	return to.finish(ctx)
+}
