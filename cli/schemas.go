@@ -196,7 +196,7 @@ func (c *Context) publish(ctx context.Context, registry *schemas.Registry, subje
 	for i, subject := range subjects {
 		for _, v := range subject.Versions {
 			_, known := there[i].Find(v)
-			id, err := registry.Register(ctx, subject.Name, v.Compact())
+			id, err := registry.Register(ctx, subject.Name, v.Schema.Compact())
 			switch {
 			case errors.Is(err, schemas.ErrUnavailable):
 				return nil, Infrastructure("%w", err)

@@ -46,8 +46,8 @@ type layout []string
 
 func layoutOf(t *topic) layout {
 	var l layout
-	for i := range t.latest.Type.Fields {
-		l = append(l, t.latest.Type.Fields[i].Name)
+	for i := range t.latest.Schema.Type.Fields {
+		l = append(l, t.latest.Schema.Type.Fields[i].Name)
 	}
 	return l
 }
@@ -86,7 +86,7 @@ func (b *builder) aggregate(spec *topology.AggregateSpec) *Aggregate {
 // branches returns where the records of an envelope's data stand, by their short names.
 func branches(t *topic) map[string]place {
 	index := map[string]place{}
-	for i, branch := range t.latest.Type.Field("data").Type.Branches {
+	for i, branch := range t.latest.Schema.Type.Field("data").Type.Branches {
 		index[branch.ShortName()] = place{field: "data", branch: i}
 	}
 	return index
@@ -110,12 +110,10 @@ func (b *builder) bindCommands(a *Aggregate, where string) {
 			continue
 		}
 		var err error
-		if c.forms, err = formsOf(a.commands, at, c.slot); err == nil {
-			c.retired, err = retiredOf(a.commands, at, c.slot)
-		}
-		if err != nil {
+		if c.forms, err = formsOf(a.commands, at, c.slot); err != nil {
 			b.problem("%s, command %s: %w", where, spec.Name, err)
 		}
+		c.retired = retiredOf(a.commands, at, c.slot)
 		a.commandOf[spec.Name], a.commandType[spec.Type] = c, c
 	}
 }

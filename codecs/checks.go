@@ -5,11 +5,13 @@ import (
 	"reflect"
 	"time"
 	"unicode/utf8"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // checkTime returns nil where the time can be written so that every reader can take it.
 func checkTime(t time.Time) error {
-	if micros := t.UnixMicro(); micros < minMicros || micros > maxMicros {
+	if micros := t.UnixMicro(); micros < avro.MinMicros || micros > avro.MaxMicros {
 		return fmt.Errorf("recorded_at %s is outside the years 1 to 9999", t)
 	}
 	return nil
@@ -19,7 +21,7 @@ func checkTime(t time.Time) error {
 func checkTexts(texts ...string) error {
 	for _, s := range texts {
 		if !utf8.ValidString(s) {
-			return fmt.Errorf("%q is not valid UTF-8", clip(s))
+			return fmt.Errorf("%q is not valid UTF-8", avro.Clip(s))
 		}
 	}
 	return nil
@@ -37,4 +39,20 @@ func (a *Aggregate) commandFor(data any) *commandCodec {
 		return nil
 	}
 	return a.commandType[reflect.TypeOf(data)]
+}
+
+// shared returns the bytes as a string, and likely itself where that is what they say.
+func shared(b []byte, likely string) string {
+	if string(b) == likely {
+		return likely
+	}
+	return string(b)
+}
+
+// readOptionalString returns "" for null.
+func readOptionalString(b []byte) string {
+	if b = avro.ReadOptional(b); b == nil {
+		return ""
+	}
+	return avro.ReadString(b)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
@@ -76,17 +77,17 @@ func (b *builder) problem(format string, args ...any) {
 // topic returns the topic of that base name, or nil and a problem where it has no schema.
 func (b *builder) topic(base string) *topic {
 	latest := b.set.Latest(base)
-	if latest.Type == nil {
+	if latest.Schema.Type == nil {
 		b.problem("%s has no schema; load the schemas with the same topology", base)
 		return nil
 	}
 	t := &topic{base: base, subject: topology.Subject(b.names.Prefix + base), latest: latest, registry: b.registry}
 	slots := 1
-	if data := latest.Type.Field("data"); data != nil && data.Type.Kind == schemas.Union {
+	if data := latest.Schema.Type.Field("data"); data != nil && data.Type.Kind == avro.Union {
 		slots = len(data.Type.Branches)
 	}
 	for _, version := range b.set.Versions(base) {
-		t.readings = append(t.readings, &reading{version: version, reader: latest.Type.Current(), slots: make([]*slot, slots)})
+		t.readings = append(t.readings, &reading{version: version, reader: latest.Schema.Type.Current(), slots: make([]*slot, slots)})
 	}
 	b.topics[base] = t
 	return t
@@ -98,14 +99,14 @@ func (b *builder) register(ctx context.Context, base string) error {
 	subject := topology.Subject(b.names.Prefix + base)
 	ids := map[int]bool{}
 	for _, version := range b.set.Versions(base) {
-		id, err := b.registerOne(ctx, subject, version.Compact())
+		id, err := b.registerOne(ctx, subject, version.Schema.Compact())
 		if err != nil {
-			return fmt.Errorf("%s version %d: %w", base, version.Version, err)
+			return fmt.Errorf("%s version %d: %w", base, version.Number, err)
 		}
 		if t := b.topics[base]; t != nil { // a re-keyed topic has no codec of its own
-			w := t.newWriter(version.Text)
+			w := t.newWriter(version.Schema.Text)
 			if w.err != nil {
-				return fmt.Errorf("%s version %d: %w", base, version.Version, w.err)
+				return fmt.Errorf("%s version %d: %w", base, version.Number, w.err)
 			}
 			t.writers.store(id, w)
 			t.id, ids[id] = id, true

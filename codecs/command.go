@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -68,12 +69,12 @@ func (a *Aggregate) decodeCommand(ctx context.Context, rec Record, hashed bool) 
 		}
 		return a.command(&rec, r, hashed)
 	}
-	c, e, err := a.commands.open(ctx, rec.Value)
+	o, err := a.commands.open(ctx, rec.Value)
 	if err != nil {
 		return Command{}, err
 	}
-	defer c.release()
-	return a.command(&rec, a.openAvro(e), hashed)
+	defer o.parts.Release()
+	return a.command(&rec, a.openAvro(o), hashed)
 }
 
 func undecodable(value []byte, format string, args ...any) error {
@@ -98,7 +99,7 @@ func isJSON(rec *Record) bool {
 			return false
 		}
 	}
-	return len(rec.Value) == 0 || rec.Value[0] != magic
+	return len(rec.Value) == 0 || rec.Value[0] != avro.Magic
 }
 
 // command completes what was read: ids, actor, the problems in their order of precedence, and the
@@ -117,7 +118,7 @@ func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 	}
 	r.fillMeta(&cmd.Meta, rec)
 	if r.expected != nil && *r.expected < 0 {
-		r.note(faultf("must not be negative").in("expected_version"))
+		r.note(avro.Faultf("must not be negative").In("expected_version"))
 	}
 	var invalid *foldlog.Rejection
 	switch {
@@ -143,12 +144,12 @@ func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 	}
 	switch mismatch := r.aggregateID != nil && string(r.aggregateID) != cmd.AggregateID; {
 	case r.problem != nil:
-		cmd.Problem = foldlog.InvalidField(r.problem.path, "%s", r.problem.message)
+		cmd.Problem = foldlog.InvalidField(r.problem.Path, "%s", r.problem.Message)
 	case invalid != nil && invalid.Code == foldlog.CodeInvalidField:
 		cmd.Problem = invalid
 	case mismatch:
 		cmd.Problem = foldlog.Reject(foldlog.CodeKeyMismatch, "aggregate_id is %q, but the record's key is %q; they must be the same",
-			clip(string(r.aggregateID)), cmd.AggregateID)
+			avro.Clip(string(r.aggregateID)), cmd.AggregateID)
 	case invalid != nil:
 		cmd.Problem = invalid
 	}

@@ -1,30 +1,32 @@
 package codecs
 
+import "github.com/foldlog/foldlog/internal/avro"
+
 // openAvro reads a command's envelope. What it returns points into the envelope.
-func (a *Aggregate) openAvro(e *envelope) *raw {
+func (a *Aggregate) openAvro(e opened) *raw {
 	r := &raw{}
 	var data []byte
-	var dataFault *fault
+	var dataFault *avro.Fault
 	for i, field := range a.commandLayout {
-		v, f := e.values[i], e.faults[i]
+		v, f := e.parts.Values[i], e.parts.Faults[i]
 		if field == "data" {
 			data, dataFault = v, f
 			continue
 		}
 		var text []byte
 		if f == nil && field != "type" && field != "expected_version" {
-			if text = readOptional(v); text != nil {
-				text = readBytes(text)
+			if text = avro.ReadOptional(v); text != nil {
+				text = avro.ReadBytes(text)
 			}
 		}
 		switch field {
 		case "type":
 			if r.typeFault = f; f == nil {
-				r.typ = readBytes(v)
+				r.typ = avro.ReadBytes(v)
 			}
 		case "expected_version":
-			if n := readOptional(v); n != nil && f == nil {
-				version := readLong(n)
+			if n := avro.ReadOptional(v); n != nil && f == nil {
+				version := avro.ReadLong(n)
 				r.expected = &version
 			} else if f != nil {
 				r.note(f)
@@ -47,17 +49,17 @@ func (a *Aggregate) openAvro(e *envelope) *raw {
 	case dataFault != nil:
 		r.note(withoutData(dataFault))
 	default:
-		branch, body := readBranch(data)
+		branch, body := avro.ReadBranch(data)
 		if branch != r.codec.branch {
-			holds := a.commands.latest.Type.Field("data").Type.Branches[branch].ShortName()
-			r.note(faultf("holds a %s, but type is %q", holds, r.codec.spec.Name).in("data"))
+			holds := a.commands.latest.Schema.Type.Field("data").Type.Branches[branch].ShortName()
+			r.note(avro.Faultf("holds a %s, but type is %q", holds, r.codec.spec.Name).In("data"))
 			break
 		}
 		if r.slot = e.slot(branch); r.slot != r.codec.slot {
 			r.body = body
 			break
 		}
-		var f *fault
+		var f *avro.Fault
 		if r.body, r.slot, f = r.codec.settle(body); f != nil {
 			r.note(f)
 		}
@@ -71,19 +73,19 @@ func (r *raw) find(a *Aggregate) {
 	case r.typeFault != nil:
 		r.note(r.typeFault)
 	case r.typ == nil:
-		r.note(faultf("is missing").in("type"))
+		r.note(avro.Faultf("is missing").In("type"))
 	default:
 		if r.codec = a.commandOf[string(r.typ)]; r.codec == nil {
-			r.note(faultf("%q is not a command of %s", clip(string(r.typ)), a.spec.Name).in("type"))
+			r.note(avro.Faultf("%q is not a command of %s", avro.Clip(string(r.typ)), a.spec.Name).In("type"))
 		}
 	}
 }
 
 // withoutData names a field of the data as HTTP does, where the data is the whole body.
-func withoutData(f *fault) *fault {
+func withoutData(f *avro.Fault) *avro.Fault {
 	const prefix = "data."
-	if len(f.path) > len(prefix) && f.path[:len(prefix)] == prefix {
-		f.path = f.path[len(prefix):]
+	if len(f.Path) > len(prefix) && f.Path[:len(prefix)] == prefix {
+		f.Path = f.Path[len(prefix):]
 	}
 	return f
 }

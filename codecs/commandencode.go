@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // EncodeCommand returns the value of a command's record in Avro. The data is a value of a declared
@@ -15,30 +16,30 @@ func (a *Aggregate) EncodeCommand(cmd foldlog.Command[any]) ([]byte, error) {
 		return nil, fmt.Errorf("encode command for %s %s: %T is not declared as a command", a.spec.Name, cmd.AggregateID, cmd.Data)
 	}
 	err := checkTexts(cmd.CommandID, cmd.AggregateID, cmd.CorrelationID, cmd.CausationID, cmd.Actor)
-	dst := appendPrefix(make([]byte, 0, 256), a.commands.id)
+	dst := avro.AppendPrefix(make([]byte, 0, 256), a.commands.id)
 	for _, field := range a.commandLayout {
 		switch field {
 		case "command_id":
-			dst = appendOptionalString(dst, cmd.CommandID)
+			dst = avro.AppendOptionalString(dst, cmd.CommandID)
 		case "type":
-			dst = appendString(dst, codec.spec.Name)
+			dst = avro.AppendString(dst, codec.spec.Name)
 		case "aggregate_id":
-			dst = appendOptionalString(dst, cmd.AggregateID)
+			dst = avro.AppendOptionalString(dst, cmd.AggregateID)
 		case "expected_version":
 			dst = append(dst, 0)
 			if cmd.ExpectedVersion != nil {
 				dst[len(dst)-1] = 2
-				dst = appendLong(dst, *cmd.ExpectedVersion)
+				dst = avro.AppendLong(dst, *cmd.ExpectedVersion)
 			}
 		case "correlation_id":
-			dst = appendOptionalString(dst, cmd.CorrelationID)
+			dst = avro.AppendOptionalString(dst, cmd.CorrelationID)
 		case "causation_id":
-			dst = appendOptionalString(dst, cmd.CausationID)
+			dst = avro.AppendOptionalString(dst, cmd.CausationID)
 		case "actor":
-			dst = appendOptionalString(dst, cmd.Actor)
+			dst = avro.AppendOptionalString(dst, cmd.Actor)
 		case "data":
 			if err == nil {
-				dst, err = codec.append(appendLong(dst, int64(codec.branch)), cmd.Data)
+				dst, err = codec.binding.Append(avro.AppendLong(dst, int64(codec.branch)), cmd.Data)
 			}
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // A command's record has had one form after another, and producers write all of them. Which form a
@@ -14,41 +14,41 @@ import (
 
 // commandForm is a form that a command's record has had.
 type commandForm struct {
-	record *schemas.Type
+	record *avro.Type
 	// slot reads it as today's Go value.
 	slot *slot
 	// down leads from today's full record to this form, nil where it lacks something that has no
 	// default; up from this form to the slot's record.
-	down, up *plan
+	down, up *avro.Plan
 	// older leads from the slot's record to each older form, nil where there is no way.
-	older []*plan
+	older []*avro.Plan
 }
 
 // formsOf returns the forms of the record at a place, oldest first; today's is the last.
 func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
 	var forms []commandForm
-	var last *schemas.Type
+	var last *avro.Type
 	for _, r := range t.readings {
-		record := at.find(r.version.Type, t.latest.Type)
+		record := at.find(r.version.Schema.Type, t.latest.Schema.Type)
 		if record == nil {
 			continue // it came later
 		}
-		if record = record.Current(); last != nil && schemas.SameForm(last, record) {
+		if record = record.Current(); last != nil && avro.SameForm(last, record) {
 			forms[len(forms)-1].slot = r.slots[at.branch]
 			continue
 		}
 		last = record
 		form := commandForm{record: record, slot: r.slots[at.branch]}
-		form.down, _ = compile(today.full, record)
+		form.down, _ = avro.Compile(today.binding.Full, record)
 		var err error
-		if form.up, err = compile(record, form.slot.record); err != nil {
-			return nil, fmt.Errorf("version %d: %w", r.version.Version, err)
+		if form.up, err = avro.Compile(record, form.slot.binding.Record); err != nil {
+			return nil, fmt.Errorf("version %d: %w", r.version.Number, err)
 		}
 		forms = append(forms, form)
 	}
 	for i := range forms {
 		for _, old := range forms[:i] {
-			p, _ := compile(forms[i].slot.record, old.record)
+			p, _ := avro.Compile(forms[i].slot.binding.Record, old.record)
 			forms[i].older = append(forms[i].older, p)
 		}
 	}
@@ -58,8 +58,8 @@ func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
 // readJSON returns the canonical bytes of a JSON object and what reads them: today's form, or else
 // the newest of the old forms with a Go type of their own that it fits. A fault is that of today's
 // form.
-func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *fault) {
-	body, f := c.json.appendJSON(make([]byte, 0, len(object)), object)
+func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *avro.Fault) {
+	body, f := c.binding.Record.AppendJSON(make([]byte, 0, len(object)), object)
 	if f == nil {
 		return body, c.slot, nil
 	}
@@ -68,7 +68,7 @@ func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *fault) {
 		if len(old.upcasts) == 0 {
 			continue
 		}
-		if body, fault := old.json.appendJSON(body[:0], object); fault == nil {
+		if body, fault := old.binding.Record.AppendJSON(body[:0], object); fault == nil {
 			return body, old, nil
 		}
 	}
@@ -88,7 +88,7 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	case from == c.slot:
 		full = c.fullOf(body)
 	case data != nil:
-		full, _ = c.append(nil, data)
+		full, _ = c.binding.Append(nil, data)
 	}
 	for i := range c.forms[:latest] {
 		if old := c.sameIn(i, c.forms[i].down, full, full); old != nil {
@@ -112,20 +112,20 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 
 // sameIn returns what bytes become in an older form by a plan, where that says the same as today's
 // full bytes, else nil.
-func (c *commandCodec) sameIn(form int, down *plan, body, full []byte) []byte {
+func (c *commandCodec) sameIn(form int, down *avro.Plan, body, full []byte) []byte {
 	if down == nil || full == nil {
 		return nil
 	}
 	f := &c.forms[form]
-	old := through(down, body)
+	old := down.Convert(body)
 	if old == nil {
 		return nil
 	}
-	again := through(f.up, old)
+	again := f.up.Convert(old)
 	if f.slot == c.slot {
 		again = c.fullOf(again)
 	} else if value, err := f.slot.decode(again); err == nil {
-		again, _ = c.append(nil, value)
+		again, _ = c.binding.Append(nil, value)
 	}
 	if !bytes.Equal(again, full) {
 		return nil
@@ -135,18 +135,8 @@ func (c *commandCodec) sameIn(form int, down *plan, body, full []byte) []byte {
 
 // fullOf returns today's bytes with the retired fields.
 func (c *commandCodec) fullOf(body []byte) []byte {
-	if c.record == c.full || body == nil {
+	if c.binding.Record == c.binding.Full || body == nil {
 		return body
 	}
-	return through(c.check, body)
-}
-
-// through returns what a plan makes of canonical bytes, or nil where it cannot.
-func through(p *plan, body []byte) []byte {
-	c := newConverter(body)
-	defer c.release()
-	if c.run(p); c.finish() != nil || c.fault != nil {
-		return nil
-	}
-	return bytes.Clone(c.dst)
+	return c.binding.Complete.Convert(body)
 }

@@ -5,31 +5,31 @@ import (
 	"slices"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // openJSON reads a command's envelope in JSON. An error means that it is no JSON object.
 func (a *Aggregate) openJSON(value []byte) (*raw, error) {
-	if err := checkJSON(value); err != nil {
+	object, err := avro.ScanJSON(value)
+	if err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
-	object := trim(value)
 	if object[0] != '{' {
-		return nil, fmt.Errorf("a command is a JSON object, not %s", describeJSON(object))
+		return nil, fmt.Errorf("a command is a JSON object, not %s", avro.DescribeJSON(object))
 	}
 	r := &raw{}
 	var data []byte
 	seen := 0 // a bit for each field of the envelope
-	err := members(object, func(quoted, member []byte) error {
-		key, err := unquote(quoted)
+	for quoted, member := range avro.Members(object) {
+		key, err := avro.Unquote(quoted)
 		if err != nil {
-			r.note(faultf("has a field whose name %v", err))
-			return nil
+			r.note(avro.Faultf("has a field whose name %v", err))
+			continue
 		}
 		i := slices.IndexFunc(envelopeFields, func(name string) bool { return name == string(key) })
 		switch {
 		case i < 0:
-			r.note(faultf("is not a field of a command").in(clip(string(key))))
+			r.note(avro.Faultf("is not a field of a command").In(avro.Clip(string(key))))
 		case seen&(1<<i) != 0:
 			r.repeated(envelopeFields[i])
 		case envelopeFields[i] == "data":
@@ -40,21 +40,17 @@ func (a *Aggregate) openJSON(value []byte) (*raw, error) {
 		if i >= 0 {
 			seen |= 1 << i
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	r.find(a)
 	switch {
 	case r.codec == nil:
 	case data == nil:
-		r.note(faultf("is missing").in("data"))
+		r.note(avro.Faultf("is missing").In("data"))
 	default:
 		body, slot, f := r.codec.readJSON(data)
 		if f != nil {
-			if f.path == "" {
-				f.path = "data"
+			if f.Path == "" {
+				f.Path = "data"
 			}
 			r.note(f)
 			break
@@ -71,7 +67,7 @@ var envelopeFields = []string{"command_id", "type", "aggregate_id", "expected_ve
 
 // repeated notes a field that appears twice. Of an id nobody can say which one is meant.
 func (r *raw) repeated(name string) {
-	f := faultf("appears twice").in(name)
+	f := avro.Faultf("appears twice").In(name)
 	switch name {
 	case "command_id":
 		r.commandIDFault = f
@@ -83,8 +79,8 @@ func (r *raw) repeated(name string) {
 }
 
 var (
-	wholeNumber = &jsonPlan{t: &schemas.Type{Kind: schemas.Long}}
-	someText    = &jsonPlan{t: &schemas.Type{Kind: schemas.String}}
+	wholeNumber = &avro.Type{Kind: avro.Long}
+	someText    = &avro.Type{Kind: avro.String}
 )
 
 // set reads one field of the envelope. Null is the same as absent.
@@ -93,26 +89,26 @@ func (r *raw) set(name string, member []byte) {
 		if member[0] == 'n' {
 			return
 		}
-		canonical, f := wholeNumber.appendJSON(nil, member)
+		canonical, f := wholeNumber.AppendJSON(nil, member)
 		if f != nil {
-			r.note(f.in(name))
+			r.note(f.In(name))
 			return
 		}
-		version := readLong(canonical)
+		version := avro.ReadLong(canonical)
 		r.expected = &version
 		return
 	}
 	var text []byte
-	var f *fault
+	var f *avro.Fault
 	switch member[0] {
 	case 'n':
 	case '"':
 		var err error
-		if text, err = unquote(member); err != nil {
-			f = faultf("%v", err).in(name)
+		if text, err = avro.Unquote(member); err != nil {
+			f = avro.Faultf("%v", err).In(name)
 		}
 	default:
-		f = someText.mismatch(member).in(name)
+		f = someText.Mismatch(member).In(name)
 	}
 	switch name {
 	case "type":
@@ -133,22 +129,22 @@ func (r *raw) set(name string, member []byte) {
 // ParseJSON returns the command that a JSON object of its fields describes, a value of the declared
 // Go type. The rejection is malformed where the body is not JSON, invalid_field with the field's
 // path where it does not fit the command's Avro record, or what the command's own Validate
-// returned. Which forms are accepted is said at appendJSON (jsonwalk.go).
+// returned. Which forms are accepted is said at [avro.Type.AppendJSON].
 func (a *Aggregate) ParseJSON(commandName string, body []byte) (any, *foldlog.Rejection) {
 	codec := a.commandOf[commandName]
 	if codec == nil {
-		return nil, foldlog.InvalidField("type", "%q is not a command of %s", clip(commandName), a.spec.Name)
+		return nil, foldlog.InvalidField("type", "%q is not a command of %s", avro.Clip(commandName), a.spec.Name)
 	}
-	if err := checkJSON(body); err != nil {
+	object, err := avro.ScanJSON(body)
+	if err != nil {
 		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body is not JSON: %v", err)
 	}
-	object := trim(body)
 	if object[0] != '{' {
-		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body must be a JSON object with the command's fields, not %s", describeJSON(object))
+		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body must be a JSON object with the command's fields, not %s", avro.DescribeJSON(object))
 	}
 	canonical, slot, f := codec.readJSON(object)
 	if f != nil {
-		return nil, foldlog.InvalidField(f.path, "%s", f.message)
+		return nil, foldlog.InvalidField(f.Path, "%s", f.Message)
 	}
 	data, err := slot.decode(canonical)
 	if err != nil {

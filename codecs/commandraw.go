@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // raw is a command taken apart: what JSON and Avro have in common. Texts are nil where they are
 // absent; a fault is what is wrong with the field that it is named after.
 type raw struct {
 	typ, commandID, aggregateID, correlationID, causationID, actor                            []byte
-	typeFault, commandIDFault, aggregateIDFault, correlationFault, causationFault, actorFault *fault
+	typeFault, commandIDFault, aggregateIDFault, correlationFault, causationFault, actorFault *avro.Fault
 
 	expected *int64
 	codec    *commandCodec // nil where the type is unknown
@@ -21,10 +22,10 @@ type raw struct {
 	body []byte
 	slot *slot // reads the body
 	// the first thing that is wrong with what does not make the command unanswerable
-	problem *fault
+	problem *avro.Fault
 }
 
-func (r *raw) note(f *fault) {
+func (r *raw) note(f *avro.Fault) {
 	if r.problem == nil {
 		r.problem = f
 	}
@@ -92,7 +93,7 @@ func (r *raw) fillMeta(meta *foldlog.Meta, rec *Record) {
 }
 
 // id returns the text where it is a sound id, and otherwise what stands in for it.
-func (r *raw) id(name string, text []byte, f *fault, otherwise string) string {
+func (r *raw) id(name string, text []byte, f *avro.Fault, otherwise string) string {
 	switch {
 	case f != nil:
 		r.note(f)
@@ -111,13 +112,13 @@ func (r *raw) id(name string, text []byte, f *fault, otherwise string) string {
 // noteError notes a rejection under another field's name; nil is none.
 func (r *raw) noteError(field string, err error) {
 	if rejection, ok := foldlog.AsRejection(err); ok {
-		r.note(&fault{path: field, message: rejection.Message})
+		r.note(&avro.Fault{Path: field, Message: rejection.Message})
 	}
 }
 
-func checkActor(actor []byte) *fault {
+func checkActor(actor []byte) *avro.Fault {
 	if len(actor) > foldlog.MaxIDLength || !utf8.Valid(actor) {
-		return faultf("must be valid UTF-8 of at most %d bytes", foldlog.MaxIDLength).in("actor")
+		return avro.Faultf("must be valid UTF-8 of at most %d bytes", foldlog.MaxIDLength).In("actor")
 	}
 	return nil
 }

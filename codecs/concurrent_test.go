@@ -14,7 +14,7 @@ func TestConcurrentUse(t *testing.T) {
 	w := newWorld(t)
 	event := w.event(t, fullEvent())
 	// seen by all at the same time
-	foreign := append(w.register(t, string(w.lamp.events.latest.Canonical())), event[prefixSize:]...)
+	foreign := append(w.register(t, string(w.lamp.events.latest.Schema.Canonical())), event[5:]...)
 	command := w.encode(t, foldlog.Command[any]{Meta: foldlog.Meta{AggregateID: "l1"}, Data: fullSetUp()})
 	text := []byte(`{"type":"set-up","data":` + fullJSON + `}`)
 	var group sync.WaitGroup

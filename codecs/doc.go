@@ -1,10 +1,8 @@
 // Package codecs turns records into Go values and back: Avro in Confluent's wire format, and JSON
 // for commands.
 //
-// It is the only importer of hamba/avro, and keeps it behind three guards: its own strict reading
-// of every input against the writer's schema (plan.go), a check at start that Go structs and Avro
-// records match field by field, and recover. Importers: processors, views, edge, replay, cli. It
-// imports the root package, topology and schemas.
+// What Avro and JSON mean in general is internal/avro's part: it reads every input strictly against
+// the writer's schema, and checks at start that Go structs and Avro records match field by field.
 //
 // Invariants:
 //

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // EncodeEvent returns the value of an event's record. The event's type must be the declared one of
 // its data, a value of the declared Go type. The time is cut to microseconds. How large a record
 // may be is for the writer to check.
 func (a *Aggregate) EncodeEvent(e foldlog.Event[any]) ([]byte, error) {
-	value, err := a.appendEvent(appendPrefix(make([]byte, 0, 384), a.events.id), e)
+	value, err := a.appendEvent(avro.AppendPrefix(make([]byte, 0, 384), a.events.id), e)
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s of %s %s: %w", e.Type, a.spec.Name, e.AggregateID, err)
 	}
@@ -39,25 +40,25 @@ func (a *Aggregate) appendEvent(dst []byte, e foldlog.Event[any]) ([]byte, error
 	for _, field := range a.eventLayout {
 		switch field {
 		case "event_id":
-			dst = appendString(dst, e.EventID)
+			dst = avro.AppendString(dst, e.EventID)
 		case "event_type":
-			dst = appendString(dst, e.Type)
+			dst = avro.AppendString(dst, e.Type)
 		case "aggregate_id":
-			dst = appendString(dst, e.AggregateID)
+			dst = avro.AppendString(dst, e.AggregateID)
 		case "version":
-			dst = appendLong(dst, e.Version)
+			dst = avro.AppendLong(dst, e.Version)
 		case "recorded_at":
-			dst = appendLong(dst, e.RecordedAt.UnixMicro())
+			dst = avro.AppendLong(dst, e.RecordedAt.UnixMicro())
 		case "command_id":
-			dst = appendString(dst, e.CommandID)
+			dst = avro.AppendString(dst, e.CommandID)
 		case "correlation_id":
-			dst = appendString(dst, e.CorrelationID)
+			dst = avro.AppendString(dst, e.CorrelationID)
 		case "causation_id":
-			dst = appendOptionalString(dst, e.CausationID)
+			dst = avro.AppendOptionalString(dst, e.CausationID)
 		case "actor":
-			dst = appendString(dst, e.Actor)
+			dst = avro.AppendString(dst, e.Actor)
 		case "data":
-			if dst, err = codec.append(appendLong(dst, int64(codec.branch)), e.Data); err != nil {
+			if dst, err = codec.binding.Append(avro.AppendLong(dst, int64(codec.branch)), e.Data); err != nil {
 				return nil, err
 			}
 		}
@@ -68,24 +69,24 @@ func (a *Aggregate) appendEvent(dst []byte, e foldlog.Event[any]) ([]byte, error
 // DecodeEvent returns the event in a record's value; its data is a value of the declared Go type.
 // The error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Event[any], error) {
-	c, envelope, err := a.events.openSound(ctx, value)
+	o, err := a.events.openSound(ctx, value)
 	if err != nil {
 		return foldlog.Event[any]{}, err
 	}
-	defer c.release()
-	e, eventType, data := a.readEventEnvelope(envelope)
-	branch, body := readBranch(data)
+	defer o.parts.Release()
+	e, eventType, data := a.readEventEnvelope(o)
+	branch, body := avro.ReadBranch(data)
 	codec := a.eventAt[branch]
 	switch {
 	case codec == nil:
 		err = fmt.Errorf("data: a record that is not declared as an event: %w", ErrNewerSchema)
 	case codec.spec.Name != string(eventType):
-		err = fmt.Errorf("event_type is %q, but data is a %s", clip(string(eventType)), codec.spec.Name)
+		err = fmt.Errorf("event_type is %q, but data is a %s", avro.Clip(string(eventType)), codec.spec.Name)
 	case e.Version < 1:
 		err = errVersion(e.Version)
 	default:
 		e.Type = codec.spec.Name
-		e.Data, err = envelope.slot(branch).decode(body)
+		e.Data, err = o.slot(branch).decode(body)
 	}
 	if err != nil {
 		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: err}
@@ -97,17 +98,17 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 // types that are not known here, too: what happened can be kept and found by whoever does not
 // understand it yet. The error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (foldlog.Event[any], error) {
-	c, envelope, err := a.events.open(ctx, value)
+	o, err := a.events.open(ctx, value)
 	if err != nil {
 		return foldlog.Event[any]{}, err
 	}
-	defer c.release()
+	defer o.parts.Release()
 	for i, field := range a.eventLayout {
-		if f := envelope.faults[i]; f != nil && field != "data" {
+		if f := o.parts.Faults[i]; f != nil && field != "data" {
 			return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: f}
 		}
 	}
-	e, eventType, _ := a.readEventEnvelope(envelope)
+	e, eventType, _ := a.readEventEnvelope(o)
 	if e.Version < 1 {
 		return foldlog.Event[any]{}, &Undecodable{Raw: value, Cause: errVersion(e.Version)}
 	}
@@ -116,30 +117,30 @@ func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (fold
 }
 
 // readEventEnvelope returns an event without type and data, and both as they were written.
-func (a *Aggregate) readEventEnvelope(envelope *envelope) (e foldlog.Event[any], eventType, data []byte) {
+func (a *Aggregate) readEventEnvelope(o opened) (e foldlog.Event[any], eventType, data []byte) {
 	for i, field := range a.eventLayout {
-		v := envelope.values[i]
+		v := o.parts.Values[i]
 		switch field {
 		case "event_id":
-			e.EventID = readString(v)
+			e.EventID = avro.ReadString(v)
 		case "event_type":
-			eventType = readBytes(v)
+			eventType = avro.ReadBytes(v)
 		case "aggregate_id":
-			e.AggregateID = readString(v)
+			e.AggregateID = avro.ReadString(v)
 		case "version":
-			e.Version = readLong(v)
+			e.Version = avro.ReadLong(v)
 		case "recorded_at":
-			e.RecordedAt = time.UnixMicro(readLong(v)).UTC()
+			e.RecordedAt = time.UnixMicro(avro.ReadLong(v)).UTC()
 		case "command_id":
-			e.CommandID = readString(v)
+			e.CommandID = avro.ReadString(v)
 		case "correlation_id":
-			e.CorrelationID = shared(readBytes(v), e.CommandID)
+			e.CorrelationID = shared(avro.ReadBytes(v), e.CommandID)
 		case "causation_id":
-			if v = readOptional(v); v != nil {
-				e.CausationID = shared(readBytes(v), e.CommandID)
+			if v = avro.ReadOptional(v); v != nil {
+				e.CausationID = shared(avro.ReadBytes(v), e.CommandID)
 			}
 		case "actor":
-			e.Actor = shared(readBytes(v), AnonymousActor)
+			e.Actor = shared(avro.ReadBytes(v), AnonymousActor)
 		case "data":
 			data = v
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/bank"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
@@ -87,7 +88,7 @@ func sample(typ reflect.Type) any {
 		case reflect.Uint8:
 			v.SetUint(uint64(n % 256))
 		case reflect.Struct:
-			if v.Type() == timeType {
+			if v.Type() == reflect.TypeFor[time.Time]() {
 				v.Set(reflect.ValueOf(goldenTime.Add(time.Duration(n) * time.Microsecond)))
 				return
 			}
@@ -165,12 +166,12 @@ func (b *bankWorld) cases(t *testing.T) []goldenCase {
 // dataOf returns a command's data, be it sensible or not.
 func dataOf(t *testing.T, codec *Aggregate, value []byte) (any, error) {
 	t.Helper()
-	c, e, err := codec.commands.open(context.Background(), value)
+	o, err := codec.commands.open(context.Background(), value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.release()
-	r := codec.openAvro(e)
+	defer o.parts.Release()
+	r := codec.openAvro(o)
 	return r.slot.decode(r.body)
 }
 
@@ -181,8 +182,8 @@ func TestGoldenWireBytes(t *testing.T) {
 	expected := map[string]bool{}
 	for _, c := range b.cases(t) {
 		for _, version := range b.set.Versions(c.topic) {
-			name := filepath.Join(golden, c.topic, "v"+strconv.Itoa(version.Version), c.record+".txt")
-			isLatest := version.Version == b.set.Latest(c.topic).Version
+			name := filepath.Join(golden, c.topic, "v"+strconv.Itoa(version.Number), c.record+".txt")
+			isLatest := version.Number == b.set.Latest(c.topic).Number
 			expected[name] = true
 			value, err := c.encode()
 			if err != nil {
@@ -197,7 +198,7 @@ func TestGoldenWireBytes(t *testing.T) {
 				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 					t.Fatal(err)
 				}
-				file = append(append(text, '\n'), hex.EncodeToString(value[prefixSize:])+"\n"...)
+				file = append(append(text, '\n'), hex.EncodeToString(value[5:])+"\n"...)
 				err = os.WriteFile(name, file, 0o644)
 			}
 			if errors.Is(err, fs.ErrNotExist) && !isLatest {
@@ -222,7 +223,7 @@ func TestGoldenWireBytes(t *testing.T) {
 	}
 }
 
-func checkGolden(t *testing.T, name string, c goldenCase, version schemas.Schema, isLatest bool, file string, value, text []byte) {
+func checkGolden(t *testing.T, name string, c goldenCase, version schemas.Version, isLatest bool, file string, value, text []byte) {
 	lines := strings.Split(strings.TrimSuffix(file, "\n"), "\n")
 	if len(lines) != 2 {
 		t.Fatalf("%s has %d lines, not 2", name, len(lines))
@@ -231,12 +232,12 @@ func checkGolden(t *testing.T, name string, c goldenCase, version schemas.Schema
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if isLatest && !bytes.Equal(body, value[prefixSize:]) {
-		t.Errorf("%s: the encoding has changed\nfile %x\nnow  %x", name, body, value[prefixSize:])
+	if isLatest && !bytes.Equal(body, value[5:]) {
+		t.Errorf("%s: the encoding has changed\nfile %x\nnow  %x", name, body, value[5:])
 	}
-	id := 1_000_000 + version.Version // an id of a registry of long ago
-	c.of.writers.store(id, c.of.newWriter(version.Text))
-	got, err := c.decode(context.Background(), append(appendPrefix(nil, id), body...))
+	id := 1_000_000 + version.Number // an id of a registry of long ago
+	c.of.writers.store(id, c.of.newWriter(version.Schema.Text))
+	got, err := c.decode(context.Background(), append(avro.AppendPrefix(nil, id), body...))
 	if err != nil {
 		t.Errorf("%s cannot be read any more: %v", name, err)
 		return
@@ -253,7 +254,7 @@ func checkGolden(t *testing.T, name string, c goldenCase, version schemas.Schema
 	}
 	was := []byte(lines[0])
 	// what it became, as JSON, when it was first read in another form
-	if c.upcast(version.Version) {
+	if c.upcast(version.Number) {
 		was = upcastGolden(t, strings.TrimSuffix(name, ".txt")+".upcast.json", now)
 	}
 	var before, after any

@@ -3,16 +3,16 @@ package codecs
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // EncodeOutcome returns the value of an outcome's record.
 func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
-	dst := appendPrefix(make([]byte, 0, 384), a.outcomes.id)
+	dst := avro.AppendPrefix(make([]byte, 0, 384), a.outcomes.id)
 	err := checkTime(o.RecordedAt)
 	if err == nil {
 		err = checkTexts(o.CommandID, o.AggregateID, o.CommandType, o.Code, o.Message, o.Field, o.CorrelationID, o.Actor)
@@ -24,48 +24,48 @@ func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
 		err = fmt.Errorf("its position is in the log of %q", o.Position.Aggregate)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("encode outcome of command %q of %s %s: %w", clip(o.CommandID), a.spec.Name, o.AggregateID, err)
+		return nil, fmt.Errorf("encode outcome of command %q of %s %s: %w", avro.Clip(o.CommandID), a.spec.Name, o.AggregateID, err)
 	}
 	for _, field := range a.outcomeLayout {
 		switch field {
 		case "command_id":
-			dst = appendString(dst, o.CommandID)
+			dst = avro.AppendString(dst, o.CommandID)
 		case "aggregate_id":
-			dst = appendString(dst, o.AggregateID)
+			dst = avro.AppendString(dst, o.AggregateID)
 		case "command_type":
-			dst = appendString(dst, o.CommandType)
+			dst = avro.AppendString(dst, o.CommandType)
 		case "accepted":
-			dst = appendBool(dst, o.Accepted)
+			dst = avro.AppendBool(dst, o.Accepted)
 		case "first_version":
-			dst = appendLong(dst, o.FirstVersion)
+			dst = avro.AppendLong(dst, o.FirstVersion)
 		case "version":
-			dst = appendLong(dst, o.Version)
+			dst = avro.AppendLong(dst, o.Version)
 		case "event_ids":
 			mark := len(dst)
 			for _, id := range o.EventIDs {
-				dst = appendString(dst, id)
+				dst = avro.AppendString(dst, id)
 			}
-			dst = closeBlock(dst, mark, len(o.EventIDs))
+			dst = avro.CloseBlock(dst, mark, len(o.EventIDs))
 		case "code":
-			dst = appendOptionalString(dst, o.Code)
+			dst = avro.AppendOptionalString(dst, o.Code)
 		case "message":
-			dst = appendOptionalString(dst, o.Message)
+			dst = avro.AppendOptionalString(dst, o.Message)
 		case "field":
-			dst = appendOptionalString(dst, o.Field)
+			dst = avro.AppendOptionalString(dst, o.Field)
 		case "recorded_at":
-			dst = appendLong(dst, o.RecordedAt.UnixMicro())
+			dst = avro.AppendLong(dst, o.RecordedAt.UnixMicro())
 		case "correlation_id":
-			dst = appendString(dst, o.CorrelationID)
+			dst = avro.AppendString(dst, o.CorrelationID)
 		case "payload_hash":
-			dst = appendBytes(dst, o.PayloadHash)
+			dst = avro.AppendBytes(dst, o.PayloadHash)
 		case "command_partition":
-			dst = appendLong(dst, int64(o.Position.Partition))
+			dst = avro.AppendLong(dst, int64(o.Position.Partition))
 		case "command_offset":
-			dst = appendLong(dst, o.Position.Offset)
+			dst = avro.AppendLong(dst, o.Position.Offset)
 		case "repeat":
-			dst = appendBool(dst, o.Repeat)
+			dst = avro.AppendBool(dst, o.Repeat)
 		case "actor":
-			dst = appendOptionalString(dst, o.Actor)
+			dst = avro.AppendOptionalString(dst, o.Actor)
 		}
 	}
 	return dst, nil
@@ -74,29 +74,29 @@ func (a *Aggregate) EncodeOutcome(o foldlog.Outcome) ([]byte, error) {
 // DecodeOutcome returns the outcome in a record's value. The error is an *Undecodable or wraps
 // schemas.ErrUnavailable.
 func (a *Aggregate) DecodeOutcome(ctx context.Context, value []byte) (foldlog.Outcome, error) {
-	c, envelope, err := a.outcomes.openSound(ctx, value)
+	in, err := a.outcomes.openSound(ctx, value)
 	if err != nil {
 		return foldlog.Outcome{}, err
 	}
-	defer c.release()
+	defer in.parts.Release()
 	o := foldlog.Outcome{Position: foldlog.Position{Aggregate: a.spec.Name}}
 	for i, field := range a.outcomeLayout {
-		v := envelope.values[i]
+		v := in.parts.Values[i]
 		switch field {
 		case "command_id":
-			o.CommandID = readString(v)
+			o.CommandID = avro.ReadString(v)
 		case "aggregate_id":
-			o.AggregateID = readString(v)
+			o.AggregateID = avro.ReadString(v)
 		case "command_type":
-			o.CommandType = readString(v)
+			o.CommandType = avro.ReadString(v)
 		case "accepted":
 			o.Accepted = v[0] == 1
 		case "first_version":
-			o.FirstVersion = readLong(v)
+			o.FirstVersion = avro.ReadLong(v)
 		case "version":
-			o.Version = readLong(v)
+			o.Version = avro.ReadLong(v)
 		case "event_ids":
-			o.EventIDs = readStrings(v)
+			o.EventIDs = avro.ReadStrings(v)
 		case "code":
 			o.Code = readOptionalString(v)
 		case "message":
@@ -104,41 +104,24 @@ func (a *Aggregate) DecodeOutcome(ctx context.Context, value []byte) (foldlog.Ou
 		case "field":
 			o.Field = readOptionalString(v)
 		case "recorded_at":
-			o.RecordedAt = time.UnixMicro(readLong(v)).UTC()
+			o.RecordedAt = time.UnixMicro(avro.ReadLong(v)).UTC()
 		case "correlation_id":
-			o.CorrelationID = readString(v)
+			o.CorrelationID = avro.ReadString(v)
 		case "payload_hash":
-			if hash := readBytes(v); len(hash) > 0 {
+			if hash := avro.ReadBytes(v); len(hash) > 0 {
 				o.PayloadHash = bytes.Clone(hash)
 			}
 		case "command_partition":
-			o.Position.Partition = int32(readLong(v))
+			o.Position.Partition = int32(avro.ReadLong(v))
 		case "command_offset":
-			o.Position.Offset = readLong(v)
+			o.Position.Offset = avro.ReadLong(v)
 		case "repeat":
 			o.Repeat = v[0] == 1
 		case "actor":
-			if v = readOptional(v); v != nil {
-				o.Actor = shared(readBytes(v), AnonymousActor)
+			if v = avro.ReadOptional(v); v != nil {
+				o.Actor = shared(avro.ReadBytes(v), AnonymousActor)
 			}
 		}
 	}
 	return o, nil
-}
-
-// readStrings reads a canonical array of strings.
-func readStrings(b []byte) []string {
-	n, size := binary.Varint(b)
-	if n == 0 {
-		return nil
-	}
-	b = b[size:]
-	list := make([]string, 0, n)
-	for range n {
-		length, size := binary.Varint(b)
-		end := size + int(length)
-		list = append(list, string(b[size:end]))
-		b = b[end:]
-	}
-	return list
 }

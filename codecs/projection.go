@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -28,7 +29,7 @@ func (p *Projection) Spec() *topology.ProjectionSpec { return p.spec }
 
 // EncodeRow returns the value of a table record. The row is a value of the declared Go type.
 func (p *Projection) EncodeRow(row any) ([]byte, error) {
-	value, err := p.row.append(appendPrefix(make([]byte, 0, 256), p.rows.id), row)
+	value, err := p.row.binding.Append(avro.AppendPrefix(make([]byte, 0, 256), p.rows.id), row)
 	if err != nil {
 		return nil, fmt.Errorf("encode row of %s: %w", p.spec.ID(), err)
 	}
@@ -38,12 +39,12 @@ func (p *Projection) EncodeRow(row any) ([]byte, error) {
 // DecodeRow returns the row in a table record's value, a value of the declared Go type. The error
 // is an *Undecodable or wraps schemas.ErrUnavailable.
 func (p *Projection) DecodeRow(ctx context.Context, value []byte) (any, error) {
-	c, e, err := p.rows.openSound(ctx, value)
+	o, err := p.rows.openSound(ctx, value)
 	if err != nil {
 		return nil, err
 	}
-	defer c.release()
-	row, err := e.slot(0).decode(e.joined(c))
+	defer o.parts.Release()
+	row, err := o.slot(0).decode(o.parts.Joined())
 	if err != nil {
 		return nil, &Undecodable{Raw: value, Cause: err}
 	}

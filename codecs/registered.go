@@ -46,35 +46,5 @@ func (t *topic) unreadablePart(text string) string {
 	if w.err != nil {
 		return w.err.Error()
 	}
-	return w.plan.loss(map[*plan]bool{})
-}
-
-// loss says which value of the writer's type has no place in the reader's, or "".
-func (p *plan) loss(seen map[*plan]bool) string {
-	if p == nil || seen[p] {
-		return ""
-	}
-	seen[p] = true
-	for i, symbol := range p.symbols {
-		if symbol < 0 {
-			return "the symbol " + p.names[i] + " is unknown here"
-		}
-	}
-	for _, b := range p.branches {
-		if b.lost != "" {
-			return "it " + b.lost
-		}
-		if loss := b.inner.loss(seen); loss != "" {
-			return loss
-		}
-	}
-	for _, f := range p.fields {
-		if f.target < 0 {
-			continue
-		}
-		if loss := f.inner.loss(seen); loss != "" {
-			return f.name + ": " + loss
-		}
-	}
-	return p.inner.loss(seen)
+	return w.plan.Loss()
 }

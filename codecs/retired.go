@@ -2,10 +2,9 @@ package codecs
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 
-	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // Events and rows have retired fields for readers alone. In commands producers write them, too: one
@@ -22,55 +21,45 @@ type retiredField struct {
 
 // retiredOf returns the retired fields of the record at a place, and has the readings of today's
 // form read them.
-func retiredOf(t *topic, at place, today *slot) ([]retiredField, error) {
-	var retired []retiredField
-	for i, f := range today.full.Fields {
+func retiredOf(t *topic, at place, today *slot) (retired []retiredField) {
+	fields := today.binding.Full.Fields
+	for i, f := range fields {
 		if f.CopyOf == "" {
 			continue
 		}
-		r := retiredField{name: f.Name, at: i, source: slices.IndexFunc(today.full.Fields, func(s schemas.Field) bool { return s.Name == f.CopyOf })}
-		var err error
-		if f.HasDefault {
-			if r.unsaid, err = appendDefault(nil, f.Type, f.Default); err != nil {
-				return nil, fmt.Errorf("default of field %s: %w", f.Name, err)
-			}
-		}
-		if source := today.full.Fields[r.source]; source.HasDefault {
-			if r.without, err = appendDefault(nil, source.Type, source.Default); err != nil {
-				return nil, fmt.Errorf("default of field %s: %w", source.Name, err)
-			}
-		}
+		r := retiredField{name: f.Name, at: i, unsaid: f.Unsaid}
+		r.source = slices.IndexFunc(fields, func(s avro.Field) bool { return s.Name == f.CopyOf })
+		r.without = fields[r.source].Unsaid
 		retired = append(retired, r)
 	}
 	for _, r := range t.readings {
 		if len(retired) > 0 && r.slots[at.branch] == today {
-			r.reader = at.put(r.reader, today.full)
+			r.reader = at.put(r.reader, today.binding.Full)
 		}
 	}
-	return retired, nil
+	return retired
 }
 
 // settle returns what a command in today's full form says: its bytes without the retired fields, or
 // those of an old form where only the retired fields say something, and what reads them.
-func (c *commandCodec) settle(full []byte) ([]byte, *slot, *fault) {
+func (c *commandCodec) settle(full []byte) ([]byte, *slot, *avro.Fault) {
 	if len(c.retired) == 0 {
 		return full, c.slot, nil
 	}
-	parts := newConverter(full)
-	defer parts.release()
-	e, err := parts.open(c.parts)
+	parts, err := c.binding.Parts.Open(full)
 	if err != nil {
-		return nil, nil, faultf("%v", err).in("data")
+		return nil, nil, avro.Faultf("%v", err).In("data")
 	}
+	defer parts.Release()
 	old := false
 	for _, r := range c.retired {
-		said, source := e.values[r.at], e.values[r.source]
+		said, source := parts.Values[r.at], parts.Values[r.source]
 		switch {
 		case bytes.Equal(said, source), bytes.Equal(said, r.unsaid):
 		case bytes.Equal(source, r.without):
 			old = true
 		default:
-			return nil, nil, faultf("must be left out or be the same as %s, which it is a copy of", c.full.Fields[r.source].Name).in(r.name)
+			return nil, nil, avro.Faultf("must be left out or be the same as %s, which it is a copy of", c.binding.Full.Fields[r.source].Name).In(r.name)
 		}
 	}
 	for i := len(c.forms) - 1; old && i >= 0; i-- {
@@ -78,9 +67,9 @@ func (c *commandCodec) settle(full []byte) ([]byte, *slot, *fault) {
 		if len(form.slot.upcasts) == 0 || form.down == nil {
 			continue
 		}
-		if body := through(form.up, through(form.down, full)); body != nil {
+		if body := form.up.Convert(form.down.Convert(full)); body != nil {
 			return body, form.slot, nil
 		}
 	}
-	return through(c.today, full), c.slot, nil
+	return c.binding.Current.Convert(full), c.slot, nil
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hamba/avro/v2"
+	hamba "github.com/hamba/avro/v2"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/schemas"
@@ -93,7 +93,7 @@ func TestOutcomesComeBack(t *testing.T) {
 		}
 		// What is written by hand is what any Avro reader reads.
 		var fields map[string]any
-		if err := avro.Unmarshal(avro.MustParse(w.lamp.outcomes.latest.Text), value[5:], &fields); err != nil || fields["version"] != o.Version || fields["repeat"] != o.Repeat {
+		if err := hamba.Unmarshal(hamba.MustParse(w.lamp.outcomes.latest.Schema.Text), value[5:], &fields); err != nil || fields["version"] != o.Version || fields["repeat"] != o.Repeat {
 			t.Errorf("got %v, %v", fields, err)
 		}
 	}
@@ -110,23 +110,23 @@ func TestEnvelopesAreAvro(t *testing.T) {
 	w := newWorld(t)
 	value := w.event(t, fullEvent())
 	var fields map[string]any
-	schema, err := avro.ParseWithCache(w.lamp.events.latest.Text, "", &avro.SchemaCache{})
+	schema, err := hamba.ParseWithCache(w.lamp.events.latest.Schema.Text, "", &hamba.SchemaCache{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := avro.Unmarshal(schema, value[5:], &fields); err != nil {
+	if err := hamba.Unmarshal(schema, value[5:], &fields); err != nil {
 		t.Fatal(err)
 	}
 	if fields["event_type"] != "LampSetUp" || fields["version"] != int64(7) || !fields["recorded_at"].(time.Time).Equal(fullEvent().RecordedAt) {
 		t.Errorf("got %v", fields)
 	}
 	command := w.encode(t, foldlog.Command[any]{Meta: foldlog.Meta{CommandID: "c"}, ExpectedVersion: ptr(int64(-5)), Data: fullSetUp()})
-	schema, err = avro.ParseWithCache(w.lamp.commands.latest.Text, "", &avro.SchemaCache{})
+	schema, err = hamba.ParseWithCache(w.lamp.commands.latest.Schema.Text, "", &hamba.SchemaCache{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fields = nil
-	if err := avro.Unmarshal(schema, command[5:], &fields); err != nil || fields["type"] != "set-up" {
+	if err := hamba.Unmarshal(schema, command[5:], &fields); err != nil || fields["type"] != "set-up" {
 		t.Errorf("got %v, %v", fields, err)
 	}
 }
@@ -208,7 +208,7 @@ func TestChain(t *testing.T) {
 		t.Errorf("the next link is %x, %v", second, err)
 	}
 	// Another registry gives other ids: the chain is the same.
-	prefix := w.register(t, string(w.lamp.events.latest.Canonical()))
+	prefix := w.register(t, string(w.lamp.events.latest.Schema.Canonical()))
 	other := append(prefix, value[5:]...)
 	if bytes.Equal(other[:5], value[:5]) {
 		t.Fatal("the id is the same, so this shows nothing")
@@ -235,7 +235,7 @@ func TestEventBody(t *testing.T) {
 		data["amount"] != json.Number("9223372036854775807") || data["label"] != fullSetUp().Label {
 		t.Errorf("got %s", text)
 	}
-	schema := w.lamp.events.latest.Type
+	schema := w.lamp.events.latest.Schema.Type
 	for _, f := range schema.Fields {
 		if _, there := got[f.Name]; !there {
 			t.Errorf("the JSON lacks the envelope's field %s", f.Name)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // State is an aggregate's row in its table: a cache of its folded events.
@@ -19,19 +21,19 @@ type State struct {
 
 // EncodeState returns the value of a table record.
 func (a *Aggregate) EncodeState(s State) ([]byte, error) {
-	dst := appendPrefix(make([]byte, 0, 256), a.states.id)
+	dst := avro.AppendPrefix(make([]byte, 0, 256), a.states.id)
 	err := checkTime(s.RecordedAt)
 	for _, field := range a.stateLayout {
 		switch field {
 		case "version":
-			dst = appendLong(dst, s.Version)
+			dst = avro.AppendLong(dst, s.Version)
 		case "recorded_at":
-			dst = appendLong(dst, s.RecordedAt.UnixMicro())
+			dst = avro.AppendLong(dst, s.RecordedAt.UnixMicro())
 		case "chain":
-			dst = appendBytes(dst, s.Chain[:])
+			dst = avro.AppendBytes(dst, s.Chain[:])
 		case "state":
 			if err == nil {
-				dst, err = a.state.append(dst, s.Data)
+				dst, err = a.state.binding.Append(dst, s.Data)
 			}
 		}
 	}
@@ -44,27 +46,27 @@ func (a *Aggregate) EncodeState(s State) ([]byte, error) {
 // DecodeState returns the row in a table record's value. The error is an *Undecodable or wraps
 // schemas.ErrUnavailable.
 func (a *Aggregate) DecodeState(ctx context.Context, value []byte) (State, error) {
-	c, envelope, err := a.states.openSound(ctx, value)
+	o, err := a.states.openSound(ctx, value)
 	if err != nil {
 		return State{}, err
 	}
-	defer c.release()
+	defer o.parts.Release()
 	var s State
 	for i, field := range a.stateLayout {
-		v := envelope.values[i]
+		v := o.parts.Values[i]
 		switch field {
 		case "version":
-			s.Version = readLong(v)
+			s.Version = avro.ReadLong(v)
 		case "recorded_at":
-			s.RecordedAt = time.UnixMicro(readLong(v)).UTC()
+			s.RecordedAt = time.UnixMicro(avro.ReadLong(v)).UTC()
 		case "chain":
-			chain := readBytes(v)
+			chain := avro.ReadBytes(v)
 			if len(chain) != len(s.Chain) {
 				return State{}, &Undecodable{Raw: value, Cause: fmt.Errorf("chain has %d bytes, not %d", len(chain), len(s.Chain))}
 			}
 			copy(s.Chain[:], chain)
 		case "state":
-			if s.Data, err = envelope.slot(0).decode(v); err != nil {
+			if s.Data, err = o.slot(0).decode(v); err != nil {
 				return State{}, &Undecodable{Raw: value, Cause: err}
 			}
 		}

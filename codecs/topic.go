@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -18,7 +19,7 @@ import (
 type topic struct {
 	base    string // without prefix
 	subject string
-	latest  schemas.Schema
+	latest  schemas.Version
 	// readings has one for each published version.
 	readings []*reading
 	// id is the latest schema's id in the registry.
@@ -59,7 +60,7 @@ func (w *writers) store(id int, add *writer) *writer {
 // writer is a schema that values were written with.
 type writer struct {
 	fingerprint [32]byte
-	plan        *plan
+	plan        *avro.Plan
 	reading     *reading
 	err         error // why nothing that was written with it can be read
 }
@@ -84,13 +85,13 @@ func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
 }
 
 func (t *topic) newWriter(text string) *writer {
-	s, err := schemas.Parse(text)
+	s, err := avro.Parse(text)
 	if err != nil {
 		return &writer{err: err}
 	}
 	w := &writer{fingerprint: s.Fingerprint, reading: t.readingOf(s)}
 	reader := w.reading.reader
-	if w.plan, err = compile(s.Type, reader); err == nil && w.plan.op != opRecord {
+	if w.plan, err = avro.Compile(s.Type, reader); err == nil && s.Type.Kind != avro.Record {
 		err = fmt.Errorf("%s is not a record", s.Type.Describe())
 	}
 	if err != nil {
@@ -102,59 +103,66 @@ func (t *topic) newWriter(text string) *writer {
 // readingOf returns how values that were written with a schema are read: as those of the published
 // version that it is, and otherwise, since producers have schemas of their own, as those of the
 // version that it is most like; of equals the latest.
-func (t *topic) readingOf(s schemas.Schema) *reading {
+func (t *topic) readingOf(s avro.Schema) *reading {
 	best, least := t.readings[len(t.readings)-1], -1
 	for i := len(t.readings) - 1; i >= 0; i-- {
 		r := t.readings[i]
-		if r.version.Fingerprint == s.Fingerprint {
+		if r.version.Schema.Fingerprint == s.Fingerprint {
 			return r
 		}
-		d := schemas.Distance(s.Type, r.version.Type)
+		d := avro.Distance(s.Type, r.version.Schema.Type)
 		if least >= 0 && d >= least {
 			continue
 		}
-		if _, err := compile(s.Type, r.reader); err == nil {
+		if _, err := avro.Compile(s.Type, r.reader); err == nil {
 			best, least = r, d
 		}
 	}
 	return best
 }
 
-// open takes a value apart. The caller releases the converter when done with the envelope; it is
-// nil where there is an error, which is an *Undecodable or wraps schemas.ErrUnavailable.
-func (t *topic) open(ctx context.Context, value []byte) (*converter, *envelope, error) {
-	id, body, err := splitWire(value)
+// opened is a value taken apart.
+type opened struct {
+	parts *avro.Parts
+	// reading is that of the version that the value was written with.
+	reading *reading
+}
+
+// slot returns what reads the record of that branch, or nil.
+func (o opened) slot(branch int) *slot { return o.reading.slots[branch] }
+
+// open takes a value apart. The caller releases the parts when done with them. The error is an
+// *Undecodable or wraps schemas.ErrUnavailable.
+func (t *topic) open(ctx context.Context, value []byte) (opened, error) {
+	id, body, err := avro.SplitWire(value)
 	if err == nil && len(value) > topology.MaxBatchBytes {
 		err = fmt.Errorf("%d bytes are more than %d", len(value), topology.MaxBatchBytes)
 	}
 	if err != nil {
-		return nil, nil, &Undecodable{Raw: value, Cause: err}
+		return opened{}, &Undecodable{Raw: value, Cause: err}
 	}
 	w, err := t.resolve(ctx, id)
 	if err != nil {
-		return nil, nil, t.unreadable(value, err)
+		return opened{}, t.unreadable(value, err)
 	}
-	c := newConverter(body)
-	e, err := c.open(w.plan)
+	parts, err := w.plan.Open(body)
 	if err != nil {
-		c.release()
-		return nil, nil, &Undecodable{Raw: value, Cause: err}
+		return opened{}, &Undecodable{Raw: value, Cause: err}
 	}
-	e.reading = w.reading
-	return c, e, nil
+	return opened{parts, w.reading}, nil
 }
 
 // openSound is open, and refuses values with faults.
-func (t *topic) openSound(ctx context.Context, value []byte) (*converter, *envelope, error) {
-	c, e, err := t.open(ctx, value)
+func (t *topic) openSound(ctx context.Context, value []byte) (opened, error) {
+	o, err := t.open(ctx, value)
 	if err != nil {
-		return nil, nil, err
+		return opened{}, err
 	}
-	if f := e.fault(); f != nil {
-		c.release()
-		return nil, nil, &Undecodable{Raw: value, Cause: f}
+	if f := o.parts.Fault(); f != nil {
+		o.parts.Release()
+		return opened{}, &Undecodable{Raw: value, Cause: f}
 	}
-	return c, e, nil
+	return o, nil
 }
 
 func (t *topic) unreadable(value []byte, err error) error {
@@ -168,7 +176,7 @@ func (t *topic) unreadable(value []byte, err error) error {
 //
 // NB: must not change. Headers and state rows have what it returned.
 func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32]byte, error) {
-	id, body, err := splitWire(value)
+	id, body, err := avro.SplitWire(value)
 	if err != nil {
 		return [32]byte{}, &Undecodable{Raw: value, Cause: err}
 	}

@@ -1,8 +1,9 @@
 package codecs
 
 import (
-	"errors"
 	"fmt"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // Undecodable is input that cannot be read and never will be. It is an error; find it with
@@ -27,4 +28,4 @@ func (u *Undecodable) Unwrap() error { return u.Cause }
 // something that the schemas known here have no place for: most likely a newer version of the
 // software wrote it. Upgrade readers before writers. A reader for whom a missing record would be
 // worse than a pause may stop on it instead of writing a dead letter.
-var ErrNewerSchema = errors.New("written with a schema that knows more than this reader")
+var ErrNewerSchema = avro.ErrNewer

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -92,7 +93,7 @@ func deskFiles(versions int) fstest.MapFS {
 			typ := `"` + f[1] + `"`
 			if base, nullable := strings.CutPrefix(f[1], "?"); nullable {
 				typ = `["null","` + base + `"],"default":null`
-			} else if f[1] == schemas.TimestampMicros {
+			} else if f[1] == avro.TimestampMicros {
 				typ = `{"type":"long","logicalType":"timestamp-micros"}`
 			}
 			text += `{"name":"` + f[0] + `","type":` + typ + `},`
@@ -102,8 +103,8 @@ func deskFiles(versions int) fstest.MapFS {
 	commands := envelope([][2]string{{"command_id", "?string"}, {"type", "string"}, {"aggregate_id", "?string"}, {"expected_version", "?long"},
 		{"correlation_id", "?string"}, {"causation_id", "?string"}, {"actor", "?string"}})
 	events := envelope([][2]string{{"event_id", "string"}, {"event_type", "string"}, {"aggregate_id", "string"}, {"version", "long"},
-		{"recorded_at", schemas.TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"}, {"actor", "string"}})
-	states := envelope([][2]string{{"version", "long"}, {"recorded_at", schemas.TimestampMicros}, {"chain", "bytes"}})
+		{"recorded_at", avro.TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"}, {"actor", "string"}})
+	states := envelope([][2]string{{"version", "long"}, {"recorded_at", avro.TimestampMicros}, {"chain", "bytes"}})
 	record := func(name, fields string) string {
 		return `{"type":"record","name":"` + name + `","fields":[` + fields + `]}`
 	}
@@ -181,10 +182,9 @@ func TestOldFormsPassThroughTheirUpcasts(t *testing.T) {
 	}
 	// The second form starts in the middle of the chain, and Avro's own default for floor is no
 	// upcast's business.
-	c := newConverter(appendLong(appendString(nil, "Ann Lee"), 7))
-	defer c.release()
-	c.run(third.desk().events.readings[1].slots[0].check)
-	if got := must[any](t)(third.desk().events.readings[1].slots[0].decode(c.dst)); got != placed3(desk{First: "Ann", Last: "Lee", Floor: 7}) {
+	second := third.desk().events.readings[1].slots[0]
+	body := second.binding.Complete.Convert(avro.AppendLong(avro.AppendString(nil, "Ann Lee"), 7))
+	if got := must[any](t)(second.decode(body)); got != placed3(desk{First: "Ann", Last: "Lee", Floor: 7}) {
 		t.Errorf("the second form is read as %+v", got)
 	}
 }
@@ -283,14 +283,14 @@ func TestAForeignSchemaIsReadAsTheVersionThatItIsLike(t *testing.T) {
 		body []byte
 		want place3
 	}{
-		`{"name":"name","type":"string"}`:                                                                  {appendString(nil, "Ann Lee"), place3{First: "Ann", Last: "Lee", Floor: ground}},
-		`{"name":"floor","type":"int"},{"name":"name","type":"string"}`:                                    {appendString(appendLong(nil, 4), "Ann Lee"), place3{First: "Ann", Last: "Lee", Floor: 4}},
-		`{"name":"first","type":"string"}`:                                                                 {appendString(nil, "Ann"), place3{First: "Ann"}},
-		`{"name":"first","type":"string"},{"name":"last","type":"string"},{"name":"more","type":"string"}`: {appendString(appendString(appendString(nil, "Ann"), "Lee"), "x"), place3{First: "Ann", Last: "Lee"}},
+		`{"name":"name","type":"string"}`:                                                                  {avro.AppendString(nil, "Ann Lee"), place3{First: "Ann", Last: "Lee", Floor: ground}},
+		`{"name":"floor","type":"int"},{"name":"name","type":"string"}`:                                    {avro.AppendString(avro.AppendLong(nil, 4), "Ann Lee"), place3{First: "Ann", Last: "Lee", Floor: 4}},
+		`{"name":"first","type":"string"}`:                                                                 {avro.AppendString(nil, "Ann"), place3{First: "Ann"}},
+		`{"name":"first","type":"string"},{"name":"last","type":"string"},{"name":"more","type":"string"}`: {avro.AppendString(avro.AppendString(avro.AppendString(nil, "Ann"), "Lee"), "x"), place3{First: "Ann", Last: "Lee"}},
 	} {
 		prefix := w.register(t, `{"type":"record","name":"DeskCommand","namespace":"theirs","fields":[{"name":"type","type":"string"},{"name":"data","type":[`+
 			`{"type":"record","name":"Place","fields":[`+fields+`]}]}]}`)
-		value := append(append(prefix[:5:5], appendString(nil, "place")...), append([]byte{0}, c.body...)...)
+		value := append(append(prefix[:5:5], avro.AppendString(nil, "place")...), append([]byte{0}, c.body...)...)
 		cmd, err := third.desk().DecodeCommand(context.Background(), Record{Topic: "desk.commands", Key: []byte("d"), Value: value})
 		if err != nil || cmd.Data != c.want {
 			t.Errorf("%s: %+v, %v", fields, cmd.Data, err)
@@ -372,11 +372,11 @@ func TestRetiredFieldsOfCommands(t *testing.T) {
 	}
 	write := func(name, firstName, last string, floor int64) []byte {
 		value := must[[]byte](t)(third.desk().EncodeCommand(foldlog.Command[any]{Data: place3{First: "Ann", Last: "Lee", Floor: 2}}))
-		body := appendLong(appendString(appendString(appendString(nil, "Ann"), "Ann"), "Lee"), 2)
+		body := avro.AppendLong(avro.AppendString(avro.AppendString(avro.AppendString(nil, "Ann"), "Ann"), "Lee"), 2)
 		if !bytes.HasSuffix(value, body) {
 			t.Fatalf("%x does not end with %x", value, body)
 		}
-		return append(value[:len(value)-len(body)], appendLong(appendString(appendString(appendString(nil, name), firstName), last), floor)...)
+		return append(value[:len(value)-len(body)], avro.AppendLong(avro.AppendString(avro.AppendString(avro.AppendString(nil, name), firstName), last), floor)...)
 	}
 	old := decode(first, must[[]byte](t)(first.desk().EncodeCommand(foldlog.Command[any]{Data: place1{Name: "Ann Lee"}})))
 	got := decode(third, write("Ann Lee", "", "", 0))

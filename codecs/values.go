@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/schemas"
 )
 
@@ -21,7 +22,7 @@ func (a *Aggregate) CommandValues() Values { return Values{a.commands} }
 // Split returns the text of the schema that a value in Avro was written with, and the value without
 // what names it. The error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (v Values) Split(ctx context.Context, value []byte) (schema string, body []byte, err error) {
-	id, body, err := splitWire(value)
+	id, body, err := avro.SplitWire(value)
 	if err != nil {
 		return "", nil, &Undecodable{Raw: value, Cause: err}
 	}
@@ -35,7 +36,7 @@ func (v Values) Split(ctx context.Context, value []byte) (schema string, body []
 // has registered it, it is registered: under the topic's subject, and what does not fit there, as a
 // producer's own schema of commands may not, under a subject of its own.
 func (v Values) Prefix(ctx context.Context, schema string) ([]byte, error) {
-	s, err := schemas.Parse(schema)
+	s, err := avro.Parse(schema)
 	if err != nil {
 		return nil, fmt.Errorf("schema of values of %s: %w", v.topic.base, err)
 	}
@@ -47,7 +48,7 @@ func (v Values) Prefix(ctx context.Context, schema string) ([]byte, error) {
 			}
 		}
 		if least > 0 {
-			return appendPrefix(nil, least), nil
+			return avro.AppendPrefix(nil, least), nil
 		}
 	}
 	id, err := v.topic.registry.Register(ctx, v.topic.subject, s.Compact())
@@ -57,7 +58,7 @@ func (v Values) Prefix(ctx context.Context, schema string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendPrefix(nil, id), nil
+	return avro.AppendPrefix(nil, id), nil
 }
 
 // IsAvro reports whether a command is in Avro, sound or not.

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // maxReferences bounds how deep schemas may refer to each other.
@@ -39,7 +40,7 @@ func failWith(w http.ResponseWriter, err error) {
 // check reports why a schema cannot follow those that the subject has, by the subject's level or
 // else the registry's. With a version ("latest" or a number) only that one counts.
 func (r *registry) check(subject string, candidate sr.Schema, version string) error {
-	next, err := r.parse(candidate, 0)
+	next, err := r.parse(candidate)
 	if err != nil {
 		return refuse(http.StatusUnprocessableEntity, codeInvalidSchema, "invalid schema: %v", err)
 	}
@@ -69,7 +70,7 @@ func (r *registry) check(subject string, candidate sr.Schema, version string) er
 		if !ok {
 			return refuse(http.StatusNotFound, codeVersionAbsent, "version %d of subject %q was not found", v, subject)
 		}
-		previous, err := r.parse(old.Schema, 0)
+		previous, err := r.parse(old.Schema)
 		if err != nil {
 			return refuse(http.StatusUnprocessableEntity, codeInvalidSchema, "version %d of subject %q: %v", v, subject, err)
 		}
@@ -92,12 +93,12 @@ func compatible(kind string, previous, next *parsed) error {
 		return fmt.Errorf("the development registry only compares Avro schemas: set the level NONE for a subject of type %s", next.kind)
 	}
 	if kind == "BACKWARD" || kind == "FULL" {
-		if err := readable(previous.avro, next.avro); err != nil {
+		if err := avro.Readable(previous.avro, next.avro); err != nil {
 			return fmt.Errorf("the new schema cannot read what the old one wrote: %w", err)
 		}
 	}
 	if kind == "FORWARD" || kind == "FULL" {
-		if err := readable(next.avro, previous.avro); err != nil {
+		if err := avro.Readable(next.avro, previous.avro); err != nil {
 			return fmt.Errorf("the old schema cannot read what the new one writes: %w", err)
 		}
 	}
@@ -108,41 +109,39 @@ func compatible(kind string, previous, next *parsed) error {
 type parsed struct {
 	kind sr.SchemaType
 	text string
-	avro *avro.Schema
+	avro avro.Schema
 }
 
-func (r *registry) parse(s sr.Schema, depth int) (*parsed, error) {
+func (r *registry) parse(s sr.Schema) (*parsed, error) {
 	p := &parsed{kind: s.Type, text: s.Schema}
 	if s.Type != sr.TypeAvro {
 		return p, nil
 	}
-	cache := new(avro.SchemaCache)
-	if err := r.parseReferences(cache, s, depth); err != nil {
+	others, err := r.references(nil, s, 0)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	p.avro, err = cache.Parse(s.Schema)
+	p.avro, err = avro.ParseAny(s.Schema, others...)
 	return p, err
 }
 
-// parseReferences makes the types that a schema refers to known.
-func (r *registry) parseReferences(cache *avro.SchemaCache, s sr.Schema, depth int) error {
+// references appends the schemas that a schema refers to, each after those that it refers to.
+func (r *registry) references(others []string, s sr.Schema, depth int) ([]string, error) {
 	if depth > maxReferences {
-		return fmt.Errorf("references are more than %d deep", maxReferences)
+		return nil, fmt.Errorf("references are more than %d deep", maxReferences)
 	}
 	for _, ref := range s.References {
 		to, ok := r.fake.GetSchema(ref.Subject, ref.Version)
 		if !ok {
-			return fmt.Errorf("reference %q: subject %q has no version %d", ref.Name, ref.Subject, ref.Version)
+			return nil, fmt.Errorf("reference %q: subject %q has no version %d", ref.Name, ref.Subject, ref.Version)
 		}
-		if err := r.parseReferences(cache, to.Schema, depth+1); err != nil {
-			return err
+		var err error
+		if others, err = r.references(others, to.Schema, depth+1); err != nil {
+			return nil, fmt.Errorf("reference %q: %w", ref.Name, err)
 		}
-		if _, err := cache.Parse(to.Schema.Schema); err != nil {
-			return fmt.Errorf("reference %q: %w", ref.Name, err)
-		}
+		others = append(others, to.Schema.Schema)
 	}
-	return nil
+	return others, nil
 }
 
 // level returns the subject's compatibility level, or the registry's.

@@ -4,9 +4,6 @@
 // kfake, the registry is franz-go's srfake; this package adds what they lack to be trusted with a
 // developer's data.
 //
-// Anything may import it that starts a development cluster (the command line, tests); it imports
-// none of this module's packages.
-//
 // Invariants:
 //
 //  1. What was acknowledged is there after Close and Start, and after kill -9 and Start: records,

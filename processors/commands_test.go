@@ -183,7 +183,7 @@ func TestEventsAreChainedAndComplete(t *testing.T) {
 	}
 	s.outcome("account", "alice", "d-19")
 	events, records := s.events("account")
-	schema := s.schemas.Latest("account.events").Fingerprint
+	schema := s.schemas.Latest("account.events").Schema.Fingerprint
 	var chain [32]byte
 	var before time.Time
 	for i, e := range events {

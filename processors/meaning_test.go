@@ -82,7 +82,7 @@ func TestEventsOfOneCommandAreChained(t *testing.T) {
 	s.run("one")
 	s.produce(s.command("box", "b", "first", "fill", `{"with": "two things"}`), s.command("box", "b", "second", "fill", `{"with": "x"}`))
 	s.outcome("box", "b", "second")
-	schema := s.schemas.Latest("box.events").Fingerprint
+	schema := s.schemas.Latest("box.events").Schema.Fingerprint
 	chain := make([]byte, sha256.Size)
 	events, records := s.events("box")
 	for i, r := range records {

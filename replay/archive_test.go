@@ -20,6 +20,7 @@ import (
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/replay/backup"
 	"github.com/foldlog/foldlog/replay/backup/archive"
@@ -241,7 +242,7 @@ func sameRows(t *testing.T, want, got map[string][]archive.Written) {
 	fingerprints := map[string][32]byte{}
 	fingerprint := func(text string) [32]byte {
 		if _, known := fingerprints[text]; !known {
-			s, err := schemas.Parse(text)
+			s, err := avro.Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,17 +5,19 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // Changes returns what is to be said about a new version of a schema beside the one before: whether
 // it can read what that one wrote, and what compatibility checkers do not look at. The findings
 // have no Where.
-func Changes(older, newer Schema) []Finding {
-	c := &changes{seen: map[[2]*Type]bool{}}
-	if err := Compatible(older, newer); err != nil {
+func Changes(older, newer avro.Schema) []Finding {
+	c := &changes{seen: map[[2]*avro.Type]bool{}}
+	if err := avro.Compatible(older, newer); err != nil {
 		c.add(Refused, "incompatible", "", "cannot read what was written before: %v; add a field with a default instead, or a record of another name", err)
 	}
-	if err := Compatible(newer, older); err != nil {
+	if err := avro.Compatible(newer, older); err != nil {
 		c.add(Doubtful, "readers-first", "", "programs that have the version before cannot read what this one writes (%v): upgrade every reader before anything "+
 			"is written with it", err)
 	}
@@ -28,7 +30,7 @@ func Changes(older, newer Schema) []Finding {
 
 type changes struct {
 	findings []Finding
-	seen     map[[2]*Type]bool
+	seen     map[[2]*avro.Type]bool
 }
 
 func (c *changes) add(level Level, rule, path, format string, args ...any) {
@@ -40,7 +42,7 @@ func (c *changes) add(level Level, rule, path, format string, args ...any) {
 }
 
 // sameForm is about versions that differ in nothing that is written.
-func (c *changes) sameForm(older, newer Schema) {
+func (c *changes) sameForm(older, newer avro.Schema) {
 	if older.Compact() == newer.Compact() {
 		c.add(Doubtful, "same", "", "is the version before once more: remove it")
 		return
@@ -51,13 +53,13 @@ func (c *changes) sameForm(older, newer Schema) {
 
 // compare looks at an older type and the newer one that reads it. What Compatible refuses is not
 // said again.
-func (c *changes) compare(path string, w, r *Type) {
-	if c.seen[[2]*Type{w, r}] {
+func (c *changes) compare(path string, w, r *avro.Type) {
+	if c.seen[[2]*avro.Type{w, r}] {
 		return
 	}
-	c.seen[[2]*Type{w, r}] = true
+	c.seen[[2]*avro.Type{w, r}] = true
 	switch {
-	case w.Kind == Union || r.Kind == Union:
+	case w.Kind == avro.Union || r.Kind == avro.Union:
 		c.unions(path, w, r)
 		return
 	case w.Kind != r.Kind:
@@ -68,33 +70,33 @@ func (c *changes) compare(path string, w, r *Type) {
 		c.add(Refused, "logical-type", path, "the logical type %q became %q: old values would change their meaning; add a field of another name",
 			w.Logical+w.Foreign, r.Logical+r.Foreign)
 	}
-	if w.Name != r.Name && (w.Kind == Record || w.Kind == Enum || w.Kind == Fixed) {
+	if w.Name != r.Name && (w.Kind == avro.Record || w.Kind == avro.Enum || w.Kind == avro.Fixed) {
 		c.renamed(path, w, r)
 	}
 	switch r.Kind {
-	case Array:
+	case avro.Array:
 		c.compare(path+"[]", w.Items, r.Items)
-	case Map:
+	case avro.Map:
 		c.compare(path+"{}", w.Values, r.Values)
-	case Enum:
+	case avro.Enum:
 		c.enum(path, w, r)
-	case Record:
+	case avro.Record:
 		c.record(path, w, r)
 	}
 }
 
-func (c *changes) unions(path string, w, r *Type) {
-	writers, readers := []*Type{w}, []*Type{r}
-	if w.Kind == Union {
+func (c *changes) unions(path string, w, r *avro.Type) {
+	writers, readers := []*avro.Type{w}, []*avro.Type{r}
+	if w.Kind == avro.Union {
 		writers = w.Branches
 	}
-	if r.Kind == Union {
+	if r.Kind == avro.Union {
 		readers = r.Branches
 	}
 	for _, branch := range writers {
-		if i := BranchFor(branch, &Type{Kind: Union, Branches: readers}); i >= 0 {
+		if i := avro.BranchFor(branch, &avro.Type{Kind: avro.Union, Branches: readers}); i >= 0 {
 			at := path
-			if branch.Kind == Record {
+			if branch.Kind == avro.Record {
 				at = strings.TrimPrefix(path+"."+branch.ShortName(), ".")
 			}
 			c.compare(at, branch, readers[i])
@@ -102,20 +104,20 @@ func (c *changes) unions(path string, w, r *Type) {
 	}
 }
 
-func (c *changes) promoted(path string, w, r *Type) {
-	lossy := w.Kind == Long && (r.Kind == Float || r.Kind == Double) || w.Kind == Int && r.Kind == Float
+func (c *changes) promoted(path string, w, r *avro.Type) {
+	lossy := w.Kind == avro.Long && (r.Kind == avro.Float || r.Kind == avro.Double) || w.Kind == avro.Int && r.Kind == avro.Float
 	switch {
-	case !Promotes(w.Kind, r.Kind): // incompatible: said already
+	case !avro.Promotes(w.Kind, r.Kind): // incompatible: said already
 	case lossy:
 		c.add(Doubtful, "promotion", path, "%s became %s, which cannot hold every old value exactly", w.Describe(), r.Describe())
-	case w.Kind == Bytes || r.Kind == Bytes:
+	case w.Kind == avro.Bytes || r.Kind == avro.Bytes:
 		c.add(Doubtful, "promotion", path, "%s became %s: old bytes need not be text, and Go types and JSON change with it", w.Describe(), r.Describe())
 	default:
 		c.add(Note, "promotion", path, "%s became %s", w.Describe(), r.Describe())
 	}
 }
 
-func (c *changes) renamed(path string, w, r *Type) {
+func (c *changes) renamed(path string, w, r *avro.Type) {
 	switch {
 	case w.ShortName() == r.ShortName():
 		c.add(Doubtful, "namespace", path, "%s became %s: readers that compare full names, and generated classes, do not find it", w.Name, r.Name)
@@ -125,7 +127,7 @@ func (c *changes) renamed(path string, w, r *Type) {
 	}
 }
 
-func (c *changes) enum(path string, w, r *Type) {
+func (c *changes) enum(path string, w, r *avro.Type) {
 	var lost []string
 	for _, symbol := range w.Symbols {
 		if !slices.Contains(r.Symbols, symbol) {
@@ -141,7 +143,7 @@ func (c *changes) enum(path string, w, r *Type) {
 	}
 }
 
-func (c *changes) record(path string, w, r *Type) {
+func (c *changes) record(path string, w, r *avro.Type) {
 	var order []int
 	for i := range r.Fields {
 		rf := &r.Fields[i]
@@ -150,7 +152,7 @@ func (c *changes) record(path string, w, r *Type) {
 		if wf == nil {
 			continue
 		}
-		order = append(order, slices.IndexFunc(w.Fields, func(f Field) bool { return f.Name == wf.Name }))
+		order = append(order, slices.IndexFunc(w.Fields, func(f avro.Field) bool { return f.Name == wf.Name }))
 		if wf.Name != rf.Name {
 			c.add(Doubtful, "renamed", at, "was %s, which only readers that follow aliases can tell; others take the default or fail", wf.Name)
 		}
@@ -167,7 +169,7 @@ func (c *changes) record(path string, w, r *Type) {
 	}
 	for i := range w.Fields {
 		wf := &w.Fields[i]
-		if !slices.ContainsFunc(r.Fields, func(f Field) bool { return w.FieldFor(&f) == wf }) {
+		if !slices.ContainsFunc(r.Fields, func(f avro.Field) bool { return w.FieldFor(&f) == wf }) {
 			c.add(Note, "dropped", path, "the field %s of %s is gone: readers with this version skip it in old records", wf.Name, r.ShortName())
 		}
 	}

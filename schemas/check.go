@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -28,7 +29,7 @@ func (s *Set) Check(all bool) []Finding {
 			if i == 0 {
 				continue
 			}
-			for _, f := range Changes(versions[i-1], v) {
+			for _, f := range Changes(versions[i-1].Schema, v.Schema) {
 				if f.Where = fmt.Sprintf("%s v%d -> v%d", topic, i, i+1); all || !v.Locked || f.Level == Refused {
 					findings = append(findings, f)
 				}
@@ -51,7 +52,7 @@ func (s *Set) Subjects(names topology.Names) []Subject {
 // first.
 type Subject struct {
 	Name     string
-	Versions []Schema
+	Versions []Version
 }
 
 // Compare returns how what is registered under the subject differs from the files, given the
@@ -68,13 +69,13 @@ func (s Subject) Compare(have Registered) []Finding {
 	latest := s.Versions[len(s.Versions)-1]
 	last := -1
 	for _, v := range have.Versions {
-		schema, err := Parse(v.Text)
+		schema, err := avro.Parse(v.Text)
 		if err != nil {
 			add(Refused, "unreadable", "version %d (id %d) cannot be used: %v", v.Version, v.ID, err)
 			continue
 		}
-		at := slices.IndexFunc(s.Versions, func(ours Schema) bool { return ours.Fingerprint == schema.Fingerprint })
-		switch err := Compatible(schema, latest); {
+		at := slices.IndexFunc(s.Versions, func(ours Version) bool { return ours.Schema.Fingerprint == schema.Fingerprint })
+		switch err := avro.Compatible(schema, latest.Schema); {
 		case err != nil:
 			add(Refused, "incompatible", "version %d (id %d) cannot be read with %s: %v; somebody else wrote it, or the files are older than the registry", v.Version, v.ID,
 				latest.File, err)
@@ -95,10 +96,10 @@ func orNone(level string) string {
 	return level
 }
 
-// Find returns the registered version that writes the same bytes, in the same form, as the schema.
-func (r Registered) Find(s Schema) (RegisteredVersion, bool) {
+// Find returns the registered version that writes the same bytes, in the same form, as a published one.
+func (r Registered) Find(published Version) (RegisteredVersion, bool) {
 	for _, v := range r.Versions {
-		if have, err := Parse(v.Text); err == nil && have.Fingerprint == s.Fingerprint {
+		if have, err := avro.Parse(v.Text); err == nil && have.Fingerprint == published.Schema.Fingerprint {
 			return v, true
 		}
 	}

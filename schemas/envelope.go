@@ -2,9 +2,11 @@ package schemas
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -20,22 +22,22 @@ var (
 	}
 	eventFields = [][2]string{
 		{"event_id", "string"}, {"event_type", "string"}, {"aggregate_id", "string"}, {"version", "long"},
-		{"recorded_at", TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"},
+		{"recorded_at", avro.TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"},
 		{"actor", "string"}, {"data", "union"},
 	}
 	stateFields = [][2]string{
-		{"version", "long"}, {"recorded_at", TimestampMicros}, {"chain", "bytes"}, {"state", "record"},
+		{"version", "long"}, {"recorded_at", avro.TimestampMicros}, {"chain", "bytes"}, {"state", "record"},
 	}
 	outcomeFields = [][2]string{
 		{"command_id", "string"}, {"aggregate_id", "string"}, {"command_type", "string"}, {"accepted", "boolean"}, {"first_version", "long"},
 		{"version", "long"}, {"event_ids", "array"}, {"code", "?string"}, {"message", "?string"}, {"field", "?string"},
-		{"recorded_at", TimestampMicros}, {"correlation_id", "string"}, {"payload_hash", "bytes"}, {"command_partition", "int"},
+		{"recorded_at", avro.TimestampMicros}, {"correlation_id", "string"}, {"payload_hash", "bytes"}, {"command_partition", "int"},
 		{"command_offset", "long"}, {"repeat", "boolean"}, {"actor", "?string"},
 	}
 )
 
-func checkEnvelope(t *Type, fields [][2]string) []string {
-	if t.Kind != Record {
+func checkEnvelope(t *avro.Type, fields [][2]string) []string {
+	if t.Kind != avro.Record {
 		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
 	}
 	var problems []string
@@ -56,13 +58,13 @@ func checkEnvelope(t *Type, fields [][2]string) []string {
 	return problems
 }
 
-func hasShape(f *Field, shape string) bool {
+func hasShape(f *avro.Field, shape string) bool {
 	if base, nullable := strings.CutPrefix(shape, "?"); nullable {
 		other, nullIndex, ok := f.Type.Nullable()
 		return ok && nullIndex == 0 && other.Kind.String() == base && f.HasDefault && f.Default == nil
 	}
-	if shape == TimestampMicros {
-		return f.Type.Kind == Long && f.Type.Logical == TimestampMicros
+	if shape == avro.TimestampMicros {
+		return f.Type.Kind == avro.Long && f.Type.Logical == avro.TimestampMicros
 	}
 	return f.Type.Kind.String() == shape && f.Type.Logical == ""
 }
@@ -71,13 +73,13 @@ func shapeName(shape string) string {
 	if base, nullable := strings.CutPrefix(shape, "?"); nullable {
 		return fmt.Sprintf(`["null", %q] with default null`, base)
 	}
-	if shape == TimestampMicros {
-		return "long with logicalType " + TimestampMicros
+	if shape == avro.TimestampMicros {
+		return "long with logicalType " + avro.TimestampMicros
 	}
 	return "of type " + shape
 }
 
-func checkCommands(t *Type, a *topology.AggregateSpec) []string {
+func checkCommands(t *avro.Type, a *topology.AggregateSpec) []string {
 	problems := checkEnvelope(t, commandFields)
 	branches, more := dataBranches(t)
 	problems = append(problems, more...)
@@ -91,7 +93,7 @@ func checkCommands(t *Type, a *topology.AggregateSpec) []string {
 	return problems
 }
 
-func checkEvents(t *Type, a *topology.AggregateSpec) []string {
+func checkEvents(t *avro.Type, a *topology.AggregateSpec) []string {
 	problems := checkEnvelope(t, eventFields)
 	branches, more := dataBranches(t)
 	problems = append(problems, more...)
@@ -101,21 +103,21 @@ func checkEvents(t *Type, a *topology.AggregateSpec) []string {
 		}
 		delete(branches, e.Name)
 	}
-	for _, name := range sortedKeys(branches) {
+	for _, name := range slices.Sorted(maps.Keys(branches)) {
 		problems = append(problems, fmt.Sprintf("data has the record %s, which is no declared event: logs keep events for ever, so declare it", name))
 	}
 	return problems
 }
 
-func dataBranches(t *Type) (map[string]*Type, []string) {
-	if t.Kind != Record || t.Field("data") == nil || t.Field("data").Type.Kind != Union {
+func dataBranches(t *avro.Type) (map[string]*avro.Type, []string) {
+	if t.Kind != avro.Record || t.Field("data") == nil || t.Field("data").Type.Kind != avro.Union {
 		return nil, nil // already reported
 	}
 	var problems []string
-	branches := map[string]*Type{}
+	branches := map[string]*avro.Type{}
 	for _, b := range t.Field("data").Type.Branches {
 		switch {
-		case b.Kind != Record:
+		case b.Kind != avro.Record:
 			problems = append(problems, fmt.Sprintf("data may hold records only, not %s", b.Describe()))
 			continue
 		case branches[b.ShortName()] != nil:
@@ -127,34 +129,32 @@ func dataBranches(t *Type) (map[string]*Type, []string) {
 	return branches, problems
 }
 
-func checkState(t *Type) []string {
+func checkState(t *avro.Type) []string {
 	problems := checkEnvelope(t, stateFields)
-	if t.Kind == Record {
-		if f := t.Field("state"); f != nil && f.Type.Kind == Record {
+	if t.Kind == avro.Record {
+		if f := t.Field("state"); f != nil && f.Type.Kind == avro.Record {
 			problems = append(problems, checkRecord(f.Type)...)
 		}
 	}
 	return problems
 }
 
-func checkRow(t *Type) []string {
-	if t.Kind != Record {
+func checkRow(t *avro.Type) []string {
+	if t.Kind != avro.Record {
 		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
 	}
 	return checkRecord(t)
 }
 
-func checkOutcome(s Schema) []string { return checkEnvelope(s.Type, outcomeFields) }
-
 // checkRecord reports what is wrong with a record of a domain.
-func checkRecord(t *Type) []string {
-	problems := checkPayload(t, t.ShortName(), map[*Type]bool{})
+func checkRecord(t *avro.Type) []string {
+	problems := checkPayload(t, t.ShortName(), map[*avro.Type]bool{})
 	for _, f := range t.Fields {
 		if f.CopyOf == "" {
 			continue
 		}
 		source := t.Field(f.CopyOf)
-		if source == nil || source.CopyOf != "" || !SameForm(source.Type, f.Type) {
+		if source == nil || source.CopyOf != "" || !avro.SameForm(source.Type, f.Type) {
 			problems = append(problems, fmt.Sprintf("%s.%s: copyOf must name another field of the record that has the same type and is no copy itself, not %q", t.ShortName(),
 				f.Name, f.CopyOf))
 		}
@@ -164,44 +164,35 @@ func checkRecord(t *Type) []string {
 
 // checkPayload reports what a domain's records must not contain, since some reader would get it
 // wrong.
-func checkPayload(t *Type, where string, seen map[*Type]bool) (problems []string) {
+func checkPayload(t *avro.Type, where string, seen map[*avro.Type]bool) (problems []string) {
 	if seen[t] {
 		return nil
 	}
 	seen[t] = true
 	switch t.Kind {
-	case Record:
+	case avro.Record:
 		for _, f := range t.Fields {
 			if f.CopyOf != "" && strings.Contains(where, ".") {
 				problems = append(problems, fmt.Sprintf("%s.%s: copyOf is for fields of a whole command, event, state or row, not for those of a record within it", where, f.Name))
 			}
 			problems = append(problems, checkPayload(f.Type, where+"."+f.Name, seen)...)
 		}
-	case Array:
+	case avro.Array:
 		problems = checkPayload(t.Items, where+"[]", seen)
-	case Map:
+	case avro.Map:
 		problems = checkPayload(t.Values, where+"{}", seen)
-	case Union:
+	case avro.Union:
 		other, _, ok := t.Nullable()
 		if !ok {
 			return []string{where + ": a union must be of null and one other type"}
 		}
 		problems = checkPayload(other, where, seen)
-	case Fixed, Null:
+	case avro.Fixed, avro.Null:
 		return []string{fmt.Sprintf("%s: %s is not supported; use bytes or a union of null and a type", where, t.Kind)}
 	}
 	if t.Foreign != "" {
 		problems = append(problems, fmt.Sprintf("%s: logical type %s is not supported; use %s or %s (money is a long of minor units)", where, t.Foreign,
-			TimestampMicros, Date))
+			avro.TimestampMicros, avro.Date))
 	}
 	return problems
-}
-
-func sortedKeys(m map[string]*Type) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

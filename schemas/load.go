@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -21,33 +23,35 @@ var Outcomes embed.FS
 
 const outcomesDir = "outcomes"
 
+// Version is one published version of a topic's schema.
+type Version struct {
+	// Number is N of vN.avsc.
+	Number int
+	// File is where the version was loaded from, such as "account.events/v2.avsc", and Locked
+	// whether the lock file has it; see [LockFile].
+	File   string
+	Locked bool
+	Schema avro.Schema
+}
+
 // Set is all versions of the schemas of all topics of a topology. It is immutable.
 type Set struct {
-	versions map[string][]Schema // topic without prefix -> versions from 1
+	versions map[string][]Version // topic without prefix -> versions from 1
 }
 
 // Topics returns the topics that have schemas, without prefix, sorted.
-func (s *Set) Topics() []string {
-	topics := make([]string, 0, len(s.versions))
-	for topic := range s.versions {
-		topics = append(topics, topic)
-	}
-	slices.Sort(topics)
-	return topics
-}
+func (s *Set) Topics() []string { return slices.Sorted(maps.Keys(s.versions)) }
 
 // Versions returns all versions of a topic's schema, oldest first. The topic is given without
 // prefix, such as "account.events".
-func (s *Set) Versions(topicBase string) []Schema { return slices.Clone(s.versions[topicBase]) }
+func (s *Set) Versions(topicBase string) []Version { return slices.Clone(s.versions[topicBase]) }
 
-// Latest returns the latest version of a topic's schema, or the zero Schema for a topic that the
+// Latest returns the latest version of a topic's schema, or the zero Version for a topic that the
 // topology does not have.
-func (s *Set) Latest(topicBase string) Schema {
-	versions := s.versions[topicBase]
-	if len(versions) == 0 {
-		return Schema{}
+func (s *Set) Latest(topicBase string) (latest Version) {
+	for _, latest = range s.versions[topicBase] {
 	}
-	return versions[len(versions)-1]
+	return latest
 }
 
 // Load reads the schemas of all topics of the topology. Files are named by topic and version,
@@ -57,22 +61,22 @@ func (s *Set) Latest(topicBase string) Schema {
 // read with a later one, an envelope without its fields, declared commands and events without a
 // record, a published version that was edited (see [LockFile]).
 func Load(files fs.FS, t *topology.Topology) (*Set, error) {
-	l := &loader{files: files, set: &Set{versions: map[string][]Schema{}}, expected: map[string]bool{}}
+	l := &loader{files: files, set: &Set{versions: map[string][]Version{}}, expected: map[string]bool{}}
 	names := topology.Names{}
 	own, err := fs.Sub(Outcomes, "foldlog")
 	if err != nil {
 		return nil, err
 	}
 	ownLock, lock := l.lock(own), l.lock(files)
-	outcomes := l.read(own, outcomesDir, ownLock, checkOutcome)
+	outcomes := l.read(own, outcomesDir, ownLock, func(t *avro.Type) []string { return checkEnvelope(t, outcomeFields) })
 	for _, a := range t.Aggregates {
-		l.topic(names.Commands(a.Name), lock, func(s Schema) []string { return checkCommands(s.Type, a) })
-		l.topic(names.Events(a.Name), lock, func(s Schema) []string { return checkEvents(s.Type, a) })
-		l.topic(names.Table(a.Name), lock, func(s Schema) []string { return checkState(s.Type) })
+		l.topic(names.Commands(a.Name), lock, func(t *avro.Type) []string { return checkCommands(t, a) })
+		l.topic(names.Events(a.Name), lock, func(t *avro.Type) []string { return checkEvents(t, a) })
+		l.topic(names.Table(a.Name), lock, checkState)
 		l.set.versions[names.Outcomes(a.Name)] = outcomes
 	}
 	for _, p := range t.Projections {
-		l.topic(names.Table(p.ID()), lock, func(s Schema) []string { return checkRow(s.Type) })
+		l.topic(names.Table(p.ID()), lock, checkRow)
 		// what was published stays, though its version may have been dropped
 		for gone := 1; gone < p.Version; gone++ {
 			l.expected[names.Table(topology.VersionID(p.Name, gone))] = true
@@ -109,7 +113,7 @@ func (l *loader) lock(files fs.FS) map[string]fingerprints {
 	return locked
 }
 
-func (l *loader) topic(base string, lock map[string]fingerprints, check func(Schema) []string) {
+func (l *loader) topic(base string, lock map[string]fingerprints, check func(*avro.Type) []string) {
 	l.expected[base] = true
 	l.set.versions[base] = l.read(l.files, base, lock, check)
 }
@@ -118,7 +122,7 @@ var versionFile = regexp.MustCompile(`^v([1-9][0-9]{0,5})\.avsc$`)
 
 // read returns the versions in a directory, as far as they are sound. The check is for the latest
 // one.
-func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, check func(Schema) []string) []Schema {
+func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, check func(*avro.Type) []string) []Version {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.problem("%s: %w", dir, err)
@@ -141,47 +145,38 @@ func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, che
 		l.problem("%s/v1.avsc is missing: every topic needs a schema", dir)
 		return nil
 	}
-	var versions []Schema
+	var versions []Version
 	for n := 1; n <= latest; n++ {
 		if !numbers[n] {
 			l.problem("%s/v%d.avsc is missing, but v%d.avsc exists: versions are numbered without a gap", dir, n, latest)
 			continue
 		}
-		s, err := l.parse(files, path.Join(dir, fmt.Sprintf("v%d.avsc", n)))
+		v := Version{Number: n, File: path.Join(dir, fmt.Sprintf("v%d.avsc", n))}
+		text, err := fs.ReadFile(files, v.File)
+		if err == nil {
+			v.Schema, err = avro.Parse(string(text))
+		}
 		if err != nil {
-			l.problems = append(l.problems, err)
+			l.problem("%s: %w", v.File, err)
 			continue
 		}
-		s.Version, s.File = n, path.Join(dir, fmt.Sprintf("v%d.avsc", n))
-		_, s.Locked = lock[s.File]
-		versions = append(versions, s)
+		_, v.Locked = lock[v.File]
+		versions = append(versions, v)
 	}
 	for i, reader := range versions {
 		for _, writer := range versions[:i] {
-			if err := Compatible(writer, reader); err != nil {
+			if err := avro.Compatible(writer.Schema, reader.Schema); err != nil {
 				l.problem("%s: v%d cannot read what was written with v%d: %w; published versions are read for ever, so add a field with "+
-					"a default instead", dir, reader.Version, writer.Version, err)
+					"a default instead", dir, reader.Number, writer.Number, err)
 			}
 		}
 	}
-	if len(versions) > 0 && versions[len(versions)-1].Version == latest {
-		for _, p := range check(versions[len(versions)-1]) {
+	if len(versions) > 0 && versions[len(versions)-1].Number == latest {
+		for _, p := range check(versions[len(versions)-1].Schema.Type) {
 			l.problem("%s/v%d.avsc: %s", dir, latest, p)
 		}
 	}
 	return versions
-}
-
-func (l *loader) parse(files fs.FS, name string) (Schema, error) {
-	text, err := fs.ReadFile(files, name)
-	if err != nil {
-		return Schema{}, fmt.Errorf("%s: %w", name, err)
-	}
-	s, err := Parse(string(text))
-	if err != nil {
-		return Schema{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return s, nil
 }
 
 // strays reports schema files that belong to no topic: most likely a misspelt directory.

@@ -71,14 +71,14 @@ func TestLoad(t *testing.T) {
 		if got := set.Versions(topic); len(got) != versions {
 			t.Errorf("%s has %d versions", topic, len(got))
 		}
-		if got := set.Latest(topic); got.Version != versions || (got.Type == nil) != (versions == 0) {
+		if got := set.Latest(topic); got.Number != versions || (got.Schema.Type == nil) != (versions == 0) {
 			t.Errorf("%s: latest is %+v", topic, got)
 		}
 	}
-	if set.Latest("totals.rekeyed").Fingerprint != set.Latest("counter.events").Fingerprint {
+	if set.Latest("totals.rekeyed").Schema.Fingerprint != set.Latest("counter.events").Schema.Fingerprint {
 		t.Error("the re-keyed topic has another schema than the events in it")
 	}
-	if set.Latest("counter.events").Text != withN {
+	if set.Latest("counter.events").Schema.Text != withN {
 		t.Error("the text is not the file's")
 	}
 }
@@ -88,7 +88,7 @@ func TestBankLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := set.Latest("account.events").Type.Name; got != "foldlog.bank.account.AccountEvent" {
+	if got := set.Latest("account.events").Schema.Type.Name; got != "foldlog.bank.account.AccountEvent" {
 		t.Errorf("got %s", got)
 	}
 }

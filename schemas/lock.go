@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // LockFile is the name of the list of published versions, at the root of the schema files: for each
@@ -26,7 +28,7 @@ const lockHeader = "# Published schema versions: file, SHA-256 of its bytes, SHA
 type fingerprints struct{ file, canonical string }
 
 func fingerprintsOf(text []byte) (fingerprints, error) {
-	s, err := Parse(string(text))
+	s, err := avro.Parse(string(text))
 	if err != nil {
 		return fingerprints{}, err
 	}

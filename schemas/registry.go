@@ -15,6 +15,8 @@ import (
 
 	"github.com/riferrei/srclient"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // Config says how to reach a schema registry with Confluent's HTTP interface.
@@ -187,7 +189,7 @@ func (r *Registry) Register(ctx context.Context, subject, schema string) (int, e
 }
 
 func (r *Registry) register(key registeredSchema) (int, error) {
-	wanted, err := Parse(key.text)
+	wanted, err := avro.Parse(key.text)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -213,7 +215,7 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	// Some registries answer with an older schema that differs in documentation or aliases only.
 	// The data looks the same, so that is as good; anything else would make every record
 	// unreadable.
-	stored, err := Parse(s.Schema())
+	stored, err := avro.Parse(s.Schema())
 	if err != nil || stored.Fingerprint != wanted.Fingerprint {
 		return 0, fmt.Errorf("%w: it answered with id %d, whose schema is another one; look at the registry's own data", ErrInvalid, s.ID())
 	}

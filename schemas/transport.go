@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // roundTripper adds what the registry client lacks: credentials without a password, subjects
@@ -18,7 +20,7 @@ type roundTripper struct {
 }
 
 // maxAnswerBytes is the largest answer: a schema of the largest size, escaped in JSON.
-const maxAnswerBytes = 4 * MaxSchemaBytes
+const maxAnswerBytes = 4 * avro.MaxSchemaBytes
 
 func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())

@@ -39,9 +39,9 @@ var rooms = map[string]room{
 	"scenario":               {imports: []string{".", "topology", "schemas", "codecs"}, libraries: none},
 	"bank":                   {imports: []string{".", "topology", "bank"}, libraries: none},
 	"bank/bankapp":           {imports: []string{".", "topology", "bank", "schemas/bank", "cli", "client", "internal/cluster", "codecs"}},
-	"schemas":                {imports: []string{".", "topology", "schemas"}},
+	"schemas":                {imports: []string{".", "topology", "schemas", "internal/avro"}},
 	"schemas/bank":           {libraries: none},
-	"codecs":                 {imports: []string{".", "topology", "schemas", "internal/record", "internal/retry"}},
+	"codecs":                 {imports: []string{".", "topology", "schemas", "internal/avro", "internal/record", "internal/retry"}},
 	"processors":             {imports: []string{".", "topology", "codecs", "processors/step", "processors/exactlyonce", "internal/record", "internal/cluster", "internal/versions", "internal/retry"}},
 	"processors/step":        {imports: []string{"internal/record"}, libraries: none},
 	"processors/exactlyonce": {imports: []string{".", "topology", "processors/step", "internal/record", "internal/cluster", "internal/retry"}},
@@ -51,17 +51,18 @@ var rooms = map[string]room{
 	"replay/verify":          {imports: []string{".", "topology", "codecs", "replay/kit", "internal/kafkalog", "internal/record"}},
 	"replay/rebuild":         {imports: []string{"topology", "processors", "replay/kit", "replay/verify", "internal/cluster", "internal/retry", "internal/versions"}},
 	"replay/recovery":        {imports: []string{".", "topology", "codecs", "replay/kit", "internal/cluster", "internal/record"}},
-	"replay/backup": {imports: []string{".", "topology", "schemas", "codecs", "replay/kit", "replay/recovery", "replay/backup/archive", "internal/cluster",
+	"replay/backup": {imports: []string{".", "topology", "schemas", "codecs", "replay/kit", "replay/recovery", "replay/backup/archive", "internal/avro", "internal/cluster",
 		"internal/record"}},
 	"replay/backup/archive": {imports: []string{"internal/record"}},
 	"edge":                  {imports: []string{".", "topology", "codecs", "views", "internal/cluster", "internal/record"}},
 	"client":                {imports: []string{"."}, libraries: []string{"github.com/google/uuid"}},
-	"devcluster":            {imports: []string{"internal/retry"}},
+	"devcluster":            {imports: []string{"internal/avro", "internal/retry"}},
 	"cli": {imports: []string{".", "topology", "schemas", "codecs", "processors", "views", "edge", "client", "devcluster",
 		"replay/kit", "replay/verify", "replay/recovery", "replay/rebuild", "replay/backup", "replay/backup/archive",
 		"internal/cluster", "internal/record", "internal/versions", "internal/retry"}},
 	"cmd/foldlog":               {imports: []string{"bank/bankapp", "cli"}, libraries: none},
 	"internal/cluster":          {imports: []string{".", "topology", "internal/retry"}},
+	"internal/avro":             {imports: none},
 	"internal/kafkalog":         {imports: []string{"internal/cluster"}},
 	"internal/retry":            {libraries: none},
 	"internal/versions":         {imports: []string{"topology", "internal/cluster", "internal/retry"}},
@@ -84,7 +85,8 @@ var rooms = map[string]room{
 
 // owners are libraries that one room keeps to itself, so that they can be replaced there.
 var owners = map[string][]string{
-	"github.com/hamba/avro": {"codecs"},
+	"github.com/hamba/avro": {"internal/avro"},
+	"github.com/twmb/avro":  {"internal/avro", "replay/backup/archive"}, // the archive for its container files
 	"github.com/riferrei":   {"schemas"},
 	// the bench measures against it
 	"github.com/lovoo/goka":              {"processors/exactlyonce", "views", "proof/bench"},

@@ -26,7 +26,7 @@ func TestPlantedFindingsAreFound(t *testing.T) {
 		{"a wrong direction", "topology/planted.go", doc + `import _ "github.com/foldlog/foldlog/processors"`, "room \"topology\" must not see"},
 		{"the root package importing a room", "planted.go", doc + `import _ "github.com/foldlog/foldlog/topology"`, "room \".\" must not see"},
 		{"the engine's seam knowing of codecs", "processors/step/planted.go", doc + `import _ "github.com/foldlog/foldlog/codecs"`, "must not see"},
-		{"a library outside its room", "views/planted.go", doc + `import _ "github.com/hamba/avro/v2"`, "which belongs to [codecs]"},
+		{"a library outside its room", "views/planted.go", doc + `import _ "github.com/hamba/avro/v2"`, "which belongs to [internal/avro]"},
 		{"a new room", "surprise/planted.go", doc, "is in no room"},
 		{"a package without doc.go", "edge/planted.go", "package edge\n", "edge has no doc.go"},
 		{"a doc.go without invariants", "edge/doc.go", "// Package edge is vague.\npackage edge\n", "has no numbered invariants"},

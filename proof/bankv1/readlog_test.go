@@ -43,7 +43,7 @@ func newReader(t *testing.T, registry *schemas.Registry, app cli.App) reader {
 	}
 	r := reader{t: t, Codecs: c, top: app.Topology, ids: map[string]int{}}
 	for _, topic := range set.Topics() {
-		id, err := registry.Register(t.Context(), topology.Subject(topic), set.Versions(topic)[0].Compact())
+		id, err := registry.Register(t.Context(), topology.Subject(topic), set.Versions(topic)[0].Schema.Compact())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/twmb/avro"
+	twmb "github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 )
@@ -38,7 +39,7 @@ func (s *system) writeOtherVersions(t *testing.T) {
 	}
 	var texts []string
 	for _, version := range set.Versions("account.events") {
-		texts = append(texts, version.Compact())
+		texts = append(texts, version.Schema.Compact())
 	}
 	texts = append(texts, laterSchema(t, texts[len(texts)-1]))
 	for i, text := range texts {
@@ -79,8 +80,8 @@ type writer struct {
 	system  *system
 	account string
 	id      int
-	schema  schemas.Schema
-	encoder *avro.Schema
+	schema  avro.Schema
+	encoder *twmb.Schema
 	version int64
 	chain   [32]byte
 }
@@ -91,11 +92,11 @@ func (s *system) writer(t *testing.T, text, account string) *writer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema, err := schemas.Parse(text)
+	schema, err := avro.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	encoder, err := avro.Parse(text)
+	encoder, err := twmb.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func (w *writer) record(eventType string, known map[string]any) *kgo.Record {
 	w.t.Helper()
 	w.version++
 	commandID := fmt.Sprintf("%s-%d", w.account, w.version)
-	var branch *schemas.Type
+	var branch *avro.Type
 	for _, b := range w.schema.Type.Field("data").Type.Branches {
 		if b.ShortName() == eventType {
 			branch = b
@@ -128,7 +129,7 @@ func (w *writer) record(eventType string, known map[string]any) *kgo.Record {
 			data[f.Name] = given
 		case f.HasDefault:
 			data[f.Name] = f.Default
-		case f.Type.Kind == schemas.Long:
+		case f.Type.Kind == avro.Long:
 			data[f.Name] = 0
 		default:
 			data[f.Name] = ""
@@ -160,7 +161,7 @@ func (s *system) abortTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := s.writer(t, set.Latest("account.events").Compact(), writtenByHand+"1")
+	w := s.writer(t, set.Latest("account.events").Schema.Compact(), writtenByHand+"1")
 	w.version = 3 // as far as the account is
 	dying, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...), kgo.TransactionalID("dying"))
 	if err != nil {

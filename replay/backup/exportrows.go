@@ -5,10 +5,10 @@ import (
 	"fmt"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/avro"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay/backup/archive"
 	"github.com/foldlog/foldlog/replay/kit"
-	"github.com/foldlog/foldlog/schemas"
 )
 
 // writeEvent writes an event to the archive. Its headers are columns, or copies of the envelope;
@@ -75,7 +75,7 @@ func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, codec *
 }
 
 func fingerprintOf(schema string) (string, error) {
-	s, err := schemas.Parse(schema)
+	s, err := avro.Parse(schema)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package codecs
+package avro
 
 import (
 	"bytes"
@@ -6,24 +6,19 @@ import (
 	"math"
 	"strings"
 	"testing"
-
-	"github.com/foldlog/foldlog/schemas"
 )
 
-func fromJSON(tb testing.TB, schema, text string) ([]byte, *fault) {
+func fromJSON(tb testing.TB, schema, text string) ([]byte, *Fault) {
 	tb.Helper()
-	s, err := schemas.Parse(schema)
+	s, err := Parse(schema)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err := compileJSON(s.Type)
+	value, err := ScanJSON([]byte(text))
 	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := checkJSON([]byte(text)); err != nil {
 		tb.Fatalf("%s: %v", text, err)
 	}
-	return p.appendJSON(nil, trim([]byte(text)))
+	return s.Type.AppendJSON(nil, value)
 }
 
 func TestJSONValues(t *testing.T) {
@@ -53,8 +48,8 @@ func TestJSONValues(t *testing.T) {
 		{`["null","long"]`, `{"long":3}`, nil},
 		{micros, `"1970-01-01T00:00:00.000001Z"`, long(1)}, {micros, `"1970-01-01T01:00:00+01:00"`, long(0)}, {micros, `"1969-12-31T23:59:59.999999Z"`, long(-1)},
 		{micros, `"1970-01-01T00:00:00.0000001Z"`, nil}, {micros, `"1970-01-01T00:00:00.0000010Z"`, long(1)}, {micros, `"1970-01-01"`, nil}, {micros, `0`, nil},
-		{micros, `"1970-01-01 00:00:00Z"`, nil}, {micros, `"1970-01-01T00:00:00,5Z"`, nil}, {micros, `"9999-12-31T23:59:59.999999Z"`, long(maxMicros)},
-		{micros, `"0001-01-01T00:00:00Z"`, long(minMicros)}, {micros, `"0000-12-31T23:59:59Z"`, nil}, {micros, `"0001-01-01T00:00:00+01:00"`, nil},
+		{micros, `"1970-01-01 00:00:00Z"`, nil}, {micros, `"1970-01-01T00:00:00,5Z"`, nil}, {micros, `"9999-12-31T23:59:59.999999Z"`, long(MaxMicros)},
+		{micros, `"0001-01-01T00:00:00Z"`, long(MinMicros)}, {micros, `"0000-12-31T23:59:59Z"`, nil}, {micros, `"0001-01-01T00:00:00+01:00"`, nil},
 		{micros, `"9999-12-31T23:59:59-01:00"`, nil}, {micros, `"2026-02-30T00:00:00Z"`, nil},
 		{micros, `"1970-01-01T0:00:00Z"`, nil}, {micros, `"1970-01-01T00:00:00+24:00"`, nil}, {micros, `"1970-01-01T00:00:00+00:60"`, nil}, {micros, `"1970-01-01T00:00:00"`, nil},
 		{date, `"1970-01-02"`, long(1)}, {date, `"1969-12-31"`, long(-1)}, {date, `"1970-01-02T00:00:00Z"`, long(1)}, {date, `"1970-01-02T01:00:00Z"`, nil},
@@ -87,7 +82,7 @@ func TestJSONRecords(t *testing.T) {
 		{`{"a":1,"c":{"x":[],"y":1}}`, "", "c.y"}, {`[1]`, "", ""}, {`"a"`, "", ""},
 	} {
 		got, f := fromJSON(t, schema, c.text)
-		if c.want != "" && (f != nil || string(got) != c.want) || c.want == "" && (f == nil || f.path != c.path) {
+		if c.want != "" && (f != nil || string(got) != c.want) || c.want == "" && (f == nil || f.Path != c.path) {
 			t.Errorf("%s: %q, %v, want %q or a fault at %q", c.text, got, f, c.want, c.path)
 		}
 	}

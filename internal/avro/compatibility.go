@@ -1,49 +1,62 @@
-package schemas
+package avro
 
 import (
 	"fmt"
 
-	"github.com/twmb/avro"
+	twmb "github.com/twmb/avro"
 )
 
-// Compatible returns nil where everything written with the writer schema can be read with the
-// reader schema, by the Avro specification. Beyond it, a new field must state its default: for a
-// union that starts with null some implementations assume one and others (Java, Python) do not. A
-// timestamp's unit must not change either, which no checker notices since the type beneath is the
-// same.
-func Compatible(writer, reader Schema) error {
-	if err := avro.CheckCompatibility(writer.parsed, reader.parsed); err != nil {
+// Compatible returns nil if everything written with the writer schema can be read with the reader
+// schema and means the same. Beyond [Readable], a timestamp's unit must not change: no checker
+// notices that, since the type beneath is the same.
+func Compatible(writer, reader Schema) error { return compatible(writer, reader, true) }
+
+// Readable returns nil if every implementation can read with the reader schema what was written
+// with the writer schema. Beyond the Avro specification, a new field must state its default: for a
+// union that starts with null some implementations assume one, others (Java, Python) do not.
+func Readable(writer, reader Schema) error { return compatible(writer, reader, false) }
+
+func compatible(writer, reader Schema, sameMeaning bool) error {
+	if err := twmb.CheckCompatibility(writer.parsed, reader.parsed); err != nil {
 		return err
 	}
-	return strictly(writer.Type, reader.Type, map[[2]*Type]bool{})
+	c := strictness{sameMeaning: sameMeaning, seen: map[[2]*Type]bool{}}
+	return c.check(writer.Type, reader.Type)
 }
 
-// strictly finds what the specification lets pass. The schemas are compatible.
-func strictly(w, r *Type, seen map[[2]*Type]bool) error {
-	if seen[[2]*Type{w, r}] {
+// strictness finds what the specification lets pass in schemas that are compatible by it.
+type strictness struct {
+	sameMeaning bool
+	seen        map[[2]*Type]bool
+}
+
+func (c *strictness) check(w, r *Type) error {
+	if c.seen[[2]*Type{w, r}] {
 		return nil
 	}
-	seen[[2]*Type{w, r}] = true
+	c.seen[[2]*Type{w, r}] = true
 	switch {
-	case r.Kind == Union:
-		writers := []*Type{w}
-		if w.Kind == Union {
-			writers = w.Branches
-		}
-		for _, branch := range writers {
-			if match := BranchFor(branch, r); match >= 0 {
-				if err := strictly(branch, r.Branches[match], seen); err != nil {
-					return err
+	case w.Kind == Union || r.Kind == Union:
+		for _, branch := range w.branches() {
+			into := r
+			if r.Kind == Union {
+				match := BranchFor(branch, r)
+				if match < 0 {
+					continue
 				}
+				into = r.Branches[match]
+			}
+			if err := c.check(branch, into); err != nil {
+				return err
 			}
 		}
 		return nil
 	case w.Kind != r.Kind:
 		return nil
 	case r.Kind == Array:
-		return strictly(w.Items, r.Items, seen)
+		return c.check(w.Items, r.Items)
 	case r.Kind == Map:
-		return strictly(w.Values, r.Values, seen)
+		return c.check(w.Values, r.Values)
 	case r.Kind == Record:
 		for i := range r.Fields {
 			rf := &r.Fields[i]
@@ -52,12 +65,12 @@ func strictly(w, r *Type, seen map[[2]*Type]bool) error {
 				return fmt.Errorf("field %s.%s is new and has no default", r.ShortName(), rf.Name)
 			}
 			if wf != nil {
-				if err := strictly(wf.Type, rf.Type, seen); err != nil {
+				if err := c.check(wf.Type, rf.Type); err != nil {
 					return fmt.Errorf("field %s.%s: %w", r.ShortName(), rf.Name, err)
 				}
 			}
 		}
-	case w.Logical != r.Logical && w.Kind == r.Kind:
+	case w.Logical != r.Logical && c.sameMeaning:
 		return fmt.Errorf("logical type %q became %q: the numbers would change their meaning", w.Logical, r.Logical)
 	}
 	return nil

@@ -1,23 +1,21 @@
-package codecs
+package avro
 
 import (
 	"fmt"
 	"slices"
-
-	"github.com/foldlog/foldlog/schemas"
 )
 
-// plan says how a value written with one type becomes the canonical bytes of another: schema
+// Plan says how a value written with one type becomes the canonical bytes of another: schema
 // resolution as the Avro specification has it, worked out once for a pair of types. Reader and
 // writer may be the same type; then a plan checks the bytes and makes them canonical.
-type plan struct {
+type Plan struct {
 	op op
 	// logical is the reader's logical type, whose range is checked.
 	logical string
 	// size of a fixed.
 	size int
 	// inner is the plan of array items, map values, or of what is wrapped into a reader's union.
-	inner *plan
+	inner *Plan
 	// index is the branch of the reader's union that opWrap writes.
 	index int
 	// branches of a writer's union.
@@ -65,7 +63,7 @@ const (
 // branchPlan is what becomes of one branch of a writer's union.
 type branchPlan struct {
 	// inner reads the branch. Where lost is set the result is thrown away.
-	inner *plan
+	inner *Plan
 	// index is the reader's branch, or -1 where the reader has no union.
 	index int
 	// lost says why the reader cannot take this branch, or is "".
@@ -74,38 +72,38 @@ type branchPlan struct {
 
 type fieldPlan struct {
 	name  string
-	inner *plan
+	inner *Plan
 	// target is the reader's field, or -1 where it has none and the value is skipped.
 	target int
 }
 
-// compile returns the plan from the writer's type to the reader's, or says why there is none.
-func compile(writer, reader *schemas.Type) (*plan, error) {
-	return (&compiler{done: map[[2]*schemas.Type]*plan{}}).compile(writer, reader)
+// Compile returns the plan from the writer's type to the reader's, or says why there is none.
+func Compile(writer, reader *Type) (*Plan, error) {
+	return (&compiler{done: map[[2]*Type]*Plan{}}).compile(writer, reader)
 }
 
 type compiler struct {
 	// a type used in many places is worked out once, or schemas could grow exponentially
-	done map[[2]*schemas.Type]*plan
+	done map[[2]*Type]*Plan
 }
 
-func (c *compiler) compile(w, r *schemas.Type) (*plan, error) {
-	if p := c.done[[2]*schemas.Type{w, r}]; p != nil {
+func (c *compiler) compile(w, r *Type) (*Plan, error) {
+	if p := c.done[[2]*Type{w, r}]; p != nil {
 		return p, nil
 	}
 	p, err := c.work(w, r)
 	if err == nil {
-		c.done[[2]*schemas.Type{w, r}] = p
+		c.done[[2]*Type{w, r}] = p
 	}
 	return p, err
 }
 
-func (c *compiler) work(w, r *schemas.Type) (*plan, error) {
+func (c *compiler) work(w, r *Type) (*Plan, error) {
 	switch {
-	case w.Kind == schemas.Union:
+	case w.Kind == Union:
 		return c.union(w, r)
-	case r.Kind == schemas.Union:
-		i := schemas.BranchFor(w, r)
+	case r.Kind == Union:
+		i := BranchFor(w, r)
 		if i < 0 {
 			return nil, fmt.Errorf("%s is none of the types that are expected here", w.Describe())
 		}
@@ -113,69 +111,69 @@ func (c *compiler) work(w, r *schemas.Type) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &plan{op: opWrap, inner: inner, index: i}, nil
+		return &Plan{op: opWrap, inner: inner, index: i}, nil
 	case w.Kind != r.Kind:
 		return promotion(w, r)
 	}
 	switch w.Kind {
-	case schemas.Array:
+	case Array:
 		inner, err := c.compile(w.Items, r.Items)
-		return &plan{op: opArray, inner: inner}, err
-	case schemas.Map:
+		return &Plan{op: opArray, inner: inner}, err
+	case Map:
 		inner, err := c.compile(w.Values, r.Values)
-		return &plan{op: opMap, inner: inner}, err
-	case schemas.Enum:
+		return &Plan{op: opMap, inner: inner}, err
+	case Enum:
 		return enumPlan(w, r)
-	case schemas.Fixed:
-		if !schemas.SameName(w, r) || w.Size != r.Size {
+	case Fixed:
+		if !SameName(w, r) || w.Size != r.Size {
 			return nil, fmt.Errorf("%s of %d bytes is not %s of %d", w.Describe(), w.Size, r.Describe(), r.Size)
 		}
-		return &plan{op: opFixed, size: w.Size}, nil
-	case schemas.Record:
+		return &Plan{op: opFixed, size: w.Size}, nil
+	case Record:
 		return c.record(w, r)
 	}
 	stated := w.Logical + w.Foreign // a writer that states none is taken at the reader's word
 	if r.Logical != "" && stated != "" && stated != r.Logical {
 		return nil, fmt.Errorf("logical type %s is not %s", stated, r.Logical)
 	}
-	return &plan{op: primitive(w.Kind), logical: r.Logical}, nil
+	return &Plan{op: primitive(w.Kind), logical: r.Logical}, nil
 }
 
-func primitive(k schemas.Kind) op {
-	return map[schemas.Kind]op{
-		schemas.Null: opNull, schemas.Boolean: opBoolean, schemas.Int: opInt, schemas.Long: opLong, schemas.Float: opFloat,
-		schemas.Double: opDouble, schemas.Bytes: opBytes, schemas.String: opString,
+func primitive(k Kind) op {
+	return map[Kind]op{
+		Null: opNull, Boolean: opBoolean, Int: opInt, Long: opLong, Float: opFloat,
+		Double: opDouble, Bytes: opBytes, String: opString,
 	}[k]
 }
 
-func promotion(w, r *schemas.Type) (*plan, error) {
-	if !schemas.Promotes(w.Kind, r.Kind) {
+func promotion(w, r *Type) (*Plan, error) {
+	if !Promotes(w.Kind, r.Kind) {
 		return nil, fmt.Errorf("%s cannot be read as %s", w.Describe(), r.Describe())
 	}
 	if r.Logical != "" {
 		return nil, fmt.Errorf("%s cannot be read as %s", w.Describe(), r.Describe())
 	}
 	switch {
-	case r.Kind == schemas.Double && w.Kind == schemas.Float:
-		return &plan{op: opFloatToDouble}, nil
-	case r.Kind == schemas.Double:
-		return &plan{op: opIntToDouble}, nil
-	case r.Kind == schemas.Float:
-		return &plan{op: opIntToFloat}, nil
+	case r.Kind == Double && w.Kind == Float:
+		return &Plan{op: opFloatToDouble}, nil
+	case r.Kind == Double:
+		return &Plan{op: opIntToDouble}, nil
+	case r.Kind == Float:
+		return &Plan{op: opIntToFloat}, nil
 	}
 	// int as long, bytes as string and the reverse have the same bytes
-	return &plan{op: primitive(r.Kind)}, nil
+	return &Plan{op: primitive(r.Kind)}, nil
 }
 
-func enumPlan(w, r *schemas.Type) (*plan, error) {
-	if !schemas.SameName(w, r) {
+func enumPlan(w, r *Type) (*Plan, error) {
+	if !SameName(w, r) {
 		return nil, fmt.Errorf("%s is not %s", w.Describe(), r.Describe())
 	}
 	index := map[string]int{}
 	for i, s := range r.Symbols {
 		index[s] = i
 	}
-	p := &plan{op: opEnum, names: w.Symbols}
+	p := &Plan{op: opEnum, names: w.Symbols}
 	for _, s := range w.Symbols {
 		i, known := index[s]
 		if !known && r.HasEnumDefault {
@@ -189,31 +187,26 @@ func enumPlan(w, r *schemas.Type) (*plan, error) {
 	return p, nil
 }
 
-func (c *compiler) union(w, r *schemas.Type) (*plan, error) {
-	p := &plan{op: opUnion}
+func (c *compiler) union(w, r *Type) (*Plan, error) {
+	p := &Plan{op: opUnion}
 	readable := false
 	for _, branch := range w.Branches {
-		target, index := r, -1
-		if r.Kind == schemas.Union {
-			if index = schemas.BranchFor(branch, r); index >= 0 {
-				target = r.Branches[index]
+		b, target, err := branchPlan{index: -1}, r, error(nil)
+		if r.Kind == Union {
+			if b.index = BranchFor(branch, r); b.index >= 0 {
+				target = r.Branches[b.index]
 			}
 		}
-		b := branchPlan{index: index}
-		if r.Kind == schemas.Union && index < 0 {
+		if r.Kind == Union && b.index < 0 {
 			b.lost = fmt.Sprintf("holds %s, which is unknown here", branch.Describe())
-		} else if inner, err := c.compile(branch, target); err != nil {
+		} else if b.inner, err = c.compile(branch, target); err != nil {
 			b.lost = fmt.Sprintf("holds %s as this reader does not know it: %v", branch.Describe(), err)
-		} else {
-			b.inner = inner
-			readable = true
 		}
+		readable = readable || b.lost == ""
 		if b.lost != "" {
-			inner, err := c.compile(branch, branch)
-			if err != nil {
+			if b.inner, err = c.compile(branch, branch); err != nil {
 				return nil, err
 			}
-			b.inner = inner
 		}
 		p.branches = append(p.branches, b)
 	}
@@ -223,12 +216,12 @@ func (c *compiler) union(w, r *schemas.Type) (*plan, error) {
 	return p, nil
 }
 
-func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
-	if !schemas.SameName(w, r) {
+func (c *compiler) record(w, r *Type) (*Plan, error) {
+	if !SameName(w, r) {
 		return nil, fmt.Errorf("%s is not %s", w.Describe(), r.Describe())
 	}
-	p := &plan{op: opRecord, defaults: make([][]byte, len(r.Fields))}
-	targets := map[*schemas.Field]int{}
+	p := &Plan{op: opRecord, defaults: make([][]byte, len(r.Fields))}
+	targets := map[*Field]int{}
 	for i := range r.Fields {
 		rf := &r.Fields[i]
 		if wf := w.FieldFor(rf); wf != nil {
@@ -247,11 +240,7 @@ func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
 		if !rf.HasDefault {
 			return nil, fmt.Errorf("field %s.%s is not there and has no default", r.ShortName(), rf.Name)
 		}
-		bytes, err := appendDefault(nil, rf.Type, rf.Default)
-		if err != nil {
-			return nil, fmt.Errorf("default of field %s.%s: %w", r.ShortName(), rf.Name, err)
-		}
-		p.defaults[i] = bytes
+		p.defaults[i] = rf.Unsaid
 	}
 	p.ordered = len(w.Fields) == len(r.Fields)
 	for i := range w.Fields {
@@ -274,9 +263,41 @@ func (c *compiler) record(w, r *schemas.Type) (*plan, error) {
 
 // sourceOf returns the reader's field that a retired field is a copy of, or -1 where the field is
 // not retired or the writer lacks the other one, too.
-func sourceOf(rf *schemas.Field, w, r *schemas.Type) int {
+func sourceOf(rf *Field, w, r *Type) int {
 	if rf.CopyOf == "" || w.FieldFor(r.Field(rf.CopyOf)) == nil {
 		return -1
 	}
-	return slices.IndexFunc(r.Fields, func(f schemas.Field) bool { return f.Name == rf.CopyOf })
+	return slices.IndexFunc(r.Fields, func(f Field) bool { return f.Name == rf.CopyOf })
+}
+
+// Loss says which value of the writer's type has no place in the reader's, or "".
+func (p *Plan) Loss() string { return p.loss(map[*Plan]bool{}) }
+
+func (p *Plan) loss(seen map[*Plan]bool) string {
+	if p == nil || seen[p] {
+		return ""
+	}
+	seen[p] = true
+	for i, symbol := range p.symbols {
+		if symbol < 0 {
+			return "the symbol " + p.names[i] + " is unknown here"
+		}
+	}
+	for _, b := range p.branches {
+		if b.lost != "" {
+			return "it " + b.lost
+		}
+		if loss := b.inner.loss(seen); loss != "" {
+			return loss
+		}
+	}
+	for _, f := range p.fields {
+		if f.target < 0 {
+			continue
+		}
+		if loss := f.inner.loss(seen); loss != "" {
+			return f.name + ": " + loss
+		}
+	}
+	return p.inner.loss(seen)
 }

@@ -1,8 +1,7 @@
-package codecs
+package avro
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -36,15 +35,15 @@ func (c *converter) blocks(item func()) (n int) {
 	return n
 }
 
-func (c *converter) array(p *plan) {
+func (c *converter) array(p *Plan) {
 	mark := len(c.dst)
 	n := c.blocks(func() { c.run(p.inner) })
-	c.dst = closeBlock(c.dst, mark, n)
+	c.dst = CloseBlock(c.dst, mark, n)
 }
 
 type entry struct{ key, all []byte }
 
-func (c *converter) mapping(p *plan) {
+func (c *converter) mapping(p *Plan) {
 	mark := len(c.dst)
 	var bounds []int // start, end of key, end of value
 	n := c.blocks(func() {
@@ -53,7 +52,7 @@ func (c *converter) mapping(p *plan) {
 		if !utf8.Valid(key) {
 			c.refuse(false, "has a key that is not valid UTF-8")
 		}
-		c.dst = appendBytes(c.dst, key)
+		c.dst = AppendBytes(c.dst, key)
 		bounds = append(bounds, start-mark, len(c.dst)-len(key)-mark, len(c.dst)-mark)
 		c.run(p.inner)
 		bounds = append(bounds, len(c.dst)-mark)
@@ -61,7 +60,7 @@ func (c *converter) mapping(p *plan) {
 	if c.err == nil && n > 0 {
 		c.sortEntries(mark, bounds)
 	}
-	c.dst = closeBlock(c.dst, mark, n)
+	c.dst = CloseBlock(c.dst, mark, n)
 }
 
 func (c *converter) sortEntries(mark int, bounds []int) {
@@ -78,14 +77,4 @@ func (c *converter) sortEntries(mark int, bounds []int) {
 		}
 		c.dst = append(c.dst, e.all...)
 	}
-}
-
-// closeBlock puts the count before the n items that were appended since mark, and the end after
-// them.
-func closeBlock(dst []byte, mark, n int) []byte {
-	if n > 0 {
-		var count [binary.MaxVarintLen64]byte
-		dst = slices.Insert(dst, mark, count[:binary.PutVarint(count[:], int64(n))]...)
-	}
-	return append(dst, 0)
 }

@@ -1,4 +1,4 @@
-package schemas
+package avro
 
 import "slices"
 
@@ -74,7 +74,7 @@ func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
 	}
 	seen[[2]*Type{a, b}] = true
 	if a.Kind == Union || b.Kind == Union {
-		return distanceOfUnions(branchesOf(a), branchesOf(b), seen)
+		return distanceOfUnions(a.branches(), b.branches(), seen)
 	}
 	if a.Kind != b.Kind {
 		return 1
@@ -85,16 +85,13 @@ func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
 	case Map:
 		return distance(a.Values, b.Values, seen)
 	case Enum:
+		shared := 0
 		for _, s := range a.Symbols {
-			if !slices.Contains(b.Symbols, s) {
-				n++
+			if slices.Contains(b.Symbols, s) {
+				shared++
 			}
 		}
-		for _, s := range b.Symbols {
-			if !slices.Contains(a.Symbols, s) {
-				n++
-			}
-		}
+		n = len(a.Symbols) + len(b.Symbols) - 2*shared
 	case Record:
 		matched := 0
 		for i := range b.Fields {
@@ -108,7 +105,8 @@ func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
 	return n
 }
 
-func branchesOf(t *Type) []*Type {
+// branches returns the branches of a union, and of another type the type itself.
+func (t *Type) branches() []*Type {
 	if t.Kind == Union {
 		return t.Branches
 	}

@@ -1,11 +1,12 @@
-package schemas
+package avro
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/twmb/avro"
+	twmb "github.com/twmb/avro"
 )
 
 // typeBuilder turns the parser's tree into a [Type]: names resolved, recursion refused, depth
@@ -13,11 +14,21 @@ import (
 type typeBuilder struct {
 	named map[string]*Type
 	open  map[string]bool // records that are being built: a reference to one is recursion
+	// recursive lifts both bounds. Defaults then stay without their bytes.
+	recursive bool
+}
+
+func (b *typeBuilder) schema(text string, parsed *twmb.Schema) (Schema, error) {
+	typ, err := b.build(parsed.Root(), "", 0)
+	if err != nil {
+		return Schema{}, err
+	}
+	return Schema{Text: text, Fingerprint: sha256.Sum256(parsed.Canonical()), Type: typ, parsed: parsed}, nil
 }
 
 // build returns the type of a node within a namespace, which unqualified references belong to.
-func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*Type, error) {
-	if depth > MaxDepth {
+func (b *typeBuilder) build(n *twmb.SchemaNode, namespace string, depth int) (*Type, error) {
+	if depth > MaxDepth && !b.recursive {
 		return nil, fmt.Errorf("types nested more than %d levels deep", MaxDepth)
 	}
 	kind := slices.Index(kinds[:], n.Type)
@@ -63,7 +74,9 @@ func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*T
 			t.Branches = append(t.Branches, branch)
 		}
 	case Record:
-		b.open[t.Name] = true
+		if !b.recursive {
+			b.open[t.Name] = true
+		}
 		for i := range n.Fields {
 			f := &n.Fields[i]
 			typ, err := b.build(&f.Type, namespace, depth+1)
@@ -71,9 +84,13 @@ func (b *typeBuilder) build(n *avro.SchemaNode, namespace string, depth int) (*T
 				return nil, fmt.Errorf("%s.%s: %w", t.ShortName(), f.Name, err)
 			}
 			copyOf, _ := f.Props["copyOf"].(string)
-			t.Fields = append(t.Fields, Field{
-				Name: f.Name, Aliases: f.Aliases, Type: typ, Default: f.Default, HasDefault: f.HasDefault, Doc: f.Doc, CopyOf: copyOf,
-			})
+			field := Field{Name: f.Name, Aliases: f.Aliases, Type: typ, Default: f.Default, HasDefault: f.HasDefault, Doc: f.Doc, CopyOf: copyOf}
+			if f.HasDefault && !b.recursive {
+				if field.Unsaid, err = appendDefault(nil, typ, f.Default); err != nil {
+					return nil, fmt.Errorf("default of field %s.%s: %w", t.ShortName(), f.Name, err)
+				}
+			}
+			t.Fields = append(t.Fields, field)
 		}
 		delete(b.open, t.Name)
 	}

@@ -1,15 +1,13 @@
-package schemas_test
+package avro
 
 import (
 	"encoding/hex"
 	"strings"
 	"testing"
-
-	"github.com/foldlog/foldlog/schemas"
 )
 
 func TestParse(t *testing.T) {
-	s, err := schemas.Parse(`{"type":"record","name":"a.b.R","aliases":["Old","x.Other"],"fields":[
+	s, err := Parse(`{"type":"record","name":"a.b.R","aliases":["Old","x.Other"],"fields":[
 		{"name":"i","type":{"type":"record","name":"I","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["x","y"],"default":"y"},"default":"x"}]}},
 		{"name":"again","type":["null","I"],"default":null,"aliases":["once"]},{"name":"m","type":{"type":"map","values":{"type":"array","items":"a.b.E"}}},
 		{"name":"far","type":{"type":"record","name":"F","namespace":"c","fields":[{"name":"back","type":"a.b.I"},{"name":"own","type":{"type":"fixed","name":"X","size":3}}]}},
@@ -35,7 +33,7 @@ func TestParse(t *testing.T) {
 	if far := r.Field("far").Type; far.Name != "c.F" || far.Field("back").Type != inner || far.Field("own").Type.Name != "c.X" || far.Field("own").Type.Size != 3 {
 		t.Errorf("got %+v", far)
 	}
-	if r.Field("at").Type.Logical != schemas.TimestampMicros || r.Field("u").Type.Foreign != "" || r.Field("odd").Type.Foreign != "no-such" || r.Field("none") != nil {
+	if r.Field("at").Type.Logical != TimestampMicros || r.Field("u").Type.Foreign != "" || r.Field("odd").Type.Foreign != "no-such" || r.Field("none") != nil {
 		t.Error("logical types are wrong")
 	}
 }
@@ -44,14 +42,14 @@ func TestParseIsBounded(t *testing.T) {
 	nested := func(n int) string {
 		return strings.Repeat(`{"type":"array","items":`, n) + `"int"` + strings.Repeat("}", n)
 	}
-	if _, err := schemas.Parse(nested(schemas.MaxDepth)); err != nil {
-		t.Errorf("depth %d: %v", schemas.MaxDepth, err)
+	if _, err := Parse(nested(MaxDepth)); err != nil {
+		t.Errorf("depth %d: %v", MaxDepth, err)
 	}
 	for name, text := range map[string]string{
-		"too deep":            nested(schemas.MaxDepth + 1),
+		"too deep":            nested(MaxDepth + 1),
 		"much too deep":       nested(100_000),
 		"brackets only":       strings.Repeat("[", 1_000_000),
-		"too long":            `{"type":"int","doc":"` + strings.Repeat("x", schemas.MaxSchemaBytes) + `"}`,
+		"too long":            `{"type":"int","doc":"` + strings.Repeat("x", MaxSchemaBytes) + `"}`,
 		"recursive":           `{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]}]}`,
 		"recursive in depth":  `{"type":"record","name":"n.R","fields":[{"name":"r","type":{"type":"record","name":"I","fields":[{"name":"x","type":{"type":"map","values":"n.R"}}]}}]}`,
 		"unknown type":        `{"type":"record","name":"R","fields":[{"name":"r","type":"I"}]}`,
@@ -59,14 +57,14 @@ func TestParseIsBounded(t *testing.T) {
 		"null":                "null",
 		"brackets in strings": `{"type":"record","name":"R","fields":[{"name":"r\"[","type":"int"}]}`,
 	} {
-		if _, err := schemas.Parse(text); err == nil {
+		if _, err := Parse(text); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
 }
 
 func TestFingerprintIsTheCanonicalForms(t *testing.T) {
-	plain, err := schemas.Parse(`"string"`)
+	plain, err := Parse(`"string"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +72,11 @@ func TestFingerprintIsTheCanonicalForms(t *testing.T) {
 	if got := hex.EncodeToString(plain.Fingerprint[:]); got != "e9e5c1c9e4f6277339d1bcde0733a59bd42f8731f449da6dc13010a916930d48" {
 		t.Errorf("fingerprint %s", got)
 	}
-	a, err := schemas.Parse(`{"type":"record","name":"n.R","doc":"d","aliases":["Q"],"fields":[{"name":"x","type":{"type":"long","logicalType":"timestamp-micros"},"default":3,"doc":"y"}]}`)
+	a, err := Parse(`{"type":"record","name":"n.R","doc":"d","aliases":["Q"],"fields":[{"name":"x","type":{"type":"long","logicalType":"timestamp-micros"},"default":3,"doc":"y"}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := schemas.Parse(`{"fields":[{"type":"long","name":"x"}],"namespace":"n","name":"R","type":"record"}`)
+	b, err := Parse(`{"fields":[{"type":"long","name":"x"}],"namespace":"n","name":"R","type":"record"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +86,14 @@ func TestFingerprintIsTheCanonicalForms(t *testing.T) {
 }
 
 func TestCompactKeepsEverythingButSpace(t *testing.T) {
-	s, err := schemas.Parse("{\n  \"type\": \"record\", \"name\": \"R\",\r\n \"doc\": \"a  b <&>\", \"fields\": [{\"name\": \"x\", \"type\": \"long\", \"default\": 9223372036854775807}]\n}")
+	s, err := Parse("{\n  \"type\": \"record\", \"name\": \"R\",\r\n \"doc\": \"a  b <&>\", \"fields\": [{\"name\": \"x\", \"type\": \"long\", \"default\": 9223372036854775807}]\n}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Compact(); got != `{"type":"record","name":"R","doc":"a  b <&>","fields":[{"name":"x","type":"long","default":9223372036854775807}]}` {
 		t.Errorf("got %s", got)
 	}
-	if plain, err := schemas.Parse(`"string"`); err != nil || plain.Compact() != `"string"` {
+	if plain, err := Parse(`"string"`); err != nil || plain.Compact() != `"string"` {
 		t.Errorf("got %s, %v", plain.Compact(), err)
 	}
 }

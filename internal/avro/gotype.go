@@ -1,4 +1,4 @@
-package codecs
+package avro
 
 import (
 	"encoding"
@@ -7,8 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"time"
-
-	"github.com/foldlog/foldlog/schemas"
 )
 
 var (
@@ -19,9 +17,9 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// matchFields returns every way in which a Go type and an Avro type differ. The library would drop
+// MatchGo returns every way in which a Go type and an Avro type differ. The library would drop
 // such a field without a word.
-func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems []string) {
+func MatchGo(where string, goType reflect.Type, t *Type) (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, where+": "+fmt.Sprintf(format, args...)) }
 	if other, null, ok := t.Nullable(); ok {
 		switch {
@@ -30,7 +28,7 @@ func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems [
 		case null != 0:
 			add("put null first in the union, so that null can be the default")
 		default:
-			problems = append(problems, matchFields(where, goType.Elem(), other)...)
+			problems = append(problems, MatchGo(where, goType.Elem(), other)...)
 		}
 		return problems
 	}
@@ -43,24 +41,24 @@ func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems [
 		}
 	}
 	switch t.Kind {
-	case schemas.Record:
+	case Record:
 		if goType.Kind() != reflect.Struct || goType == timeType {
 			add("Avro has %s, so the Go type must be a struct, not %s", t.Describe(), goType)
 			return problems
 		}
 		return append(problems, matchStruct(where, goType, t)...)
-	case schemas.Array:
+	case Array:
 		if goType.Kind() != reflect.Slice {
 			add("Avro has an array, so the Go type must be a slice, not %s", goType)
 			return problems
 		}
-		return append(problems, matchFields(where+"[]", goType.Elem(), t.Items)...)
-	case schemas.Map:
+		return append(problems, MatchGo(where+"[]", goType.Elem(), t.Items)...)
+	case Map:
 		if goType.Kind() != reflect.Map || goType.Key() != reflect.TypeFor[string]() {
 			add("Avro has a map, so the Go type must be a map with string keys, not %s", goType)
 			return problems
 		}
-		return append(problems, matchFields(where+"{}", goType.Elem(), t.Values)...)
+		return append(problems, MatchGo(where+"{}", goType.Elem(), t.Values)...)
 	}
 	if wanted, ok := matchPrimitive(goType, t); !ok {
 		add("Avro has %s, so the Go type must be %s, not %s", t.Describe(), wanted, goType)
@@ -70,30 +68,30 @@ func matchFields(where string, goType reflect.Type, t *schemas.Type) (problems [
 
 // matchPrimitive reports whether a Go type takes every value of an Avro type and has no others, and
 // otherwise what would.
-func matchPrimitive(goType reflect.Type, t *schemas.Type) (wanted string, ok bool) {
+func matchPrimitive(goType reflect.Type, t *Type) (wanted string, ok bool) {
 	kind := goType.Kind()
 	switch {
 	case t.Logical != "":
 		return "time.Time", goType == timeType
-	case t.Kind == schemas.Boolean:
+	case t.Kind == Boolean:
 		return "bool", kind == reflect.Bool
-	case t.Kind == schemas.Int:
+	case t.Kind == Int:
 		return "int32", kind == reflect.Int32
-	case t.Kind == schemas.Long:
+	case t.Kind == Long:
 		return "int64", kind == reflect.Int64 && goType != reflect.TypeFor[time.Duration]()
-	case t.Kind == schemas.Float:
+	case t.Kind == Float:
 		return "float32", kind == reflect.Float32
-	case t.Kind == schemas.Double:
+	case t.Kind == Double:
 		return "float64", kind == reflect.Float64
-	case t.Kind == schemas.Bytes:
+	case t.Kind == Bytes:
 		return "[]byte", goType == byteSlice
-	case t.Kind == schemas.String || t.Kind == schemas.Enum:
+	case t.Kind == String || t.Kind == Enum:
 		return "string", kind == reflect.String
 	}
 	return "a type of a supported schema", false
 }
 
-func matchStruct(where string, goType reflect.Type, t *schemas.Type) (problems []string) {
+func matchStruct(where string, goType reflect.Type, t *Type) (problems []string) {
 	add := func(format string, args ...any) { problems = append(problems, where+": "+fmt.Sprintf(format, args...)) }
 	found := map[string]bool{}
 	for i := range goType.NumField() {
@@ -120,7 +118,7 @@ func matchStruct(where string, goType reflect.Type, t *schemas.Type) (problems [
 			add("%s.%s is not in the Avro record %s, so it would be lost; add the field %q in a new version of the schema", goType, f.Name, t.Name, name)
 			continue
 		}
-		problems = append(problems, matchFields(where+"."+name, f.Type, avroField.Type)...)
+		problems = append(problems, MatchGo(where+"."+name, f.Type, avroField.Type)...)
 	}
 	for i := range t.Fields {
 		if !found[t.Fields[i].Name] {

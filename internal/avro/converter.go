@@ -1,4 +1,4 @@
-package codecs
+package avro
 
 import (
 	"encoding/binary"
@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"github.com/foldlog/foldlog/schemas"
 )
 
 // converter reads bytes by a plan and writes canonical bytes of the reader's type: shortest
@@ -21,35 +19,13 @@ type converter struct {
 	pos   int
 	dst   []byte
 	err   error
-	fault *fault
+	fault *Fault
 	// steps bounds the work: types of no bytes (null, empty records) can be repeated without end
 	// otherwise.
 	steps    int
 	skipping int // within something that is thrown away: its faults do not matter
-	envelope envelope
+	parts    Parts
 	written  []byte // a record's fields while they are put into order
-}
-
-// fault is a value that can be read and not be accepted.
-type fault struct {
-	path    string
-	message string
-	newer   bool // the reader has no place for it: see ErrNewerSchema
-}
-
-func (f *fault) Error() string {
-	if f.path == "" {
-		return f.message
-	}
-	return f.path + ": " + f.message
-}
-
-// Unwrap makes errors.Is find ErrNewerSchema.
-func (f *fault) Unwrap() error {
-	if f.newer {
-		return ErrNewerSchema
-	}
-	return nil
 }
 
 var (
@@ -72,7 +48,7 @@ func newConverter(src []byte) *converter {
 // release gives the buffers back. Nothing that points into them may be used afterwards.
 func (c *converter) release() {
 	c.src = nil
-	c.envelope.reset()
+	c.parts.reset()
 	if cap(c.dst) > maxPooled {
 		c.dst, c.written = make([]byte, 0, 1024), nil
 	}
@@ -95,20 +71,7 @@ func (c *converter) fail(err error) {
 
 func (c *converter) refuse(newer bool, format string, args ...any) {
 	if c.fault == nil && c.skipping == 0 {
-		c.fault = &fault{message: fmt.Sprintf(format, args...), newer: newer}
-	}
-}
-
-// within puts a field's name before the path of what went wrong inside it, if it went wrong there.
-func (c *converter) within(name string, hadFault bool) {
-	if c.err != nil {
-		c.err = fmt.Errorf("%s: %w", name, c.err)
-	}
-	if !hadFault && c.fault != nil {
-		if c.fault.path != "" {
-			name += "." + c.fault.path
-		}
-		c.fault.path = name
+		c.fault = &Fault{Message: fmt.Sprintf(format, args...), newer: newer}
 	}
 }
 
@@ -154,7 +117,7 @@ func (c *converter) bytes() []byte {
 }
 
 // run reads one value and appends it to dst.
-func (c *converter) run(p *plan) {
+func (c *converter) run(p *Plan) {
 	if c.err != nil {
 		return
 	}
@@ -175,13 +138,13 @@ func (c *converter) run(p *plan) {
 	case opFloat, opDouble, opFloatToDouble, opIntToFloat, opIntToDouble:
 		c.floating(p)
 	case opBytes:
-		c.dst = appendBytes(c.dst, c.bytes())
+		c.dst = AppendBytes(c.dst, c.bytes())
 	case opString:
 		b := c.bytes()
 		if !utf8.Valid(b) {
 			c.refuse(false, "is not valid UTF-8")
 		}
-		c.dst = appendBytes(c.dst, b)
+		c.dst = AppendBytes(c.dst, b)
 	case opEnum:
 		c.enum(p)
 	case opFixed:
@@ -193,7 +156,7 @@ func (c *converter) run(p *plan) {
 	case opUnion:
 		c.union(p)
 	case opWrap:
-		c.dst = appendLong(c.dst, int64(p.index))
+		c.dst = AppendLong(c.dst, int64(p.index))
 		c.run(p.inner)
 	case opRecord:
 		c.record(p)
@@ -202,26 +165,26 @@ func (c *converter) run(p *plan) {
 
 // Bounds of times that every JSON reader can take: years 1 to 9999.
 var (
-	minMicros = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
-	maxMicros = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro() - 1
-	minDays   = minMicros / (24 * time.Hour).Microseconds()
-	maxDays   = maxMicros / (24 * time.Hour).Microseconds()
+	MinMicros = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	MaxMicros = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro() - 1
+	minDays   = MinMicros / (24 * time.Hour).Microseconds()
+	maxDays   = MaxMicros / (24 * time.Hour).Microseconds()
 )
 
-func (c *converter) number(p *plan) {
+func (c *converter) number(p *Plan) {
 	n := c.long()
 	if p.op == opInt && (n < math.MinInt32 || n > math.MaxInt32) {
 		c.fail(fmt.Errorf("has %d for an int", n))
 	}
 	switch {
-	case p.logical == schemas.TimestampMicros && (n < minMicros || n > maxMicros),
-		p.logical == schemas.Date && (n < minDays || n > maxDays):
+	case p.logical == TimestampMicros && (n < MinMicros || n > MaxMicros),
+		p.logical == Date && (n < minDays || n > maxDays):
 		c.refuse(false, "%d is outside the years 1 to 9999", n)
 	}
-	c.dst = appendLong(c.dst, n)
+	c.dst = AppendLong(c.dst, n)
 }
 
-func (c *converter) floating(p *plan) {
+func (c *converter) floating(p *Plan) {
 	var f float64
 	switch p.op {
 	case opFloat, opFloatToDouble:
@@ -245,7 +208,7 @@ func (c *converter) floating(p *plan) {
 	c.dst = binary.LittleEndian.AppendUint64(c.dst, math.Float64bits(f))
 }
 
-func (c *converter) enum(p *plan) {
+func (c *converter) enum(p *Plan) {
 	n := c.long()
 	if c.err == nil && (n < 0 || n >= int64(len(p.symbols))) {
 		c.fail(fmt.Errorf("has symbol %d of an enum of %d", n, len(p.symbols)))
@@ -258,10 +221,10 @@ func (c *converter) enum(p *plan) {
 		c.refuse(true, "has the symbol %s, which is unknown here", p.names[n])
 		index = 0
 	}
-	c.dst = appendLong(c.dst, int64(index))
+	c.dst = AppendLong(c.dst, int64(index))
 }
 
-func (c *converter) union(p *plan) {
+func (c *converter) union(p *Plan) {
 	n := c.long()
 	if c.err == nil && (n < 0 || n >= int64(len(p.branches))) {
 		c.fail(fmt.Errorf("has branch %d of a union of %d", n, len(p.branches)))
@@ -276,12 +239,12 @@ func (c *converter) union(p *plan) {
 		return
 	}
 	if b.index >= 0 {
-		c.dst = appendLong(c.dst, int64(b.index))
+		c.dst = AppendLong(c.dst, int64(b.index))
 	}
 	c.run(b.inner)
 }
 
-func (c *converter) skip(p *plan) {
+func (c *converter) skip(p *Plan) {
 	mark := len(c.dst)
 	c.skipping++
 	c.run(p)
@@ -289,17 +252,27 @@ func (c *converter) skip(p *plan) {
 	c.dst = c.dst[:mark]
 }
 
-func (c *converter) record(p *plan) {
+// field reads a record's field, and names it in what goes wrong inside it. hadFault says that
+// something went wrong before.
+func (c *converter) field(f *fieldPlan, hadFault bool) {
+	if f.target < 0 {
+		c.skip(f.inner)
+	} else {
+		c.run(f.inner)
+	}
+	if c.err != nil {
+		c.err = fmt.Errorf("%s: %w", f.name, c.err)
+	}
+	if c.fault != nil && !hadFault {
+		c.fault.In(f.name)
+	}
+}
+
+func (c *converter) record(p *Plan) {
 	if p.ordered {
 		for i := range p.fields {
-			f := &p.fields[i]
-			hadFault := c.fault != nil
-			c.run(f.inner)
-			if c.err != nil || c.fault != nil {
-				c.within(f.name, hadFault)
-				if c.err != nil {
-					return
-				}
+			if c.field(&p.fields[i], c.fault != nil); c.err != nil {
+				return
 			}
 		}
 		return
@@ -310,15 +283,7 @@ func (c *converter) record(p *plan) {
 	spans := append(spanRoom[:0], p.defaults...)
 	ends := endRoom[:0]
 	for i := range p.fields {
-		f := &p.fields[i]
-		hadFault := c.fault != nil
-		if f.target < 0 {
-			c.skip(f.inner)
-		} else {
-			c.run(f.inner)
-		}
-		c.within(f.name, hadFault)
-		if c.err != nil {
+		if c.field(&p.fields[i], c.fault != nil); c.err != nil {
 			return
 		}
 		ends = append(ends, len(c.dst))
@@ -339,4 +304,27 @@ func (c *converter) record(p *plan) {
 	for _, span := range spans {
 		c.dst = append(c.dst, span...)
 	}
+}
+
+// Append appends the canonical bytes that the plan makes of a value. The error is a [*Fault] if the
+// value can be read and not be accepted.
+func (p *Plan) Append(dst, src []byte) ([]byte, error) {
+	c := newConverter(src)
+	defer c.release()
+	if c.run(p); c.finish() != nil {
+		return dst, c.err
+	}
+	if c.fault != nil {
+		return dst, c.fault
+	}
+	return append(dst, c.dst...), nil
+}
+
+// Convert returns the canonical bytes that the plan makes of a value, or nil if it cannot.
+func (p *Plan) Convert(src []byte) []byte {
+	out, err := p.Append(make([]byte, 0, len(src)), src)
+	if err != nil {
+		return nil
+	}
+	return out
 }

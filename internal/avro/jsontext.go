@@ -1,34 +1,35 @@
-package codecs
+package avro
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// checkJSON returns nil where the text is one JSON value in valid UTF-8 and nothing else. What
+// ScanJSON returns the value in a text that is one JSON value in valid UTF-8 and nothing else. What
 // follows in this file relies on it: it walks text that is known to be sound, without building maps
 // of it.
-func checkJSON(text []byte) error {
-	if len(text) == 0 {
-		return errors.New("is empty")
-	}
-	if !utf8.Valid(text) {
-		return errors.New("is not valid UTF-8")
-	}
-	if !json.Valid(text) {
+func ScanJSON(text []byte) ([]byte, error) {
+	switch {
+	case len(text) == 0:
+		return nil, errors.New("is empty")
+	case !utf8.Valid(text):
+		return nil, errors.New("is not valid UTF-8")
+	case !json.Valid(text):
 		var v json.RawMessage
 		err := json.Unmarshal(text, &v)
 		if err == nil {
 			err = errors.New("is not JSON")
 		}
-		return err
+		return nil, err
 	}
-	return nil
+	start := skipSpace(text, 0)
+	return text[start:valueEnd(text, start)], nil
 }
 
 func skipSpace(b []byte, i int) int {
@@ -74,49 +75,48 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// trim returns the value without white space around it.
-func trim(b []byte) []byte {
-	i := skipSpace(b, 0)
-	return b[i:valueEnd(b, i)]
-}
-
-// members calls member for each member of an object, in the order of the text. The key is still
-// quoted.
-func members(object []byte, member func(quoted, value []byte) error) error {
-	for i := skipSpace(object, 1); object[i] != '}'; {
-		keyEnd := stringEnd(object, i)
-		colon := skipSpace(object, keyEnd)
-		start := skipSpace(object, colon+1)
-		end := valueEnd(object, start)
-		if err := member(object[i:keyEnd], object[start:end]); err != nil {
-			return err
-		}
-		if i = skipSpace(object, end); object[i] == ',' {
-			i = skipSpace(object, i+1)
+// Members yields the members of an object, in the order of the text. The key is still quoted.
+func Members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(quoted, value []byte) bool) {
+		for i := skipSpace(object, 1); object[i] != '}'; {
+			keyEnd := stringEnd(object, i)
+			colon := skipSpace(object, keyEnd)
+			start := skipSpace(object, colon+1)
+			end := valueEnd(object, start)
+			if !yield(object[i:keyEnd], object[start:end]) {
+				return
+			}
+			i = next(object, end)
 		}
 	}
-	return nil
 }
 
-// elements calls element for each element of an array.
-func elements(array []byte, element func(i int, value []byte) error) error {
-	n := 0
-	for i := skipSpace(array, 1); array[i] != ']'; n++ {
-		end := valueEnd(array, i)
-		if err := element(n, array[i:end]); err != nil {
-			return err
-		}
-		if i = skipSpace(array, end); array[i] == ',' {
-			i = skipSpace(array, i+1)
+// elements yields the elements of an array.
+func elements(array []byte) iter.Seq[[]byte] {
+	return func(yield func(value []byte) bool) {
+		for i := skipSpace(array, 1); array[i] != ']'; {
+			end := valueEnd(array, i)
+			if !yield(array[i:end]) {
+				return
+			}
+			i = next(array, end)
 		}
 	}
-	return nil
+}
+
+// next returns what follows a value: the next one's start or the closing bracket.
+func next(b []byte, end int) int {
+	i := skipSpace(b, end)
+	if b[i] == ',' {
+		i = skipSpace(b, i+1)
+	}
+	return i
 }
 
 var errSurrogate = errors.New("has half of a surrogate pair, which is no character")
 
-// unquote returns what a JSON string says. Without escapes that is a part of the text itself.
-func unquote(quoted []byte) ([]byte, error) {
+// Unquote returns what a JSON string says. Without escapes that is a part of the text itself.
+func Unquote(quoted []byte) ([]byte, error) {
 	inner := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(inner, '\\')
 	if escape < 0 {
@@ -166,8 +166,8 @@ func hex4(b []byte) rune {
 	return rune(n)
 }
 
-// describeJSON names a value's kind, for messages.
-func describeJSON(value []byte) string {
+// DescribeJSON names a value's kind, for messages.
+func DescribeJSON(value []byte) string {
 	switch value[0] {
 	case '{':
 		return "an object"

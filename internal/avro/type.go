@@ -1,0 +1,118 @@
+package avro
+
+import "strings"
+
+// Kind is the kind of an Avro type.
+type Kind uint8
+
+// The kinds of Avro types.
+const (
+	Null Kind = iota
+	Boolean
+	Int
+	Long
+	Float
+	Double
+	Bytes
+	String
+	Enum
+	Fixed
+	Array
+	Map
+	Union
+	Record
+)
+
+var kinds = [...]string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "enum", "fixed", "array", "map", "union", "record"}
+
+// String returns the kind as Avro writes it.
+func (k Kind) String() string { return kinds[k] }
+
+// Logical types that are understood. Any other is read as the type beneath it, as the Avro
+// specification says.
+const (
+	TimestampMicros = "timestamp-micros"
+	Date            = "date"
+)
+
+// Type is a parsed Avro type. It is immutable, and never refers to itself.
+type Type struct {
+	Kind Kind
+	// Name is the full name of a record, enum or fixed; Aliases are full names, too.
+	Name    string
+	Aliases []string
+	// Logical is the logical type, or "".
+	Logical string
+	// Foreign is a logical type that is not understood, or "". Its values are read as what is
+	// beneath it.
+	Foreign string
+	// Doc is the documentation of a record, enum or fixed.
+	Doc string
+	// Fields of a record, Items of an array, Values of a map, Branches of a union, Symbols of an
+	// enum, Size of a fixed.
+	Fields   []Field
+	Items    *Type
+	Values   *Type
+	Branches []*Type
+	Symbols  []string
+	// EnumDefault stands in for a symbol that the reader does not know, where HasEnumDefault.
+	EnumDefault    string
+	HasEnumDefault bool
+	Size           int
+}
+
+// Field is a field of a record.
+type Field struct {
+	Name    string
+	Aliases []string
+	Type    *Type
+	// Default, if HasDefault, is nil, bool, int32, int64, float32, float64, string, []byte, []any or
+	// map[string]any. Unsaid has its canonical bytes.
+	Default    any
+	HasDefault bool
+	Unsaid     []byte
+	Doc        string
+	// CopyOf, where not empty, makes the field a retired one: no program uses it any more, and it
+	// is still written, as a copy of the field with this name, for readers that know no other. It
+	// is the attribute "copyOf" in the schema.
+	CopyOf string
+}
+
+// Field returns the record's field of that name, or nil.
+func (t *Type) Field(name string) *Field {
+	for i := range t.Fields {
+		if t.Fields[i].Name == name {
+			return &t.Fields[i]
+		}
+	}
+	return nil
+}
+
+// Nullable returns the other branch of a union of null and one other type, and which branch null
+// is.
+func (t *Type) Nullable() (other *Type, nullIndex int, ok bool) {
+	if t.Kind != Union || len(t.Branches) != 2 {
+		return nil, 0, false
+	}
+	switch {
+	case t.Branches[0].Kind == Null && t.Branches[1].Kind != Null:
+		return t.Branches[1], 0, true
+	case t.Branches[1].Kind == Null && t.Branches[0].Kind != Null:
+		return t.Branches[0], 1, true
+	}
+	return nil, 0, false
+}
+
+// ShortName returns the name without its namespace.
+func (t *Type) ShortName() string { return t.Name[strings.LastIndexByte(t.Name, '.')+1:] }
+
+// Describe returns the type as people say it: its name where it has one, else its kind.
+func (t *Type) Describe() string {
+	if t.Name != "" {
+		return t.Kind.String() + " " + t.Name
+	}
+	if t.Logical != "" {
+		return t.Kind.String() + " (" + t.Logical + ")"
+	}
+	return t.Kind.String()
+}
