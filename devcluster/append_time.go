@@ -10,15 +10,15 @@ import (
 )
 
 // rememberedAppends bounds how many appends are remembered for their produce responses. A response
-// follows its append at once; one that never comes (acks=0, the connection broke) is pushed out by
-// later ones.
+// follows its append at once. If it never comes (acks=0, or the connection broke), later appends
+// push it out.
 const rememberedAppends = 4096
 
-// appendTimes gives appends their time and knows it again when their response goes out.
+// appendTimes gives each append its time and recognises it when its response goes out.
 type appendTimes struct {
 	now func() time.Time
 
-	// Only control functions touch these, which are serial.
+	// Only control functions touch these fields, and they are serial.
 	last  int64
 	types map[topicRef]bool // whether a topic is a LogAppendTime topic; nil after topics changed
 
@@ -97,8 +97,8 @@ func (b *broker) onProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	return nil, nil, false
 }
 
-// topicName returns the name of a topic, which newer requests only have an id of; "" if there is
-// none.
+// topicName returns the name of a topic, also if the request has only its id. It returns "" if
+// there is no such topic.
 func (b *broker) topicName(ref topicRef) string {
 	if ref.name != "" {
 		return ref.name
@@ -149,8 +149,8 @@ func refuseTimestampType(req *kmsg.ProduceRequest) (kmsg.Response, error, bool) 
 }
 
 // showAppendTime puts the time of stamped appends into the response to their producer. A batch that
-// was sent twice is answered with the offset of its first sending, and so with that one's time, or
-// -1 when that is no longer remembered.
+// was sent twice is answered with the offset and the time of its first sending, or with -1 if that
+// time is no longer remembered.
 func (t *appendTimes) showAppendTime(resp *kmsg.ProduceResponse) {
 	for i := range resp.Topics {
 		rt := &resp.Topics[i]

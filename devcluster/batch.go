@@ -45,8 +45,8 @@ const (
 	// logAppendTime is the attribute by which consumers know that the batch's max timestamp is the
 	// time of all its records.
 	logAppendTime uint16 = 1 << 3
-	// appendTimeMark stands for it in kfake's files. kfake would put its own time into a batch with
-	// the real attribute, without computing the checksum anew: consumers would refuse the batch,
+	// appendTimeMark stands for it in kfake's files. kfake would replace the time of a batch with
+	// the real attribute by its own, and leave the old checksum. Consumers would refuse the batch,
 	// and the next start would cut the log off there. So the attribute is set, and the mark
 	// removed, when the batch is fetched. NB: must not change, it is in the data directory.
 	appendTimeMark uint16 = 1 << 14
@@ -59,8 +59,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // batch is the bytes of one record batch.
 type batch []byte
 
-// wellFormed reports whether b is one whole batch with a right checksum. All others go to kfake as
-// they are, which refuses them.
+// wellFormed reports whether b is one whole batch with a right checksum. Others go to kfake
+// unchanged, and kfake refuses them.
 func (b batch) wellFormed() bool {
 	return len(b) >= batchHeaderBytes && b[batchMagicAt] == 2 &&
 		uint64(binary.BigEndian.Uint32(b[batchLengthAt:]))+12 == uint64(len(b)) &&
@@ -102,7 +102,7 @@ func (b batch) stamp(millis int64) {
 	b.sign()
 }
 
-// unmark removes attributes that producers have no business to set.
+// unmark removes the attributes that producers must not set.
 func (b batch) unmark() {
 	if a := b.attributes(); a != a&knownAttributes {
 		b.setAttributes(a & knownAttributes)
@@ -131,7 +131,7 @@ func marker(offset int64, p producer, commit bool, now time.Time) batch {
 	return b
 }
 
-// showAppendTimes turns stored batches into those that consumers know, in place.
+// showAppendTimes turns stored batches into the form that consumers know, in place.
 func showAppendTimes(batches []byte) {
 	for len(batches) >= batchHeaderBytes {
 		size := uint64(binary.BigEndian.Uint32(batches[batchLengthAt:])) + 12

@@ -16,14 +16,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// controlUses is after how many requests a control function is replaced by a fresh one: kfake
-// remembers the last request of every connection it ever saw for each of them, and frees that only
-// with the function.
+// controlUses is the number of requests after which a control function is replaced by a fresh one.
+// kfake remembers for each of them the last request of every connection, and frees that only
+// together with the function.
 const controlUses = 1024
 
-// broker is kfake with a listener that watches what comes and goes (conn.go), and control functions
-// that see each produce request in the order in which it is appended (append_time.go), and who
-// leaves a group (leaving.go).
+// broker is kfake with two additions: a listener that watches all traffic (conn.go), and control
+// functions that see each produce request in the order of appending (append_time.go) and each
+// member that leaves a group (leaving.go).
 type broker struct {
 	kfake   *kfake.Cluster
 	address string
@@ -84,10 +84,10 @@ func startBroker(l net.Listener, c Config) (*broker, error) {
 }
 
 // brokerConfigs keeps kfake from ever removing anything. Its compaction is not safe against a kill
-// and stops the broker while it runs, and its retention reaches topics that are only compacted;
-// both run in the interval of the cleaner's backoff, which is therefore 68 years. Offsets of a
-// group without members would expire 7 days after its last commit: a machine that was off over a
-// holiday would handle everything again.
+// and stops the broker while it runs, and its retention also removes from topics that are only
+// compacted. Both run in the interval of the cleaner's backoff, which is therefore 68 years.
+// Offsets of a group without members would expire 7 days after its last commit: a machine that was
+// off over a holiday would handle everything again.
 func brokerConfigs(c Config) map[string]string {
 	return map[string]string{
 		"log.retention.ms":          "-1",
@@ -118,11 +118,11 @@ func (b *broker) close() error {
 	return errors.Join(b.log.err(), b.commits.close())
 }
 
-// slowCommit starts what kfake says of each commit that takes more than a few milliseconds: nothing
-// that anybody should be warned of.
+// slowCommit is the beginning of kfake's message about each commit that takes more than a few
+// milliseconds. It is no warning for anybody.
 const slowCommit = "txn: EndTxn slow"
 
-// brokerLog passes kfake's log on, and keeps the errors of Close, which kfake only logs.
+// brokerLog passes kfake's log on and keeps the errors of Close, which kfake only logs.
 type brokerLog struct {
 	to *slog.Logger
 

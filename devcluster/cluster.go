@@ -22,8 +22,8 @@ type Cluster struct {
 	closeErr  error
 }
 
-// Start starts the broker and the registry on the data directory, with all that an earlier run left
-// there, and returns when both answer. They run until Close; ctx only bounds the start.
+// Start starts the broker and the registry on the data directory, with everything that an earlier
+// run left there. It returns when both answer. They run until Close; ctx only bounds the start.
 //
 // It fails when the directory is in use (ErrLocked), a port is taken, or the stored data cannot be
 // read.
@@ -117,7 +117,7 @@ func (c *Cluster) DiskUsage() (int64, error) {
 	return sum, nil
 }
 
-// ignoreGone leaves out what was renamed or deleted while the directory was walked.
+// ignoreGone leaves out files that were renamed or deleted while the directory was walked.
 func ignoreGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -125,9 +125,9 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// Close stops the registry and the broker and saves what the broker keeps in memory. It returns
-// what could not be saved. Clients see their connections end. Further calls do nothing and return
-// the first one's error.
+// Close stops the registry and the broker and saves the broker's memory. It returns the errors of
+// saving. Clients see their connections end. Further calls do nothing and return the first call's
+// error.
 func (c *Cluster) Close() error {
 	c.closeOnce.Do(func() {
 		var all []error

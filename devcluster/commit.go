@@ -10,12 +10,12 @@ import (
 )
 
 // kfake commits a transaction in steps: a marker in each partition, then the offsets, one file
-// after the other. A kill between two of them would leave it committed here and aborted there. So
-// what is to be done is written down before the first step, and an interrupted commit is completed
-// at the next start (recovery.go).
+// after the other. A kill between two of them would leave the transaction committed in one place
+// and aborted in another. So the commit is written down before the first step, and the next start
+// completes an interrupted one (recovery.go).
 //
-// One note is enough, because kfake handles one request after the other: when it gets the next one
-// that writes, all steps are done.
+// One note is enough, because kfake handles one request after the other: when the next request that
+// writes arrives, all steps are done.
 
 // producer is one life of a transactional producer.
 type producer struct {
@@ -23,7 +23,7 @@ type producer struct {
 	epoch int16
 }
 
-// commitNote is the commit that is being done. NB: the names must not change, they are in the data
+// commitNote is the commit that is under way. NB: the names must not change, they are in the data
 // directory.
 type commitNote struct {
 	PID     int64         `json:"pid"`
@@ -40,7 +40,7 @@ type commits struct {
 	staged  map[int64]stagedOffsets // by producer id
 }
 
-// stagedOffsets are the offsets that a transaction commits if it is committed.
+// stagedOffsets are the offsets that take effect if their transaction is committed.
 type stagedOffsets struct {
 	epoch   int16
 	offsets []commitEntry
@@ -54,7 +54,7 @@ func openCommits(path string, sync bool) (*commits, error) {
 	return &commits{file: file, sync: sync, staged: make(map[int64]stagedOffsets)}, nil
 }
 
-// done removes the note: the commit's steps are done.
+// done removes the note after the last step of the commit.
 func (c *commits) done() error {
 	if !c.written {
 		return nil
@@ -79,7 +79,8 @@ func (c *commits) flush() error {
 
 func (c *commits) close() error { return errors.Join(c.done(), c.file.Close()) }
 
-// stage remembers offsets. If kfake refuses them their producer does not commit.
+// stage remembers the offsets of a transaction. If kfake refuses them, their producer does not
+// commit.
 func (c *commits) stage(req *kmsg.TxnOffsetCommitRequest, name func(topicRef) string) {
 	s := c.staged[req.ProducerID]
 	if s.epoch != req.ProducerEpoch {
@@ -95,7 +96,7 @@ func (c *commits) stage(req *kmsg.TxnOffsetCommitRequest, name func(topicRef) st
 	c.staged[req.ProducerID] = s
 }
 
-// end writes the note of a commit, and forgets what a transaction had staged.
+// end writes the note of a commit and forgets the staged offsets of the transaction.
 func (c *commits) end(req *kmsg.EndTxnRequest) error {
 	s := c.staged[req.ProducerID]
 	delete(c.staged, req.ProducerID)
@@ -120,8 +121,8 @@ func (c *commits) end(req *kmsg.EndTxnRequest) error {
 	return nil
 }
 
-// readCommitNote returns the commit that a kill interrupted. A note that is not whole was not yet
-// relied on.
+// readCommitNote returns the commit that a kill interrupted. A note that is cut off is ignored: no
+// step was done yet.
 func readCommitNote(path string) (*commitNote, error) {
 	text, err := readFile(path)
 	if err != nil {
@@ -138,8 +139,8 @@ func readCommitNote(path string) (*commitNote, error) {
 	return &note, nil
 }
 
-// onWrite comes before every request that writes what the note is about. A note that cannot be
-// written or removed closes the client's connection, so that it asks again.
+// onWrite comes before every request that writes into files that the note is about. If the note
+// cannot be written or removed, the client's connection is closed, so that the client asks again.
 func (b *broker) onWrite(r kmsg.Request) (kmsg.Response, error, bool) {
 	err := b.commits.done()
 	switch r := r.(type) {

@@ -17,7 +17,7 @@ import (
 // maxReferences bounds how deep schemas may refer to each other.
 const maxReferences = 32
 
-// refusal is an error with what a client gets to see.
+// refusal is an error with the answer that a client sees.
 type refusal struct {
 	status, code int
 	message      string
@@ -37,8 +37,8 @@ func failWith(w http.ResponseWriter, err error) {
 	fail(w, r.status, r.code, "%s", r.message)
 }
 
-// check reports why a schema cannot follow those that the subject has, by the subject's level or
-// else the registry's. With a version ("latest" or a number) only that one counts.
+// check reports why a schema cannot follow the versions of the subject, by the subject's level or
+// else the registry's. If a version is given ("latest" or a number), only that one counts.
 func (r *registry) check(subject string, candidate sr.Schema, version string) error {
 	next, err := r.parse(candidate)
 	if err != nil {
@@ -105,7 +105,7 @@ func compatible(kind string, previous, next *parsed) error {
 	return nil
 }
 
-// parsed is a schema, for Avro in the form that can be compared.
+// parsed is a schema; for Avro, in a form that can be compared.
 type parsed struct {
 	kind sr.SchemaType
 	text string
@@ -156,7 +156,8 @@ func (r *registry) level(subject string) (string, error) {
 	return config.Level, nil
 }
 
-// versions returns the versions that the subject has, rising; none when it does not exist.
+// versions returns the versions of the subject in rising order. It returns none if the subject does
+// not exist.
 func (r *registry) versions(subject string) ([]int, error) {
 	resp := r.call(http.MethodGet, subjectPath(subject)+"/versions", nil)
 	if resp.status == http.StatusNotFound {

@@ -19,25 +19,24 @@ const (
 // Config says where the cluster keeps its data and where it listens. The zero value of each field
 // but Dir means its default.
 type Config struct {
-	// Dir is the data directory; required. It is created with mode 0700. Whoever can read it can
-	// read every record.
+	// Dir is the data directory; required. It is created with mode 0700. Who can read it can read
+	// every record.
 	Dir string
 	// KafkaListen is the broker's address, host:port; default "127.0.0.1:9092". Port 0 takes any
-	// free port, no host means 127.0.0.1. It is also the address that clients are told to connect
-	// to, so it has to be one that they can reach: 0.0.0.0 and :: are refused. There is no
-	// authentication.
+	// free port; no host means 127.0.0.1. Clients are told to connect to the same address, so they
+	// must be able to reach it: 0.0.0.0 and :: are refused. There is no authentication.
 	KafkaListen string
-	// RegistryListen is the schema registry's address, host:port; default "127.0.0.1:8081", else as
-	// KafkaListen.
+	// RegistryListen is the schema registry's address, host:port; default "127.0.0.1:8081". The
+	// rules are those of KafkaListen.
 	RegistryListen string
-	// MaxMessageBytes is the broker's message.max.bytes, the largest record batch of a topic that
-	// does not set max.message.bytes itself; default 1048588, as in Apache Kafka.
+	// MaxMessageBytes is the broker's message.max.bytes: the largest record batch of a topic
+	// without max.message.bytes of its own. Default 1048588, as in Apache Kafka.
 	MaxMessageBytes int
-	// SyncWrites flushes every append to the disk before it is acknowledged, for the sake of a
-	// power failure (kill -9 does not need it); default off, as in Apache Kafka. Producing one by
-	// one becomes about ten times slower.
+	// SyncWrites flushes every append to the disk before it is acknowledged, so that a power
+	// failure loses nothing; kill -9 does not need it. Default off, as in Apache Kafka. With it,
+	// producing one record at a time is about ten times slower.
 	SyncWrites bool
-	// Logger receives what the broker and the registry have to say; default none.
+	// Logger receives the log of the broker and the registry; default none.
 	Logger *slog.Logger
 }
 
@@ -75,7 +74,7 @@ func (c Config) Validate() error {
 	return errors.Join(all...)
 }
 
-// listenAddress checks a host:port and puts loopback where there is no host.
+// listenAddress checks a host:port and fills in loopback if there is no host.
 func listenAddress(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

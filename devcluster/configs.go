@@ -8,9 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// topicSettings are the topic settings that kfake takes from a broker setting of another name. It
-// applies the broker's value to a topic without its own, but describes the topic with its built-in
-// default and the broker's setting beside it.
+// topicSettings are the topic settings that kfake takes from a broker setting of another name.
+// kfake applies the broker's value to a topic without its own. But it describes the topic with its
+// built-in default and names the broker's setting beside it.
 var topicSettings = map[string]string{
 	"log.message.timestamp.type": "message.timestamp.type",
 	"log.retention.bytes":        "retention.bytes",
@@ -24,8 +24,8 @@ var topicSettings = map[string]string{
 // created with it.
 const uncleanElection = "unclean.leader.election.enable"
 
-// describeRequest reads the body of a request, after its correlation id. A body that cannot be read
-// gives nil: kfake refuses it.
+// describeRequest reads the body of a request, after its correlation id. It returns nil if the body
+// cannot be read; kfake refuses such a request.
 func describeRequest(version int16, body []byte) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.SetVersion(version)
@@ -83,7 +83,8 @@ func named(name string) func(kmsg.DescribeConfigsResponseResourceConfig) bool {
 	return func(c kmsg.DescribeConfigsResponseResourceConfig) bool { return c.Name == name }
 }
 
-// wants reports whether the request asks for a topic's setting. No names stand for all.
+// wants reports whether the request asks for a topic's setting. A request without names asks for
+// all.
 func wants(req *kmsg.DescribeConfigsRequest, topic, setting string) bool {
 	if req == nil {
 		return false

@@ -16,11 +16,11 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// maxRequestBytes is the largest request, Apache Kafka's default of socket.request.max.bytes.
+// maxRequestBytes is the largest request: Apache Kafka's default of socket.request.max.bytes.
 const maxRequestBytes = 100 << 20
 
-// requestHeadBytes is what every request begins with: its size (int32, of what follows), API key
-// and version (int16), and correlation id (int32). A client id of at least two bytes follows.
+// requestHeadBytes is the length of every request's head: size (int32, of the rest), API key and
+// version (int16), and correlation id (int32). A client id of at least two bytes follows.
 const requestHeadBytes = 12
 
 // waitingRequests bounds how many requests of a connection are remembered.
@@ -33,8 +33,8 @@ type listener struct {
 	broker *broker
 }
 
-// Accept fails only once the listener is closed: after any other error, such as too many open
-// files, kfake would never take a connection again.
+// Accept fails only after the listener was closed. kfake would never accept again after any other
+// error, such as too many open files.
 func (l *listener) Accept() (net.Conn, error) {
 	<-l.broker.ready
 	for try := range retry.Attempts(context.Background(), 5*time.Millisecond, time.Second) {
@@ -50,12 +50,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed // not reached: the context does not end
 }
 
-// conn watches one client's traffic. Kafka's protocol is a row of requests, answered in the same
-// order.
+// conn watches one client's traffic. Kafka's protocol is a sequence of requests, answered in the
+// same order.
 //
-// On the way in it refuses what is no request: kfake takes a buffer of any claimed size and panics
-// on an unknown API key. On the way out it corrects the responses in which kfake differs from
-// Apache Kafka.
+// On the way in, conn refuses bytes that are no request: kfake allocates a buffer of any claimed
+// size and panics on an unknown API key. On the way out, it corrects the responses in which kfake
+// differs from Apache Kafka.
 //
 // kfake reads from one goroutine and writes from another, each with one call at a time.
 type conn struct {
@@ -70,7 +70,7 @@ type conn struct {
 	waiting []request // requests whose responses are to be corrected, in order
 }
 
-// request is what a response needs to know of its request.
+// request is the part of a request that its response needs.
 type request struct {
 	correlation int32
 	version     int16
@@ -94,7 +94,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next reads the head of the next request and refuses what is none.
+// next reads the head of the next request and refuses bytes that are none.
 func (c *conn) next() error {
 	head := make([]byte, requestHeadBytes)
 	if _, err := io.ReadFull(c.Conn, head); err != nil {
@@ -129,8 +129,7 @@ func (c *conn) next() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// kfake reads one request ahead of the one it is at: older ones were answered, or get no answer
-	// (acks=0).
+	// kfake reads one request ahead. Older ones were answered already, or get no answer (acks=0).
 	if len(c.waiting) >= waitingRequests {
 		c.waiting = slices.Delete(c.waiting, 0, 1)
 	}
@@ -138,7 +137,7 @@ func (c *conn) next() error {
 	return nil
 }
 
-// Write takes one whole response, which is how kfake writes.
+// Write takes one whole response: kfake writes one response with each call.
 func (c *conn) Write(p []byte) (int, error) {
 	out, err := c.correct(p)
 	if err != nil {
@@ -150,7 +149,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// correct returns the response as Apache Kafka would give it. Where only records change they change
+// correct returns the response as Apache Kafka would give it. If only records change, they change
 // in p, which kfake wrote for this response alone.
 func (c *conn) correct(p []byte) ([]byte, error) {
 	if len(p) < 8 {
@@ -194,8 +193,8 @@ func (c *conn) correct(p []byte) ([]byte, error) {
 	return out, nil
 }
 
-// answered returns the waiting request with this correlation id, and forgets it and those before
-// it.
+// answered returns the waiting request with this correlation id. It forgets that request and all
+// before it.
 func (c *conn) answered(correlation int32) (request, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 )
 
 // keepToFirstTransactions takes back the second version of transactions (KIP-890), as an operator
-// of Apache Kafka can. With it kfake answers who asks again for the end of a transaction with how
-// the id's last one ended, which may be that of another holder since.
+// of Apache Kafka can. With the second version, kfake answers a repeated request to end a
+// transaction with the end of the id's last transaction, which may be another holder's.
 func (b *broker) keepToFirstTransactions() error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.address))
 	if err != nil {

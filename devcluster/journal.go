@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// journal is the file of everything that changed the registry, one JSON line each, in order. A
-// change is acknowledged after its line is on the disk.
+// journal is the file of all changes of the registry, one JSON line each, in order. A change is
+// acknowledged after its line is on the disk.
 type journal struct {
 	path string
 	file *os.File
@@ -32,7 +32,7 @@ type line struct {
 }
 
 // openJournal opens or creates the file and applies every entry. A last line without its end was
-// being written when the process was killed, so it was never acknowledged: it is cut off, and torn
+// being written when the process was killed, so it was never acknowledged. It is cut off, and torn
 // is its length.
 func openJournal(path string, apply func(entry) error) (j *journal, torn int, err error) {
 	text, err := os.ReadFile(path)

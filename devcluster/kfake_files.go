@@ -10,8 +10,8 @@ import (
 	"os"
 )
 
-// This file knows the formats of kfake's data directory, as of the revision in go.mod, as far as
-// recovery needs them:
+// This file knows as much of the formats of kfake's data directory as recovery needs, as of the
+// revision in go.mod:
 //
 //	groups.log, pids.log                entries, see readEntries
 //	seq_windows.json                    sequence numbers of producers, only written when kfake is closed
@@ -51,7 +51,7 @@ type commitEntry struct {
 	LastCommit *int64  `json:"lc,omitempty"` // milliseconds
 }
 
-// readEntries returns the entries of a log, and how long it is up to its last whole entry.
+// readEntries returns the entries of a log, and the log's length up to its last whole entry.
 func readEntries(log []byte) (entries [][]byte, whole int64) {
 	rest := log
 	for len(rest) >= entryHeadBytes {
@@ -81,8 +81,8 @@ func appendEntry(log []byte, v any) ([]byte, error) {
 	return log, nil
 }
 
-// sequenceWindow is what kfake knows of an idempotent producer on a partition: its last batches, to
-// know them again.
+// sequenceWindow is what kfake remembers of an idempotent producer on a partition: its last
+// batches, to recognise them when they are sent again.
 type sequenceWindow struct {
 	PID       int64            `json:"pid"`
 	Topic     string           `json:"topic"`
@@ -150,7 +150,8 @@ func indexed(index []byte, batches []batch) bool {
 	return true
 }
 
-// readBatches returns the batches of a segment, and how long it is up to its last whole one.
+// readBatches returns the batches of a segment, and the segment's length up to its last whole
+// batch.
 func readBatches(segment []byte) (batches []batch, whole int64) {
 	for {
 		rest := segment[whole:]
@@ -166,7 +167,7 @@ func readBatches(segment []byte) (batches []batch, whole int64) {
 	}
 }
 
-// replaceFile puts a file into place as a whole.
+// replaceFile replaces a file in one step.
 func replaceFile(path string, text []byte) error {
 	temporary := path + ".tmp" // kfake removes these
 	if err := os.WriteFile(temporary, text, 0o600); err != nil {
@@ -184,7 +185,7 @@ func appendFile(path string, text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// readFile reads a file; one that does not exist is empty.
+// readFile reads a file. A file that does not exist counts as empty.
 func readFile(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

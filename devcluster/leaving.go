@@ -7,15 +7,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// syncing knows the members of groups that wait for their assignment. kfake takes the request of
-// one that leaves meanwhile for a join: it counts one joined member too few from then on, and no
-// rebalance of the group completes any more, whoever comes and goes. So such a member is asked to
-// leave again a moment later.
+// syncing knows the members of groups that wait for their assignment. kfake mistakes the request of
+// a member that leaves at this moment for a join. From then on it counts one joined member too few,
+// and no rebalance of the group completes any more. So such a member is asked to leave again a
+// moment later.
 //
 // Its methods are control functions.
 type syncing map[string]*assigning // by group
 
-// assigning is how far the assignment of a group is.
+// assigning is the progress of a group's assignment.
 type assigning struct {
 	done    int32 // the last generation whose leader brought it
 	waiting []waitingSync
@@ -27,7 +27,7 @@ type waitingSync struct {
 	generation int32
 }
 
-// joins begins a rebalance: all that wait are told to join again.
+// joins begins a rebalance: all waiting members are told to join again.
 func (s syncing) joins(r kmsg.Request) (kmsg.Response, error, bool) {
 	if a := s[r.(*kmsg.JoinGroupRequest).Group]; a != nil {
 		a.waiting = nil
@@ -35,7 +35,7 @@ func (s syncing) joins(r kmsg.Request) (kmsg.Response, error, bool) {
 	return nil, nil, false
 }
 
-// syncs notes who waits for the leader, whose own request has the assignments.
+// syncs notes that a member waits for the leader. The leader's own request has the assignments.
 func (s syncing) syncs(r kmsg.Request) (kmsg.Response, error, bool) {
 	req := r.(*kmsg.SyncGroupRequest)
 	a := s[req.Group]
@@ -64,7 +64,7 @@ func (s syncing) leaves(r kmsg.Request) (kmsg.Response, error, bool) {
 		return nil, nil, false
 	}
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
-	// which clients take for a reason to ask again
+	// Clients ask again after this error.
 	resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
 	return resp, nil, true
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Names inside the data directory. NB: must not change, or a directory's data would seem to be
+// Names inside the data directory. NB: must not change, or the data of a directory would seem to be
 // gone.
 const (
 	lockFile     = "lock"
@@ -21,7 +21,7 @@ const (
 	registryFile = "registry.jsonl"
 )
 
-// ErrLocked is wrapped by Start's and Reset's errors when another process, or another Cluster of
+// ErrLocked is wrapped by the errors of Start and Reset if another process, or another Cluster of
 // this one, uses the directory.
 var ErrLocked = errors.New("the directory is in use")
 
@@ -29,13 +29,13 @@ var ErrLocked = errors.New("the directory is in use")
 type dirLock struct {
 	pid   string
 	flock *flock.Flock
-	// killed is whether the last holder did not end properly: its pid is still there.
+	// killed is true if the last holder did not end properly: its pid is still there.
 	killed bool
 }
 
-// lockDir takes the directory for this process, creating it if need be. The lock is the operating
-// system's (flock) and ends with the process however it ends. The pid is in a file of its own
-// because a locked file cannot be read on every system.
+// lockDir takes the directory for this process and creates it if necessary. The lock is the
+// operating system's (flock) and ends with the process, however it ends. The pid is in a file of
+// its own, because a locked file cannot be read on every system.
 func lockDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create data directory %s: %w", dir, err)
@@ -56,7 +56,7 @@ func lockDir(dir string) (*dirLock, error) {
 	return l, nil
 }
 
-// release gives the directory up. The pid stays where the data have to be recovered.
+// release gives the directory up. The pid stays if the data have to be recovered.
 func (l *dirLock) release(whole bool) error {
 	var err error
 	if whole {
@@ -65,8 +65,8 @@ func (l *dirLock) release(whole bool) error {
 	return errors.Join(err, l.flock.Close())
 }
 
-// holder returns the pid that the lock's holder left. Between its locking and its writing there may
-// be none yet.
+// holder returns the pid that the lock's holder left. Between locking and writing there may be none
+// yet.
 func holder(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, pidFile))
 	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
@@ -75,9 +75,9 @@ func holder(dir string) string {
 	return "unknown"
 }
 
-// Reset removes all data that a cluster left in the directory: topics, records, offsets, schemas.
-// Other files in it are left alone, and a directory that does not exist is as good as empty. A
-// directory in use is refused with ErrLocked.
+// Reset removes all data of a cluster from the directory: topics, records, offsets, schemas. It
+// leaves other files alone. A directory that does not exist counts as empty. A directory in use is
+// refused with ErrLocked.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -17,19 +17,19 @@ import (
 	"time"
 )
 
-// kfake reads its files again after a kill, but not everything is then as it was:
+// kfake reads its files again after a kill, but some things differ then:
 //
 //   - It leaves out the abort marker of a transaction that was open at the kill, so consumers take
 //     later committed records of that producer for aborted ones.
-//   - It keeps a transaction's half-done commit half done.
+//   - It leaves a half-done commit half done.
 //   - A kill between a batch and its index entry makes the batch part of no transaction, and shifts
 //     the entries of all later ones.
-//   - It appends to groups.log and pids.log behind a torn entry, and the next start reads no
-//     further than to that.
-//   - The sequence numbers of producers are those of the last proper end, so a batch sent twice is
-//     written twice.
+//   - It appends to groups.log and pids.log behind a torn entry, and the next start reads only up
+//     to there.
+//   - Sequence numbers of producers are those of the last proper end, so a batch that is sent again
+//     is written twice.
 //
-// recovery puts the files right before kfake reads them. It can itself be killed and run again.
+// recovery corrects the files before kfake reads them. It can itself be killed and run again.
 type recovery struct {
 	dir   string
 	log   *slog.Logger
@@ -40,7 +40,7 @@ type recovery struct {
 	seqs  []*sequenceWindow
 }
 
-// partition is what recovery finds in a partition's files.
+// partition is what recovery finds in the files of a partition.
 type partition struct {
 	dir   string
 	topic string
@@ -102,7 +102,7 @@ func (r *recovery) trim(name string) ([][]byte, error) {
 	return entries, r.cut(path, int64(len(text)), whole)
 }
 
-// cut removes what the kill left behind the last whole entry of a file.
+// cut removes the bytes behind the last whole entry of a file, which a kill left there.
 func (r *recovery) cut(path string, size, whole int64) error {
 	if size == whole {
 		return nil
@@ -209,8 +209,8 @@ func writeIndex(path string, batches []batch) error {
 	return replaceFile(path, index)
 }
 
-// writeSequences lets producers that outlived the kill go on: their next batch is accepted, and one
-// that they send again is known.
+// writeSequences lets producers that outlived the kill go on: their next batch is accepted, and a
+// batch that they send again is recognised.
 func (r *recovery) writeSequences() error {
 	text, err := json.Marshal(sequenceWindows{Version: kfakeVersion, Windows: r.seqs})
 	if err != nil {
@@ -219,9 +219,9 @@ func (r *recovery) writeSequences() error {
 	return replaceFile(filepath.Join(r.dir, "seq_windows.json"), text)
 }
 
-// endTransactions completes the commit that was interrupted and aborts what else is open. The
-// producers' states come first: a transaction with its marker is not looked at again after another
-// kill.
+// endTransactions completes the interrupted commit and aborts all other open transactions. The
+// producers' states come first: after another kill, a transaction with its marker is not looked at
+// again.
 func (r *recovery) endTransactions() error {
 	if err := r.endProducers(); err != nil {
 		return err
@@ -240,14 +240,14 @@ func (r *recovery) endTransactions() error {
 	return nil
 }
 
-// commits reports whether it is this producer's transaction that was being committed.
+// commits reports whether the interrupted commit is this producer's transaction.
 func (r *recovery) commits(p producer) bool {
 	return r.note != nil && producer{r.note.PID, r.note.Epoch} == p
 }
 
 // endProducers raises the epoch of producers whose transaction is aborted, so that they cannot
-// commit the rest of it, and makes the others' last transaction an aborted one: kfake agrees to a
-// second commit after a commit, and would do so to a first whose offsets it has forgotten.
+// commit the rest of it. It makes the last transaction of the others an aborted one: kfake agrees
+// to a second commit after a commit, and would agree to one whose offsets it has forgotten.
 func (r *recovery) endProducers() error {
 	open := make(map[int64]int16)
 	for _, p := range r.parts {
@@ -293,7 +293,7 @@ func (r *recovery) commitOffsets() error {
 	return appendFile(filepath.Join(r.dir, "groups.log"), log)
 }
 
-// appendMarker ends a transaction to the partition.
+// appendMarker appends the end of a transaction to the partition.
 func (p *partition) appendMarker(m batch) error {
 	if err := appendFile(p.last+".dat", m); err != nil {
 		return err
@@ -302,8 +302,7 @@ func (p *partition) appendMarker(m batch) error {
 	return appendFile(p.last+".idx", indexEntry(m))
 }
 
-// removeSessions makes kfake forget the sessions and open transactions of a Close that was killed
-// before its end.
+// removeSessions makes kfake forget the sessions and open transactions of an interrupted Close.
 func (r *recovery) removeSessions() error {
 	err := os.Remove(filepath.Join(r.dir, "session_state.json"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -30,12 +30,12 @@ const (
 	codeVersionAbsent  = 40402
 )
 
-// registry is srfake with what it lacks: compatibility, and a memory across restarts.
+// registry is srfake with two additions: compatibility checks, and a memory across restarts.
 type registry struct {
 	log     *slog.Logger
 	journal *journal
 
-	// mu makes changes one by one, so that the journal has their order, and a check holds until its
+	// mu makes changes one by one. So the journal has their order, and a check still holds when its
 	// schema is registered.
 	mu     sync.RWMutex
 	fake   *srfake.Registry
@@ -69,8 +69,8 @@ func (r *registry) replay(e entry) error {
 
 func (r *registry) close() error { return r.journal.close() }
 
-// handler returns the HTTP interface. Changes that it does not know are refused: they would be
-// forgotten.
+// handler returns the HTTP interface. It refuses unknown kinds of changes, since a restart would
+// forget them.
 func (r *registry) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, struct{}{}) })
@@ -111,8 +111,7 @@ func (r *registry) register(w http.ResponseWriter, req *http.Request) {
 	if r.refuseBroken(w) {
 		return
 	}
-	// A schema that the subject has already is no change, even where later ones made it
-	// incompatible.
+	// A schema that the subject already has is no change, even if later ones made it incompatible.
 	if r.call(http.MethodPost, subjectPath(subject), body.encode()).status != http.StatusOK {
 		if err := r.check(subject, body.schema, ""); err != nil {
 			failWith(w, err)
@@ -124,7 +123,7 @@ func (r *registry) register(w http.ResponseWriter, req *http.Request) {
 	r.pass(w, req, body.encode())
 }
 
-// lookUp is POST /subjects/{subject}: which version a schema has.
+// lookUp is POST /subjects/{subject}: it returns the version of a schema.
 func (r *registry) lookUp(w http.ResponseWriter, req *http.Request) {
 	body, ok := readSchema(w, req)
 	if !ok {
@@ -135,7 +134,7 @@ func (r *registry) lookUp(w http.ResponseWriter, req *http.Request) {
 	r.pass(w, req, body.encode())
 }
 
-// compatibility is POST /compatibility/subjects/{subject}/versions, and that with a version.
+// compatibility is POST /compatibility/subjects/{subject}/versions, with or without a version.
 func (r *registry) compatibility(w http.ResponseWriter, req *http.Request) {
 	body, ok := readSchema(w, req)
 	if !ok {
@@ -169,8 +168,8 @@ func (r *registry) change(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if req.Method == http.MethodPut {
-		// srfake refuses fields that it does not know (Confluent's clients send more), and takes a
-		// missing one for a value.
+		// srfake refuses fields that it does not know, and takes a missing field for a value.
+		// Confluent's clients send more fields.
 		setting := "compatibility"
 		if strings.HasPrefix(req.URL.Path, "/mode") {
 			setting = "mode"
@@ -194,8 +193,8 @@ func (r *registry) change(w http.ResponseWriter, req *http.Request) {
 	r.apply(w, req, body)
 }
 
-// isSet reports whether a level or mode is what the request would set it to, so that programs that
-// set their subjects' level at every start do not lengthen the journal.
+// isSet reports whether a level or mode already has the value of the request. Programs that set
+// their subjects' level at every start then do not lengthen the journal.
 func (r *registry) isSet(req *http.Request, body []byte) bool {
 	if req.Method != http.MethodPut {
 		return false
@@ -280,8 +279,8 @@ func (r *response) send(w http.ResponseWriter) {
 	_, _ = w.Write(r.body.Bytes()) // the client is gone; there is nobody to tell
 }
 
-// schemaBody is the body of a request that carries a schema, without the fields that srfake
-// refuses: Confluent's clients send metadata, rule sets, and versions.
+// schemaBody is the body of a request with a schema, without the fields that srfake refuses.
+// Confluent's clients send metadata, rule sets, and versions.
 type schemaBody struct {
 	schema sr.Schema
 	fields map[string]json.RawMessage

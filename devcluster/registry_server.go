@@ -27,8 +27,8 @@ type registryServer struct {
 	served   chan error
 }
 
-// startRegistry restores the registry from its journal and serves it. The listener is the server's
-// unless there is an error.
+// startRegistry restores the registry from its journal and serves it. It takes over the listener
+// unless it returns an error.
 func startRegistry(l net.Listener, journalPath string, log *slog.Logger) (*registryServer, error) {
 	log = log.With("part", "registry")
 	r, err := openRegistry(journalPath, log)
@@ -53,7 +53,7 @@ func startRegistry(l net.Listener, journalPath string, log *slog.Logger) (*regis
 	return s, nil
 }
 
-// close lets requests at work end, for a while, and closes the journal.
+// close lets running requests end, for a while, and closes the journal.
 func (s *registryServer) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
