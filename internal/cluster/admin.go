@@ -19,10 +19,11 @@ import (
 // adminTimeout bounds one administrative request.
 const adminTimeout = 30 * time.Second
 
-// metadataPause is between two looks at metadata that reach the brokers one after another.
+// metadataPause is the pause between two looks at the brokers' metadata, which reaches them one
+// after another.
 const metadataPause = 100 * time.Millisecond
 
-// admin asks the cluster, and where it matters each broker by itself.
+// admin asks the cluster or, if it matters, each broker by itself.
 type admin struct {
 	*kadm.Client
 	kafka *kgo.Client
@@ -70,7 +71,7 @@ func awaitMetadata(ctx context.Context, a admin, t *topology.Topology, s topolog
 	return describe(ctx, a, t, s)
 }
 
-// awaitSetting waits until every broker has a setting of topics as it was just set.
+// awaitSetting waits until every broker has the setting of topics that was just changed.
 func (a admin) awaitSetting(ctx context.Context, setting, value string, topics []string) error {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, topic := range topics {
@@ -90,9 +91,9 @@ func (a admin) awaitSetting(ctx context.Context, setting, value string, topics [
 	})
 }
 
-// awaitEverywhere waits until no broker lacks anything any more. What is changed is acknowledged
-// before the brokers have heard of it, one after another, and a process that starts then asks any
-// of them. A broker that does not answer is left out: nobody hears anything old from it.
+// awaitEverywhere waits until no broker lacks anything. A change is acknowledged before the brokers
+// have heard of it, one after another, and a process that starts then may ask any of them. A broker
+// that does not answer is left out: nobody hears anything old from it.
 func (a admin) awaitEverywhere(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -106,7 +107,7 @@ func (a admin) awaitEverywhere(ctx context.Context, req kmsg.Request, lacks func
 	return fmt.Errorf("wait for the brokers to know %s: %w", missing, errors.Join(err, ctx.Err()))
 }
 
-// missing returns what a broker lacks, or "".
+// missing returns what a broker lacks; "" if it has everything.
 func (a admin) missing(ctx context.Context, req kmsg.Request, lacks func(answer kmsg.Response) string) (string, error) {
 	brokers, err := a.ListBrokers(ctx)
 	if err != nil {

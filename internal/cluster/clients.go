@@ -15,12 +15,13 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// MaxDecompressed bounds what a compressed batch may grow to, so that no producer can exhaust
-// a consumer's memory.
+// MaxDecompressed bounds the size of a decompressed batch, so that no producer can exhaust a
+// consumer's memory.
 const MaxDecompressed = 64 << 20
 
-// sarama has these settings for the whole process only. Its default is no bound; and its own
-// metrics, which nobody reads here, cost several percent of a processor's time.
+// sarama has these settings only for the whole process. By default it has no bound on
+// decompression. Its own metrics, which nobody reads here, cost several percent of a processor's
+// time.
 func init() {
 	sarama.MaxDecompressedBatchSize = MaxDecompressed
 	metrics.UseNilMetrics = true
@@ -44,10 +45,10 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.RetryTimeout(30 * time.Second),
 		kgo.RequestRetries(1000), // the time decides
 		kgo.RetryBackoffFn(retryPause),
-		// A frozen broker takes connections and answers nothing. It is left after so long, and with
-		// records after the next line's time on top. It must be less than callers give one try (a
-		// sixth of the engine's patience), or all of a try is spent on the first broker that is
-		// asked.
+		// A frozen broker takes connections and answers nothing. A client leaves it after this
+		// time, and with records after the time of the next line on top. This must be less than
+		// callers give one try (a sixth of the engine's patience). Otherwise a whole try is spent
+		// on the first broker.
 		kgo.DialTimeout(3 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second),
 		kgo.ProduceRequestTimeout(5 * time.Second),
@@ -71,20 +72,21 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-// retryPause returns how long a client waits before a try. The library's own pauses grow to five
-// seconds, for which a partition whose leader is there again would go on standing still. While a
-// broker restarts a transaction comes to the wrong coordinator, to one that is loading and to
-// closed connections, half a dozen times one after another, and pauses of half a second were most
-// of what it took. There is chance in it, so that not all clients come at once.
+// retryPause returns the pause before a try. The library's own pauses grow to five seconds, for
+// which a partition would stand still although its leader is back. While a broker restarts, a
+// transaction meets the wrong coordinator, one that is loading, and closed connections, half a
+// dozen times in a row. Pauses of half a second were most of the time that this took. The pause is
+// random, so that not all clients come at once.
 func retryPause(tries int) time.Duration {
 	const shortest, longest = 25 * time.Millisecond, 150 * time.Millisecond
 	pause := min(shortest<<min(max(tries-1, 0), 4), longest)
 	return pause*3/4 + rand.N(pause/2)
 }
 
-// Sarama returns a configuration for sarama as Goka uses it, with everything safe that is not so by
-// default: read_committed, no skipping to the newest offset, idempotent production with acks=all,
-// bounded decompression. Each call returns a configuration of its own, since Goka changes it.
+// Sarama returns a configuration for sarama as Goka uses it, with the safe settings that are not
+// its defaults: read_committed, no skipping to the newest offset, idempotent production with
+// acks=all, bounded decompression. Each call returns a configuration of its own, since Goka changes
+// it.
 func (c Config) Sarama() (*sarama.Config, error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
@@ -141,7 +143,7 @@ func (c Config) Sarama() (*sarama.Config, error) {
 	return s, nil
 }
 
-// scramClient speaks SCRAM for sarama, which has no implementation of its own.
+// scramClient speaks SCRAM for sarama, which brings no implementation.
 type scramClient struct {
 	hash         xdgscram.HashGeneratorFcn
 	conversation *xdgscram.ClientConversation

@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// Brokers are the bootstrap addresses, host:port.
 	Brokers []string
-	// ClientID is what brokers show in logs and quotas; default "foldlog".
+	// ClientID is the name that brokers show in logs and quotas; default "foldlog".
 	ClientID string
 	TLS      TLS
 	SASL     SASL
@@ -79,7 +79,7 @@ const (
 	mechanismScram512 = "SCRAM-SHA-512"
 )
 
-// Config returns the TLS configuration, or nil where TLS is off.
+// Config returns the TLS configuration, or nil if TLS is off.
 func (t TLS) Config() (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil

@@ -14,17 +14,17 @@ import (
 
 const (
 	timestampType = "message.timestamp.type"
-	// importedTime is the timestamp type of commands while a log is imported.
+	// importedTime is the timestamp type of the topics of commands while a log is imported.
 	importedTime = "CreateTime"
 	declaredTime = "LogAppendTime"
 )
 
-// ErrNotEmpty is wrapped by the error about topics that an import finds something in.
+// ErrNotEmpty is wrapped by the error about records in topics that an import needs empty.
 var ErrNotEmpty = errors.New("there is a log already")
 
-// CreateForImport creates those of the topics of commands, events and outcomes that do not exist.
-// It refuses ([ErrNotEmpty]) where something is in one of them, unless it may be what an import
-// that did not end has left: then begun is true.
+// CreateForImport creates the missing topics of commands, events and outcomes. It refuses with
+// [ErrNotEmpty] if one of them has records. If these may come from an interrupted import, it
+// returns begun as true instead.
 func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (begun bool, err error) {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -44,7 +44,7 @@ func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topo
 		return false, fmt.Errorf("%w: %s; an archive is imported into an empty cluster, or under a topic prefix of its own", ErrNotEmpty, strings.Join(full[:min(len(full), 3)], ", "))
 	}
 	commands, others := logTopics(t, s)
-	// those of commands first: on their timestamp type no process starts
+	// Topics of commands come first: no process starts on their timestamp type.
 	for _, topic := range slices.Concat(commands, others) {
 		if _, exists := have[topic.Name]; exists {
 			continue
@@ -65,8 +65,7 @@ func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topo
 }
 
 // BeginImport gives the topics of commands another timestamp type than the declared one until
-// [FinishImport], so that commands keep the times that they had, and no process starts on half a
-// log.
+// [FinishImport]. So commands keep their times, and no process starts on half a log.
 func BeginImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	return setCommandTimes(ctx, c, t, s, importedTime)
 }
@@ -91,8 +90,8 @@ func setCommandTimes(ctx context.Context, c Config, t *topology.Topology, s topo
 	return alter(ctx, admin, timestampType, value, names)
 }
 
-// RefuseHalfImport returns an error that wraps [ErrMismatch] where an import has not ended: what
-// there is of the log is not all of it.
+// RefuseHalfImport returns an error that wraps [ErrMismatch] if an import has begun and not ended:
+// a part of the log is missing.
 func RefuseHalfImport(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	mismatches, err := VerifyTopics(ctx, c, t, s)
 	if err != nil {
@@ -102,7 +101,7 @@ func RefuseHalfImport(ctx context.Context, c Config, t *topology.Topology, s top
 }
 
 // importing reports whether an import has begun and not ended: commands are given their own times,
-// or tables do not exist yet or not in full.
+// or tables are missing or incomplete.
 func importing(t *topology.Topology, s topology.Settings, have map[string]topology.Topic) bool {
 	commands, _ := logTopics(t, s)
 	for _, topic := range commands {
@@ -118,7 +117,7 @@ func importing(t *topology.Topology, s topology.Settings, have map[string]topolo
 	return false
 }
 
-// logTopics returns the topics of commands, and those of events and outcomes.
+// logTopics returns the topics of commands, and separately those of events and outcomes.
 func logTopics(t *topology.Topology, s topology.Settings) (commands, others []topology.Topic) {
 	n := s.Names()
 	for _, topic := range t.Topics(s) {
@@ -134,7 +133,7 @@ func logTopics(t *topology.Topology, s topology.Settings) (commands, others []to
 	return commands, others
 }
 
-// withRecords says which partitions of the log have had records.
+// withRecords returns the partitions of the log that ever had records.
 func withRecords(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) (full []string, err error) {
 	commands, others := logTopics(t, s)
 	var names []string

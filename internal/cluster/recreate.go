@@ -15,8 +15,8 @@ import (
 
 const (
 	cleanupPolicy = "cleanup.policy"
-	// unfinished is the cleanup policy of tables that are being rebuilt. It is not the declared
-	// one, so no process starts on a half table.
+	// unfinished is the cleanup policy of tables that are being rebuilt. It differs from the
+	// declared one, so no process starts on half a table.
 	unfinished = "delete"
 	compacted  = "compact"
 
@@ -62,7 +62,7 @@ func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 		configs[key] = &value
 	}
 	deadline := time.Now().Add(2 * adminTimeout)
-	// a deletion is acknowledged before it is done
+	// A deletion is acknowledged before it is done.
 	for range retry.Attempts(ctx, recreatePause, recreatePause) {
 		_, err := admin.CreateTopic(ctx, int32(t.Partitions), int16(t.ReplicationFactor), configs, t.Name)
 		if err == nil {
@@ -75,7 +75,7 @@ func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 	return ctx.Err()
 }
 
-// awaitEmpty waits until the brokers know the new topics, which nobody has written to.
+// awaitEmpty waits until the brokers know the new, empty topics.
 func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error {
 	names := make([]string, len(topics))
 	for i, t := range topics {
@@ -109,8 +109,8 @@ func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error
 	return ctx.Err()
 }
 
-// CreateMissing creates the topics of the topology that do not exist. It is for whoever has just
-// rebuilt those that must not be empty.
+// CreateMissing creates the topics of the topology that do not exist. Call it only after the topics
+// that must not be empty were rebuilt.
 func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) error {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -149,7 +149,7 @@ func FinishTopics(ctx context.Context, c Config, topics []topology.Topic) error 
 	return alter(ctx, admin, cleanupPolicy, compacted, tables)
 }
 
-// alter sets one setting of topics, and returns when the brokers have it.
+// alter changes one setting of topics. It returns when the brokers have it.
 func alter(ctx context.Context, admin admin, setting, value string, topics []string) error {
 	if len(topics) == 0 { // which would stand for all
 		return nil
@@ -166,8 +166,8 @@ func alter(ctx context.Context, admin admin, setting, value string, topics []str
 	return admin.awaitSetting(ctx, setting, value, topics)
 }
 
-// lost returns the topics that are missing though there was something in them: to create them empty
-// would start aggregates anew, or leave rows without their past.
+// lost returns the missing topics that once had records. Creating them empty would start aggregates
+// anew, or leave rows without their past.
 func lost(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	n := s.Names()
 	var all []topology.Mismatch

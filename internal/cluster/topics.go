@@ -13,13 +13,13 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// ErrMismatch is what errors about topics that differ from the topology wrap. Retrying does not
+// ErrMismatch is wrapped by errors about topics that differ from the topology. Retrying does not
 // help.
 var ErrMismatch = errors.New("the topics on the cluster are not those of the topology")
 
-// MismatchError returns an error with all the mismatches, or nil where there are none. It wraps
-// [ErrMismatch]. Where all topics were made for another partition count or replication factor, it
-// says so once.
+// MismatchError returns an error with all the mismatches, or nil if there are none. It wraps
+// [ErrMismatch]. If all topics were made for another partition count or replication factor, it says
+// so once.
 func MismatchError(all []topology.Mismatch) error {
 	if len(all) == 0 {
 		return nil
@@ -42,10 +42,11 @@ func MismatchError(all []topology.Mismatch) error {
 	return fmt.Errorf("%w:\n  %s", ErrMismatch, strings.Join(lines, "\n  "))
 }
 
-// EnsureTopics creates the topics that do not exist, gives each new policy its starting point (the
-// end of its source's events, or the beginning where the policy says so), and then verifies
-// everything. It returns what it created, as "topic NAME" and "start of policy NAME". It refuses to
-// create a table anew that was lost. It may run in several processes at once.
+// EnsureTopics creates the topics that do not exist, gives each new policy its starting point, and
+// then verifies everything. The starting point is the end of the source's events, or the beginning
+// if the policy asks for it. EnsureTopics returns the things that it created, as "topic NAME" and
+// "start of policy NAME". It refuses to create a lost table anew. It may run in several processes
+// at once.
 func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) (created []string, err error) {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -76,8 +77,8 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	if have, err = awaitMetadata(ctx, admin, t, s, t.Topics(s)); err != nil {
 		return created, err
 	}
-	// Starting points need the events topics to have the declared partitions, so look for
-	// mismatches first. Asked again, another broker might answer, which has not heard of all topics
+	// Starting points need events topics with the declared partitions, so look for mismatches
+	// first. The answer from above is used again: another broker might not have heard of all topics
 	// yet.
 	mismatches, err := compare(ctx, admin, t, s, have)
 	if err != nil {
@@ -104,8 +105,7 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	return created, nil
 }
 
-// VerifyTopics returns every way in which the cluster differs from what the topology and settings
-// ask for.
+// VerifyTopics returns every difference between the cluster and the topology with its settings.
 func VerifyTopics(ctx context.Context, c Config, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
 	s.EnsureDefaults()
 	admin, err := c.admin()
@@ -124,8 +124,8 @@ func verify(ctx context.Context, admin admin, t *topology.Topology, s topology.S
 	return compare(ctx, admin, t, s, have)
 }
 
-// compare returns every way in which the topics that there are, and the policies' starting points,
-// differ from what is asked for.
+// compare returns every difference of the existing topics, and of the policies' starting points,
+// from the declared ones.
 func compare(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings, have map[string]topology.Topic) ([]topology.Mismatch, error) {
 	mismatches := topology.Diff(t.Topics(s), have)
 	for _, p := range t.Policies {
@@ -143,9 +143,8 @@ func compare(ctx context.Context, admin admin, t *topology.Topology, s topology.
 	return mismatches, nil
 }
 
-// describe returns those of the topology's topics that exist, with partitions and settings as they
-// are. A topic that one broker lists and another does not know is only just being created, or
-// deleted.
+// describe returns the topology's existing topics with their partitions and settings. A topic that
+// one broker lists and another does not know is only just being created or deleted.
 func describe(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (have map[string]topology.Topic, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -158,7 +157,7 @@ func describe(ctx context.Context, admin admin, t *topology.Topology, s topology
 }
 
 func describeOnce(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) (map[string]topology.Topic, error) {
-	// kadm might say what it was told before a topic was created
+	// kadm might give an answer from before a topic was created.
 	listed, err := metadataRequest(t.Topics(s)).RequestWith(ctx, admin.kafka)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
@@ -208,15 +207,14 @@ func create(ctx context.Context, admin admin, topic topology.Topic) error {
 		configs[key] = &value
 	}
 	_, err := admin.CreateTopic(ctx, int32(topic.Partitions), int16(topic.ReplicationFactor), configs, topic.Name)
-	// another process was faster: verification decides
+	// Another process was faster; verification decides.
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("create topic %s with %d partitions and replication factor %d: %w", topic.Name, topic.Partitions, topic.ReplicationFactor, err)
 	}
 	return nil
 }
 
-// withoutStart returns the partitions of a policy's source for which its group has no committed
-// offset.
+// withoutStart returns the partitions of a policy's source without a committed offset of its group.
 func withoutStart(ctx context.Context, admin admin, p *topology.PolicySpec, s topology.Settings) ([]int32, error) {
 	group, topic := s.Names().Group(p.Name), s.Names().Events(p.Source)
 	committed, err := admin.FetchOffsets(ctx, group)

@@ -10,27 +10,27 @@ import (
 type Record struct {
 	Topic     string
 	Partition int32
-	// Offset is the record's place in its partition; meaningless in a record to be written.
+	// Offset is the record's place in its partition. It means nothing in a record to be written.
 	Offset int64
 	Key    []byte
 	// Value is nil for a tombstone.
 	Value   []byte
 	Headers []Header
-	// Timestamp is the log's time for the record; zero in a record to be written means now.
+	// Timestamp is the log's time of the record. In a record to be written, zero means now.
 	Timestamp time.Time
 }
 
-// Header is one header of a record. Keys may repeat. It is franz-go's, so that the headers of
-// records that are read or written are shared, not copied: a record has half a dozen.
+// Header is one header of a record. Keys may repeat. It is franz-go's type, so that the headers of
+// records are shared and not copied: a record has half a dozen.
 type Header = kgo.RecordHeader
 
-// Of returns what was read, in this shape. It shares key, value and headers with it.
+// Of returns a record that was read, in this shape. It shares key, value and headers with it.
 func Of(r *kgo.Record) Record {
 	return Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
 }
 
-// Header returns the value of the record's last header of that name, or nil: whoever adds a header
-// later overrides.
+// Header returns the value of the record's last header of that name, or nil. A header that was
+// added later overrides earlier ones.
 func (r *Record) Header(key string) []byte {
 	for i := len(r.Headers) - 1; i >= 0; i-- {
 		if r.Headers[i].Key == key {

@@ -9,9 +9,9 @@
 //
 //  1. A projection has at most two versions at a time: the one that serves, and one beside it,
 //     which is being filled or kept.
-//  2. Where there is no record, the oldest declared version that was ever run serves; where none
-//     was, the newest, which is then recorded.
-//  3. A version that is being filled is run by 'foldlog rebuild' alone; one that is kept is run by
-//     the processors as the one that serves.
-//  4. No process starts where the version that serves is not declared.
+//  2. If there is no record, the oldest declared version that was ever run serves. If none was run,
+//     the newest serves, and this is recorded.
+//  3. A version that is being filled is run by 'foldlog rebuild' alone. A kept version is run by
+//     the processors, as the serving one is.
+//  4. No process starts if the serving version is not declared.
 package versions

@@ -25,7 +25,7 @@ type Follower struct {
 	changed chan struct{}
 }
 
-// Follow returns a follower that begins with what was resolved. It stays there until
+// Follow returns a follower that begins with the resolved states. They stay the same until
 // [Follower.Run].
 func (r *Resolved) Follow(c cluster.Config, names topology.Names, log *slog.Logger) *Follower {
 	states := States{}
@@ -76,8 +76,8 @@ func (f *Follower) State(projection string) (State, <-chan struct{}) {
 	return f.states[projection], f.changed
 }
 
-// While calls run whenever wanted says so of the state of a projection, ends its context when it
-// does not any more, and returns when ctx has ended.
+// While calls run as long as wanted agrees with the state of a projection, and ends its context
+// when it no longer does. It returns when ctx has ended.
 func (f *Follower) While(ctx context.Context, projection string, wanted func(State) bool, run func(context.Context)) {
 	for ctx.Err() == nil {
 		state, changed := f.State(projection)

@@ -15,7 +15,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// timeout bounds one look at the cluster, and one record's way to it.
+// timeout bounds one read of the topic and one write to it.
 const timeout = 30 * time.Second
 
 // read returns the last record of each projection and the offset behind all that was read; none
@@ -89,7 +89,7 @@ func client(c cluster.Config) (*kgo.Client, error) {
 	return client, nil
 }
 
-// Write records a state. It holds from when the function has returned without an error.
+// Write records a state. The state is in force when the function has returned without an error.
 func Write(ctx context.Context, c cluster.Config, names topology.Names, s State) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -15,18 +15,18 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Resolved is what is known of the versions of all declared projections.
+// Resolved is the known state of the versions of all declared projections.
 type Resolved struct {
 	States States
-	// Live is the topology with the versions that are live.
+	// Live is the topology with the live versions only.
 	Live *topology.Topology
 
 	next  int64   // where the topic goes on
 	fresh []State // of projections that were never run; nobody has recorded them yet
 }
 
-// Resolve finds the state of every declared projection. The error wraps [cluster.ErrMismatch] where
-// a version serves that is not declared.
+// Resolve finds the state of every declared projection. The error wraps [cluster.ErrMismatch] if
+// the serving version is not declared.
 func Resolve(ctx context.Context, c cluster.Config, t *topology.Topology, names topology.Names) (*Resolved, error) {
 	recorded, next, err := read(ctx, c, names.Versions())
 	if err != nil {
@@ -63,8 +63,8 @@ func Resolve(ctx context.Context, c cluster.Config, t *topology.Topology, names 
 	return r, nil
 }
 
-// unrecorded returns the state of a projection that has no record. A new one is marked by who made
-// it.
+// unrecorded returns the state of a projection without a record. The state of a new projection
+// names the process that made it.
 func unrecorded(ctx context.Context, c cluster.Config, names topology.Names, declared []*topology.ProjectionSpec) (State, error) {
 	s := State{Projection: declared[0].Name}
 	for _, p := range declared {
@@ -108,7 +108,8 @@ func wasRun(ctx context.Context, c cluster.Config, names topology.Names, p *topo
 	return handled, nil
 }
 
-// Settle records the states of projections that were never run before, once their topics exist.
+// Settle records the states of projections that were never run before. Call it once their topics
+// exist.
 func (r *Resolved) Settle(ctx context.Context, c cluster.Config, names topology.Names) error {
 	for _, s := range r.fresh {
 		if err := Write(ctx, c, names, s); err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Stage is what is done with the version that does not serve.
+// Stage says what happens to the version that does not serve.
 //
 // NB: must not change. Records in Kafka have it.
 type Stage string
@@ -27,15 +27,15 @@ type State struct {
 	Projection string `json:"projection"`
 	// Serving is the version that queries are answered from.
 	Serving int `json:"serving"`
-	// Other is the version beside it, or 0; Stage says what is done with it.
+	// Other is the version beside it, or 0; Stage says what happens to it.
 	Other int   `json:"other,omitempty"`
 	Stage Stage `json:"stage,omitempty"`
-	// At and By say when and by whom it was written; zero and empty where nobody did.
+	// At and By say when and by whom the state was written; they are empty if nobody wrote it.
 	At time.Time `json:"at,omitzero"`
 	By string    `json:"by,omitempty"`
 }
 
-// Live reports whether a version has topics that somebody fills.
+// Live reports whether a version has topics that are being filled.
 func (s State) Live(version int) bool { return version == s.Serving || version == s.Other }
 
 // Runs reports whether processors run a version.

@@ -16,11 +16,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// saveEvery is how often the manifest takes up the files that were completed while an export runs:
-// what a kill costs at most.
+// saveEvery is the interval at which a running export adds completed files to the manifest. A kill
+// costs at most this much work.
 const saveEvery = 5 * time.Second
 
-// Archive is a directory with an archive that this process has to itself. It is safe for concurrent
+// Archive is a directory with an archive, used by this process alone. It is safe for concurrent
 // use.
 type Archive struct {
 	dir  string
@@ -39,8 +39,8 @@ const (
 	unfinished = ".new" // the end of a name under which something is being written
 )
 
-// Create opens the archive in a directory to add to it, or begins one where the directory is empty
-// or does not exist. What an interrupted export has left is removed.
+// Create opens the archive in a directory to add to it. If the directory is empty or does not
+// exist, Create begins an archive. Files of an interrupted export are removed.
 func Create(dir, system string, partitions int) (*Archive, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func own(dir string) (*Archive, error) {
 	return a, nil
 }
 
-// Close gives the directory up.
+// Close releases the directory.
 func (a *Archive) Close() error {
 	if a.lock == nil {
 		return nil
@@ -118,8 +118,8 @@ func (a *Archive) Close() error {
 	return a.lock.Unlock()
 }
 
-// Manifest returns what the archive has. It must not be changed, and is valid while nothing is
-// added.
+// Manifest returns the list of the archive's contents. It must not be changed, and is valid until
+// something is added.
 func (a *Archive) Manifest() *Manifest { return a.manifest }
 
 // Of returns [Manifest.Of] as of now.
@@ -136,7 +136,7 @@ func (a *Archive) AddSchema(fingerprint, text string) {
 	a.manifest.Schemas[fingerprint] = text
 }
 
-// add takes up a complete file.
+// add records a complete file.
 func (a *Archive) add(f File) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -151,7 +151,7 @@ func (a *Archive) add(f File) error {
 	return a.save()
 }
 
-// Finish makes the archive one as of the cut.
+// Finish makes the archive one consistent state, as of the cut.
 func (a *Archive) Finish(cut *Cut) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -182,7 +182,7 @@ func (a *Archive) save() error {
 	return err
 }
 
-// replace writes a file under its name in one step, and returns once it is on the disk.
+// replace writes a file under its name in one step. It returns once the file is on the disk.
 func (a *Archive) replace(name string, write func(io.Writer) error) error {
 	path := filepath.Join(a.dir, filepath.FromSlash(name))
 	file, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
@@ -210,7 +210,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// removeStrays removes what looks like a file of the archive, and is not in its manifest.
+// removeStrays removes files that look like those of the archive but are not in its manifest.
 func (a *Archive) removeStrays() error {
 	known := map[string]bool{}
 	for _, f := range a.manifest.Files {

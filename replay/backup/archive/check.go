@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// Check reads a file and returns an error that wraps [ErrDamaged] where it is not the one that the
-// manifest names.
+// Check reads a file and compares it with the manifest's entry. The error wraps [ErrDamaged] if
+// they differ.
 func (a *Archive) Check(ctx context.Context, f File) error {
 	file, err := a.open(f)
 	if err != nil {
@@ -60,7 +60,7 @@ func (r *interruptible) Read(p []byte) (int, error) {
 }
 
 // Rows returns the rows of files, one after another, each with the schema of its value. The last
-// one may be an error, with the file's name.
+// item may be an error, with the file's name.
 func (a *Archive) Rows(files []File) iter.Seq2[Written, error] {
 	return func(yield func(Written, error) bool) {
 		for _, f := range files {
@@ -71,10 +71,10 @@ func (a *Archive) Rows(files []File) iter.Seq2[Written, error] {
 	}
 }
 
-// Written is a row of a file.
+// Written is a row of a file, with its schema.
 type Written struct {
 	*Row
-	// Schema is that of the value.
+	// Schema is the schema of the value.
 	Schema string
 	File   File
 }

@@ -12,14 +12,14 @@ import (
 
 // Bounds of a container file, and how it is written.
 const (
-	// blockBytes is how much a block has before it is compressed, but for the record that fills it.
+	// blockBytes is the size of a block before compression, without the record that fills it.
 	blockBytes = 1 << 20
-	// maxBlock bounds a block, compressed and not: a full one with the largest record. What claims
-	// more is not ours.
+	// maxBlock bounds a block, compressed and not: a full one with the largest record. No file of
+	// ours has larger ones.
 	maxBlock = 16 << 20
 	// maxMeta bounds a text in the head of a file.
 	maxMeta = 4 << 20
-	// writerKey is the head's entry with the schema of the values as they were in the log.
+	// writerKey is the head's entry with the schema of the values as they stood in the log.
 	//
 	// NB: must not change. Files have it.
 	writerKey = "foldlog.schema"
@@ -28,8 +28,8 @@ const (
 
 var magic = [4]byte{'O', 'b', 'j', 1}
 
-// Reader reads the rows of one file. The library for container files decodes what it reads, which
-// need not give the same bytes again; this one leaves values as they are.
+// Reader reads the rows of one file. The library for container files decodes values, and encoding
+// them again need not give the same bytes. This reader leaves values as they are.
 type Reader struct {
 	in    *bufio.Reader
 	sync  [16]byte
@@ -90,10 +90,10 @@ func (r *Reader) text() ([]byte, error) {
 	return b, nil
 }
 
-// Schema returns the schema that the values were written with, as the registry had it.
+// Schema returns the schema of the values, as the registry had it when they were written.
 func (r *Reader) Schema() string { return string(r.meta[writerKey]) }
 
-// Next returns the next row, or io.EOF at the end. What is in it stays as it is.
+// Next returns the next row, or io.EOF at the end. The row stays valid after the next call.
 func (r *Reader) Next() (*Row, error) {
 	for r.left == 0 {
 		if len(r.block.left) > 0 {
@@ -142,7 +142,7 @@ func (r *Reader) readBlock() error {
 	return nil
 }
 
-// whole makes the end of the file within something an error of its own.
+// whole turns the end of the file inside a row or block into an error of its own.
 func whole(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

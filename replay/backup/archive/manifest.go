@@ -17,10 +17,10 @@ import (
 // NB: must not change.
 const ManifestFile = "manifest.json"
 
-// format is the version of how archives are laid out.
+// format is the version of the archive's layout.
 const format = 1
 
-// Kind says what the records of a file are.
+// Kind is the kind of the records in a file.
 //
 // NB: must not change. Manifests and the names of directories have it.
 type Kind string
@@ -29,31 +29,31 @@ type Kind string
 const (
 	Events   Kind = "events"
 	Outcomes Kind = "outcomes"
-	// Commands are commands that were handled: for auditing.
+	// Commands are handled commands, kept for auditing.
 	Commands Kind = "commands"
-	// Pending are the commands that were not handled as of the cut. There is a new set of them for
-	// each cut.
+	// Pending are the commands that were not handled yet at the cut. Each cut has a new set of
+	// them.
 	Pending Kind = "pending"
 )
 
-// Manifest says what an archive has. Names of topics are without prefix.
+// Manifest lists the contents of an archive. Names of topics have no prefix.
 type Manifest struct {
 	Format int `json:"format"`
 	// System is the topology's name, and Partitions the count of every topic.
 	System     string `json:"system"`
 	Partitions int    `json:"partitions"`
-	// Cut is what the archive is as of; nil before the first export has ended. Files may have more,
-	// where a later one was interrupted.
+	// Cut is the state that the archive holds; nil before the first export has ended. Files may
+	// hold more if a later export was interrupted.
 	Cut *Cut `json:"cut"`
 	// Schemas are the texts of the schemas of commands in Avro, by fingerprint.
 	Schemas map[string]string `json:"schemas,omitempty"`
-	// Files are the complete files, those of a kind, aggregate type and partition in the order of
-	// offsets.
+	// Files are the complete files. Those of one kind, aggregate type and partition are in the
+	// order of offsets.
 	Files []File `json:"files"`
 }
 
 // Cut is a consistent state of the whole system: everything that follows from the commands before
-// some place of each partition, and nothing else.
+// one place in each partition, and nothing else.
 type Cut struct {
 	// Number counts the exports into the directory.
 	Number int `json:"number"`
@@ -61,38 +61,38 @@ type Cut struct {
 	TakenAt time.Time `json:"taken_at"`
 	// Aggregates has the ends of each partition, by aggregate type.
 	Aggregates map[string][]Ends `json:"aggregates"`
-	// Policies says which events each policy has answered.
+	// Policies says for each policy which events it has answered.
 	Policies map[string]Answered `json:"policies"`
 }
 
-// Ends is how far one partition of an aggregate type is in the archive.
+// Ends says how far the archive goes in one partition of an aggregate type.
 type Ends struct {
-	// Commands is the offset of the first command that was not handled.
+	// Commands is the offset of the first unhandled command.
 	Commands int64 `json:"commands"`
 	Events   Range `json:"events"`
 	Outcomes Range `json:"outcomes"`
-	// Pending counts the commands that were not handled.
+	// Pending counts the unhandled commands.
 	Pending int64 `json:"pending"`
 }
 
 // Range is a part of a partition without a gap.
 type Range struct {
-	// From is the offset before which nothing is known; 0 where nothing was missing.
+	// From is the offset before which records are missing; 0 if nothing is missing.
 	From int64 `json:"from"`
-	// To is the offset after the last record, and Count how many records there are in between.
+	// To is the offset after the last record, and Count the number of records in between.
 	To    int64 `json:"to"`
 	Count int64 `json:"count"`
 }
 
-// Answered says up to which offset of its source's events, exclusively, a policy has answered them;
-// -1 where it never ran.
+// Answered is the offset up to which a policy has answered its source's events, exclusively; -1 if
+// the policy never ran.
 type Answered struct {
 	Source  string  `json:"source"`
 	Offsets []int64 `json:"offsets"`
 }
 
-// AnsweredBy returns up to which offset a policy has answered the events of a partition; -1 where
-// it never ran.
+// AnsweredBy returns the offset up to which a policy has answered the events of a partition; -1 if
+// the policy never ran.
 func (c *Cut) AnsweredBy(policy string, partition int32) int64 {
 	if a, known := c.Policies[policy]; known {
 		return a.Offsets[partition]
@@ -107,8 +107,8 @@ type File struct {
 	Partition int32  `json:"partition"`
 	// Path is relative to the archive's directory, with slashes.
 	Path string `json:"path"`
-	// First and Last are the offsets of the first and the last record, FirstTime and LastTime the
-	// least and the largest of the times that they were recorded at.
+	// First and Last are the offsets of the first and the last record. FirstTime and LastTime are
+	// the least and the largest recorded time.
 	First     int64     `json:"first_offset"`
 	Last      int64     `json:"last_offset"`
 	Count     int64     `json:"count"`
@@ -116,14 +116,15 @@ type File struct {
 	LastTime  time.Time `json:"last_time"`
 	Bytes     int64     `json:"bytes"`
 	SHA256    string    `json:"sha256"`
-	// LastSHA256 is that of the last row's value, to know the log again that it came from.
+	// LastSHA256 is the hash of the last row's value. It tells whether a log is the one that the
+	// file came from.
 	LastSHA256 string `json:"last_value_sha256"`
 }
 
-// ErrDamaged is wrapped by errors about an archive that is not as it was written.
+// ErrDamaged is wrapped by errors about an archive that changed after it was written.
 var ErrDamaged = errors.New("the archive is damaged")
 
-// ErrUnfit is wrapped by errors about a directory that has no archive, or not one that can be used
+// ErrUnfit is wrapped by errors about a directory that has no archive, or one that cannot be used
 // here.
 var ErrUnfit = errors.New("this archive cannot be used")
 
@@ -160,8 +161,8 @@ func (m *Manifest) Of(kind Kind, aggregate string, partition int32) []File {
 	return all
 }
 
-// Within returns those of [Manifest.Of] that have the range, or an error where they are not exactly
-// that: one is missing, or there is one too many.
+// Within returns the files of [Manifest.Of] that make up the range. It returns an error if one is
+// missing or there is one too many.
 func (m *Manifest) Within(kind Kind, aggregate string, partition int32, r Range) ([]File, error) {
 	var all []File
 	at, count := r.From, int64(0)
@@ -182,7 +183,7 @@ func (m *Manifest) Within(kind Kind, aggregate string, partition int32, r Range)
 	return all, nil
 }
 
-// PendingOf returns the commands that were not handled as of the cut.
+// PendingOf returns the commands that were not handled yet at the cut.
 func (m *Manifest) PendingOf(aggregate string, partition int32) ([]File, error) {
 	all, count := m.Of(Pending, aggregate, partition), int64(0)
 	for _, f := range all {

@@ -9,28 +9,29 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// Row is a record of a log as it is in a file.
+// Row is a log record as a file holds it.
 type Row struct {
 	Partition int32
 	// Offset is the record's place in the log that was exported.
 	Offset int64
-	// Time is the record's own, in milliseconds; not what its value says.
+	// Time is the record's own timestamp in milliseconds, which may differ from the time in its
+	// value.
 	Time time.Time
-	// Chain is the event's link in the hash chain of its aggregate; nil for what is no event.
+	// Chain is the event's link in the hash chain of its aggregate; nil for other records.
 	Chain []byte
 	// Cause is the place of the command that the record follows from; "" for a command.
 	Cause string
-	// Complete says that the event is the last one of its command.
+	// Complete is true for the last event of its command.
 	Complete bool
-	// Headers are those that are in no column and do not follow from the value.
+	// Headers are those that have no column and do not follow from the value.
 	Headers []record.Header
 	// Value is the record's value without the prefix that names its schema: Avro, as the file's
 	// [Reader.Schema] describes it.
 	Value []byte
 }
 
-// columns are the fields that come before those of the writer's record. The last one is the length
-// of what follows, so that the value is found without its schema.
+// columns are the fields before those of the writer's record. The last one is the length of the
+// value, so that the value is found without its schema.
 //
 // NB: must not change. Files have it.
 const columns = `{"name":"foldlog_partition","type":"int","doc":"Partition of the log that was exported."},` +
@@ -81,7 +82,7 @@ func appendOptional(b, value []byte) []byte {
 
 var errRow = errors.New("a row is not what was written")
 
-// scanner takes Avro apart. After an error everything it returns is zero.
+// scanner takes Avro apart. After an error, all values that it returns are zero.
 type scanner struct {
 	left []byte
 	err  error
@@ -149,8 +150,8 @@ func (s *scanner) row() *Row {
 	return r
 }
 
-// CommandSchema is the schema of a command's [Row.Value]: what a producer wrote may be JSON, Avro
-// of any schema, or neither.
+// CommandSchema is the schema of a command's [Row.Value]. A producer may have written JSON, Avro of
+// any schema, or neither.
 //
 // NB: must not change. Files have it.
 const CommandSchema = `{"type":"record","name":"Command","namespace":"foldlog.archive","doc":"A record of a log of commands.","fields":[` +
@@ -161,8 +162,8 @@ const CommandSchema = `{"type":"record","name":"Command","namespace":"foldlog.ar
 // Command is a command's record.
 type Command struct {
 	Key []byte
-	// Schema is the fingerprint of the value's schema, and the value lacks its prefix; "" for a
-	// value as it is.
+	// Schema is the fingerprint of the value's schema; then the value lacks its prefix. It is "" if
+	// the value is unchanged.
 	Schema string
 	Value  []byte
 }
@@ -177,7 +178,7 @@ func (c Command) Bytes() []byte {
 	return appendOptional(appendOptional(b, schema), c.Value)
 }
 
-// ParseCommand reads what [Command.Bytes] returned.
+// ParseCommand reads the bytes that [Command.Bytes] returned.
 func ParseCommand(value []byte) (Command, error) {
 	s := &scanner{left: value}
 	c := Command{Key: s.optional(), Schema: string(s.optional()), Value: s.optional()}

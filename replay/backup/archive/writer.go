@@ -17,12 +17,12 @@ import (
 	"github.com/twmb/avro/ocf"
 )
 
-// Writer writes the records of one kind and partition, in their order, to as many files as are
-// needed: one for each day, schema, and export. It belongs to one goroutine. What was written
-// counts once [Writer.Close] has returned nil.
+// Writer writes the records of one kind and partition, in their order. It begins a file for each
+// day, schema and export. It belongs to one goroutine. The records count once [Writer.Close] has
+// returned nil.
 type Writer struct {
 	archive *Archive
-	// of the file that is being written; its kind, aggregate type and partition are the writer's
+	// The file that is being written has the writer's kind, aggregate type and partition.
 	next   File
 	cut    int
 	schema string // of the file that is being written
@@ -34,17 +34,17 @@ type Writer struct {
 	last   []byte // value of the last row
 }
 
-// Writer returns a writer. The cut is the number of the one to come.
+// Writer returns a writer. The cut is the number of the next one.
 func (a *Archive) Writer(kind Kind, aggregate string, partition int32, cut int) *Writer {
 	return &Writer{archive: a, cut: cut, next: File{Kind: kind, Aggregate: aggregate, Partition: partition}}
 }
 
-// ours is what files of an archive are called.
+// ours matches the names of an archive's files.
 var ours = regexp.MustCompile(`^[a-z0-9-]+\.(events|outcomes|commands|pending)/(day=\d{4}-\d{2}-\d{2}/\d{4}-\d{20}|\d{8}-\d{4}-\d{20})\.avro(\.new)?$`)
 
 // path returns the name of the file that begins with the row.
 //
-// NB: must not change. Whoever reads the files goes by their directories.
+// NB: must not change. Readers of the files go by their directories.
 func (w *Writer) path(first int64) string {
 	dir := w.next.Aggregate + "." + string(w.next.Kind)
 	if w.next.Kind == Pending {
@@ -53,7 +53,7 @@ func (w *Writer) path(first int64) string {
 	return fmt.Sprintf("%s/day=%s/%04d-%020d.avro", dir, w.day, w.next.Partition, first)
 }
 
-// Write writes a row whose value has the schema, and which says that it was recorded at a time.
+// Write writes a row whose value has the given schema and recorded time.
 func (w *Writer) Write(schema string, recorded time.Time, r *Row) error {
 	day := recorded.UTC().Format(time.DateOnly)
 	if w.to != nil && (schema != w.schema || day != w.day && w.next.Kind != Pending) {
@@ -105,7 +105,7 @@ func (w *Writer) begin(first int64) error {
 	return err
 }
 
-// Close completes the file that is being written, if there is one.
+// Close completes the current file, if there is one.
 func (w *Writer) Close() error {
 	if w.to == nil {
 		return nil
@@ -134,7 +134,7 @@ func (w *Writer) Close() error {
 	return w.archive.add(done)
 }
 
-// Abandon throws away what Close has not completed.
+// Abandon throws away the file that Close has not completed.
 func (w *Writer) Abandon() {
 	if w.to != nil {
 		_ = w.to.Close()
@@ -143,7 +143,7 @@ func (w *Writer) Abandon() {
 	}
 }
 
-// Sum returns the SHA-256 of a value as manifests have it.
+// Sum returns the SHA-256 of a value in the manifest's form.
 func Sum(value []byte) string {
 	sum := sha256.Sum256(value)
 	return hex.EncodeToString(sum[:])
