@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 func TestDamagedStoreIsRebuilt(t *testing.T) {
@@ -128,7 +129,7 @@ func TestDamageFoundByARead(t *testing.T) {
 		for i := range 2000 {
 			have, err := balance(soon(t), table, fmt.Sprintf("acc-%04d", i), nil)
 			if err != nil {
-				damaged = damaged || errors.Is(err, errDamaged)
+				damaged = damaged || errors.Is(err, localdb.ErrDamaged)
 				return err
 			}
 			if have != int64(i) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/localdb"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -160,7 +161,7 @@ func (h *History) read(id string, after int64, limit int) (raw rawEvents, err er
 func versionAt(iter iterator.Iterator) (int64, error) {
 	id, err := parseEventSuffix(iter.Key()[1:])
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errDamaged, err)
+		return 0, fmt.Errorf("%w: %w", localdb.ErrDamaged, err)
 	}
 	return id.version, nil
 }

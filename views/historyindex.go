@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // historyIndex is the index of an events topic: events by aggregate id and version, what they can
@@ -91,14 +92,14 @@ func decodeStoredEvent(stored []byte) (storedEvent, error) {
 	rest := slices.Clone(stored)
 	offset, size := binary.Uvarint(rest)
 	if size < 1 {
-		return storedEvent{}, fmt.Errorf("%w: an event of %d bytes", errDamaged, len(stored))
+		return storedEvent{}, fmt.Errorf("%w: an event of %d bytes", localdb.ErrDamaged, len(stored))
 	}
 	e := storedEvent{offset: int64(offset)}
 	rest = rest[size:]
 	for _, header := range []*[]byte{&e.chain, &e.cause} {
 		n, size := binary.Uvarint(rest)
 		if size < 1 || n > uint64(len(rest)-size) {
-			return storedEvent{}, fmt.Errorf("%w: an event of %d bytes", errDamaged, len(stored))
+			return storedEvent{}, fmt.Errorf("%w: an event of %d bytes", localdb.ErrDamaged, len(stored))
 		}
 		end := size + int(n)
 		*header, rest = rest[size:end:end], rest[end:]

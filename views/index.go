@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/localdb"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -59,7 +60,7 @@ func (x *progressIndex) stage(s *store, c *changes, partition int32, at foldlog.
 	}
 	if have != nil {
 		if before, err := decodeInt64(have); err != nil {
-			return fmt.Errorf("%w: progress: %w", errDamaged, err)
+			return fmt.Errorf("%w: progress: %w", localdb.ErrDamaged, err)
 		} else if before >= at.Offset {
 			return nil
 		}

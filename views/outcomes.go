@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/localdb"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -154,7 +155,7 @@ func joinOutcome(recordedAt time.Time, value []byte) []byte {
 
 func splitOutcome(stored []byte) (recordedAt time.Time, value []byte, err error) {
 	if len(stored) < 8 {
-		return time.Time{}, nil, fmt.Errorf("%w: outcome of %d bytes", errDamaged, len(stored))
+		return time.Time{}, nil, fmt.Errorf("%w: outcome of %d bytes", localdb.ErrDamaged, len(stored))
 	}
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(stored))).UTC(), stored[8:], nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 const (
@@ -66,7 +68,7 @@ func purgeFrom(s *store, bounds *util.Range) (n int, next []byte, err error) {
 	for n < purgeStep && iter.Next() {
 		recordedAt, outcomeKey, err := splitTimeKey(iter.Key())
 		if err != nil {
-			return 0, next, errors.Join(errDamaged, err)
+			return 0, next, errors.Join(localdb.ErrDamaged, err)
 		}
 		stored, err := s.get(outcomeKey)
 		if err != nil {

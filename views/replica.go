@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/localdb"
 	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -89,7 +90,7 @@ func (r *replica) run(ctx context.Context) {
 			level = slog.LevelWarn
 		}
 		r.log.Log(ctx, level, "the view has lost its topic, connecting again", "error", oneLine(err), "pause", try.Pause())
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, localdb.ErrDamaged) {
 			r.discard(reasonDamaged, err)
 		}
 	}
@@ -194,7 +195,7 @@ func (r *replica) misfit(d description) (reason string, err error) {
 // open opens the store, moving a damaged one away.
 func (r *replica) open() error {
 	s, err := openStore(r.dir)
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, localdb.ErrDamaged) {
 		r.discard(reasonDamaged, err)
 		s, err = openStore(r.dir)
 	}
@@ -225,7 +226,7 @@ func (r *replica) discard(reason string, cause error) {
 		r.log.Error("close the view's store", "error", err)
 	}
 	if reason == reasonDamaged {
-		aside, err := moveAside(r.dir)
+		aside, err := localdb.SetAside(r.dir)
 		r.log.Error("the view's store is damaged, rebuilding it from Kafka", "cause", cause, "kept", aside, "error", err)
 		return
 	}
@@ -294,7 +295,7 @@ func (r *replica) use(f func(*store) error) error {
 		return err
 	}
 	err := f(r.store)
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, localdb.ErrDamaged) {
 		r.status.interrupt(err) // the next attempt rebuilds the store
 	}
 	return err

@@ -2,38 +2,20 @@ package views
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
-	"github.com/syndtr/goleveldb/leveldb/filter"
 	"github.com/syndtr/goleveldb/leveldb/opt"
-	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
-)
 
-// errDamaged is wrapped by errors about stored bytes that nobody wrote like that. The store is of
-// no use any more.
-var errDamaged = errors.New("the store is damaged")
+	"github.com/foldlog/foldlog/internal/localdb"
+)
 
 // storeOptions are the settings of every store. One store has all partitions of a topic, so that
 // the memory for write buffers and caches does not grow with the partition count, and a list over
 // all partitions is one ordered scan.
-//
-// Strict: a lost piece in the middle of the journal must not pass for a store that is only a little
-// behind.
-var storeOptions = opt.Options{
-	WriteBuffer:            8 << 20,
-	BlockCacheCapacity:     16 << 20,
-	OpenFilesCacheCapacity: 200,
-	Filter:                 filter.NewBloomFilter(10),
-	Strict:                 opt.StrictAll,
-}
+var storeOptions = opt.Options{BlockCacheCapacity: 16 << 20, OpenFilesCacheCapacity: 200}
 
 // meta says what a store is a replica of.
 type meta struct {
@@ -49,37 +31,16 @@ type store struct {
 	db  *leveldb.DB
 }
 
-// openStore opens the store in dir or makes an empty one. An error that wraps errDamaged is one of
-// the stored bytes; any other is one of the environment, such as permissions or a lock held by
-// another process.
+// openStore opens the store in dir or makes an empty one.
 func openStore(dir string) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create the view's store: %w", err)
-	}
-	db, err := leveldb.OpenFile(dir, &storeOptions)
+	db, err := localdb.Open(dir, storeOptions)
 	if err != nil {
-		if !ofEnvironment(err) {
-			return nil, fmt.Errorf("open the view's store %s: %w: %w", dir, errDamaged, err)
-		}
 		return nil, fmt.Errorf("open the view's store %s: %w", dir, err)
 	}
 	return &store{dir: dir, db: db}, nil
 }
 
 func (s *store) close() error { return s.db.Close() }
-
-// moveAside keeps a damaged store for whoever wants to know what happened, in place of the one
-// before it.
-func moveAside(dir string) (string, error) {
-	aside := dir + ".damaged"
-	if err := os.RemoveAll(aside); err != nil {
-		return "", fmt.Errorf("remove the store that was damaged before: %w", err)
-	}
-	if err := os.Rename(dir, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("move the damaged store away: %w", err)
-	}
-	return aside, nil
-}
 
 // meta returns what the store is a replica of; ok is false for a new store.
 func (s *store) meta() (m meta, ok bool, err error) {
@@ -88,7 +49,7 @@ func (s *store) meta() (m meta, ok bool, err error) {
 		return meta{}, false, err
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return meta{}, false, fmt.Errorf("%w: meta record: %w", errDamaged, err)
+		return meta{}, false, fmt.Errorf("%w: meta record: %w", localdb.ErrDamaged, err)
 	}
 	return m, true, nil
 }
@@ -138,11 +99,11 @@ func (s *store) vectors(each func(partition int32, from source, offset int64)) e
 	for iter.Next() {
 		partition, from, err := parseProgressKey(iter.Key())
 		if err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
+			return fmt.Errorf("%w: %w", localdb.ErrDamaged, err)
 		}
 		offset, err := decodeInt64(iter.Value())
 		if err != nil {
-			return fmt.Errorf("%w: progress: %w", errDamaged, err)
+			return fmt.Errorf("%w: progress: %w", localdb.ErrDamaged, err)
 		}
 		each(partition, from, offset)
 	}
@@ -156,23 +117,15 @@ func (s *store) number(key []byte) (int64, error) {
 	}
 	n, err := decodeInt64(raw)
 	if err != nil {
-		return 0, fmt.Errorf("%w: key %q: %w", errDamaged, key, err)
+		return 0, fmt.Errorf("%w: key %q: %w", localdb.ErrDamaged, key, err)
 	}
 	return n, nil
 }
 
 // get returns the value of a key, nil where there is none.
 func (s *store) get(key []byte) ([]byte, error) {
-	value, err := s.db.Get(key, nil)
-	switch {
-	case errors.Is(err, leveldb.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, s.failure("read", err)
-	case value == nil:
-		return []byte{}, nil // an empty value is a value
-	}
-	return value, nil
+	value, err := localdb.Get(s.db, key)
+	return value, s.failure("read", err)
 }
 
 // largeBatch is where writing through LevelDB's journal ends: a journal's record that is written in
@@ -202,20 +155,8 @@ func (s *store) write(batch *leveldb.Batch) error {
 
 // failure marks LevelDB's errors about stored bytes.
 func (s *store) failure(what string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case lerrors.IsCorrupted(err):
-		return fmt.Errorf("%s the view's store %s: %w: %w", what, s.dir, errDamaged, err)
 	}
-	return fmt.Errorf("%s the view's store %s: %w", what, s.dir, err)
-}
-
-// ofEnvironment reports whether a failure to open says nothing about the stored bytes.
-func ofEnvironment(err error) bool {
-	var path *fs.PathError
-	var link *os.LinkError
-	var system *os.SyscallError
-	var number syscall.Errno
-	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &system) || errors.As(err, &number) || errors.Is(err, storage.ErrLocked)
+	return fmt.Errorf("%s the view's store %s: %w", what, s.dir, localdb.Mark(err))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // Bounds of a trace.
@@ -150,7 +151,7 @@ func (t *tracer) addEvent(ctx context.Context, id string, l lead) error {
 	h := t.set.histories[l.aggregate]
 	at, err := parseEventSuffix(l.suffix)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", localdb.ErrDamaged, err)
 	}
 	var raw *rawEvent
 	if err := h.replica.use(func(s *store) error {
@@ -185,7 +186,7 @@ func (t *tracer) addEvent(ctx context.Context, id string, l lead) error {
 func (t *tracer) addOutcome(ctx context.Context, id string, l lead) error {
 	at, err := parseOutcomeSuffix(l.suffix)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", localdb.ErrDamaged, err)
 	}
 	outcome, found, err := t.set.outcomes[l.aggregate].Get(ctx, at.aggregateID, at.commandID)
 	if err != nil || !found || outcome.CommandID != id && outcome.CorrelationID != id {

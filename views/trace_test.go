@@ -13,6 +13,7 @@ import (
 	"github.com/foldlog/foldlog/bank/account"
 	"github.com/foldlog/foldlog/bank/transfer"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // drawn returns a tree as text: a line for each command and each event, children further right.
@@ -241,7 +242,7 @@ func TestTraceIDs(t *testing.T) {
 	if err := st.db.Put(append([]byte{kindTrace}, traceIDOf("short")...), nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.clues("short", 20); !errors.Is(err, errDamaged) {
+	if _, err := st.clues("short", 20); !errors.Is(err, localdb.ErrDamaged) {
 		t.Errorf("a key without a record: %v", err)
 	}
 }

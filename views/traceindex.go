@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // Sizes of the parts of a trace key.
@@ -63,7 +65,7 @@ func (s *store) clues(id string, limit int) ([]clue, error) {
 	for len(all) < limit && iter.Next() {
 		rest := iter.Key()[1+traceIDSize:]
 		if len(rest) <= traceTimeSize {
-			return nil, fmt.Errorf("%w: a trace key of %d bytes", errDamaged, len(iter.Key()))
+			return nil, fmt.Errorf("%w: a trace key of %d bytes", localdb.ErrDamaged, len(iter.Key()))
 		}
 		all = append(all, clue{binary.BigEndian.Uint64(rest), slices.Clone(rest[traceTimeSize:])})
 	}

@@ -1,26 +1,22 @@
 package exactlyonce
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
-	"github.com/syndtr/goleveldb/leveldb/filter"
 	"github.com/syndtr/goleveldb/leveldb/iterator"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // disk is where local stores lie: the seam behind which the simulation keeps them in memory, and
 // loses or damages them.
 type disk interface {
-	// open opens the store at a path, or a new one where there is none.
+	// open opens the store at a path, or a new one if there is none. It fails with
+	// localdb.ErrDamaged if the one that is there is of no use.
 	open(path string) (db database, existed bool, err error)
 	remove(path string) error
 	// setAside keeps a damaged store for whoever wants to know why. Afterwards there is none at the
@@ -40,12 +36,9 @@ type database interface {
 type folder struct{}
 
 func (folder) open(path string) (database, bool, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, false, err
-	}
 	_, err := os.Stat(path)
 	existed := err == nil
-	db, err := leveldb.OpenFile(path, storeOptions())
+	db, err := localdb.Open(path, opt.Options{BlockCacheCapacity: 8 << 20, OpenFilesCacheCapacity: 64, CompactionTableSize: 4 << 20})
 	if err != nil {
 		return nil, existed, err
 	}
@@ -60,39 +53,6 @@ func (folder) remove(path string) error {
 }
 
 func (folder) setAside(path string) error {
-	old, _ := filepath.Glob(path + ".damaged-*")
-	for _, o := range old { // one is enough to learn from
-		_ = os.RemoveAll(o)
-	}
-	if err := os.Rename(path, fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())); err != nil {
-		return fmt.Errorf("set the damaged local store aside: %w", err)
-	}
-	return nil
-}
-
-// storeOptions are those of LevelDB. Strict means that a journal with a hole does not open: the
-// receipt of a later write would otherwise vouch for rows that were lost in it.
-func storeOptions() *opt.Options {
-	return &opt.Options{
-		Strict:                 opt.StrictManifest | opt.StrictJournalChecksum | opt.StrictJournal | opt.StrictBlockChecksum | opt.StrictCompaction | opt.StrictReader,
-		Filter:                 filter.NewBloomFilter(10),
-		WriteBuffer:            8 << 20,
-		BlockCacheCapacity:     8 << 20,
-		OpenFilesCacheCapacity: 64,
-		CompactionTableSize:    4 << 20,
-	}
-}
-
-// isEnvironment reports whether opening failed for something that a new store would not mend:
-// another process has it, the disk is full, permissions.
-func isEnvironment(err error) bool {
-	if dberrors.IsCorrupted(err) {
-		return false
-	}
-	for _, e := range []error{syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return strings.Contains(err.Error(), "file already open") || strings.Contains(err.Error(), "resource temporarily unavailable")
+	_, err := localdb.SetAside(path)
+	return err
 }

@@ -3,15 +3,16 @@ package exactlyonce
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/iterator"
 	"github.com/syndtr/goleveldb/leveldb/opt"
-	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // simDisk is a disk in memory. What was written survives its process.
@@ -32,7 +33,7 @@ func (d *simDisk) open(path string) (database, bool, error) {
 		}
 		d.databases[path] = db
 	case db.damaged:
-		return nil, true, dberrors.NewErrCorrupted(storage.FileDesc{}, errors.New("the simulation damaged it"))
+		return nil, true, fmt.Errorf("%w: the simulation damaged it", localdb.ErrDamaged)
 	case db.opened:
 		return nil, true, errors.New("file already open")
 	}

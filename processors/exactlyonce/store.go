@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	dberrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/util"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // storeFormat is the version of what stores contain. A store of another format is rebuilt.
@@ -88,8 +89,8 @@ type expected struct {
 // then says why.
 func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
 	db, existed, err := d.open(path)
-	if err != nil && !isEnvironment(err) {
-		reason = fmt.Sprintf("it is damaged: %v", err)
+	if errors.Is(err, localdb.ErrDamaged) {
+		reason = err.Error()
 		log.Error("the local store is damaged; it is set aside and rebuilt from its topics", "path", path, "error", err)
 		if err := d.setAside(path); err != nil {
 			return nil, reason, err
@@ -101,14 +102,14 @@ func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, 
 		return nil, "", fmt.Errorf("open the local store %s: %w", path, err)
 	}
 	s = &store{db: db, disk: d, path: path, log: log}
-	data, err := db.Get([]byte{kindMeta}, nil)
+	data, err := localdb.Get(db, []byte{kindMeta})
 	switch {
-	case errors.Is(err, leveldb.ErrNotFound):
+	case err != nil:
+		reason = fmt.Sprintf("its receipt cannot be read: %v", err)
+	case data == nil:
 		if existed && reason == "" {
 			reason = "it has no receipt"
 		}
-	case err != nil:
-		reason = fmt.Sprintf("its receipt cannot be read: %v", err)
 	default:
 		reason = s.distrust(data, want)
 	}
@@ -189,10 +190,7 @@ func (s *store) run() {
 // get returns what is stored of a key, or nil.
 func (s *store) get(kind byte, key []byte) ([]byte, error) {
 	k := make([]byte, 0, 64)
-	value, err := s.db.Get(append(append(k, kind), key...), nil)
-	if errors.Is(err, leveldb.ErrNotFound) {
-		return nil, nil
-	}
+	value, err := localdb.Get(s.db, append(append(k, kind), key...))
 	if err != nil {
 		return nil, s.spoiled("read", err)
 	}
@@ -201,7 +199,7 @@ func (s *store) get(kind byte, key []byte) ([]byte, error) {
 
 // spoiled notes damage, so that the store is set aside when it is closed.
 func (s *store) spoiled(operation string, err error) error {
-	if dberrors.IsCorrupted(err) {
+	if err = localdb.Mark(err); errors.Is(err, localdb.ErrDamaged) {
 		s.damaged.Store(true)
 	}
 	return failf(CauseStore, "%s the local store %s: %w", operation, s.path, err)

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/syndtr/goleveldb/leveldb"
-	"github.com/syndtr/goleveldb/leveldb/filter"
-	"github.com/syndtr/goleveldb/leveldb/opt"
+
+	"github.com/foldlog/foldlog/internal/localdb"
 )
 
 // Budget bounds the memory of one piece of work: what its shelves hold together. It belongs to one
@@ -123,8 +123,8 @@ func (s *Shelf[V]) Get(key string) (v V, ok bool, err error) {
 	if k, ok := s.memory[key]; ok || s.db == nil {
 		return k.value, ok, nil
 	}
-	raw, err := s.db.Get([]byte(key), nil)
-	if err == leveldb.ErrNotFound {
+	raw, err := localdb.Get(s.db, []byte(key))
+	if err == nil && raw == nil {
 		return v, false, nil
 	}
 	if err == nil {
@@ -180,9 +180,7 @@ func (s *Shelf[V]) write() (err error) {
 		if err != nil {
 			return err
 		}
-		s.db, err = leveldb.OpenFile(path, &opt.Options{
-			Filter: filter.NewBloomFilter(10), NoSync: true, WriteBuffer: 2 << 20, BlockCacheCapacity: 2 << 20, OpenFilesCacheCapacity: 64,
-		})
+		s.db, err = localdb.Scratch(path)
 		if err != nil {
 			return err
 		}
