@@ -15,6 +15,7 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/edge"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/versions"
 	"github.com/foldlog/foldlog/processors"
@@ -228,14 +229,27 @@ func (s *system) startHTTP(codec *codecs.Codecs, set *views.Set) error {
 	if err != nil {
 		return err
 	}
+	gate, err := gateway.New(gateway.Config{
+		Topology: s.app.Topology, Names: s.settings.Names(), Codecs: codec, Cluster: s.cluster,
+		Expect: func(aggregate, id, commandID string) gateway.Expectation {
+			return set.Outcomes(aggregate).Expect(id, commandID)
+		},
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("gateway: %w", err), listener.Close())
+	}
 	server, err := edge.New(edge.Config{
-		Topology: s.app.Topology, Names: s.settings.Names(), Codecs: codec, Views: set, Cluster: s.cluster,
+		Topology: s.app.Topology, Names: s.settings.Names(), Views: set, Gateway: gate,
 		Listener: listener, ReadyChecks: others, Metrics: s.metrics, Logger: s.logger,
 	})
 	if err != nil {
+		gate.Close()
 		return errors.Join(fmt.Errorf("HTTP interface: %w", err), listener.Close())
 	}
-	s.stages.start("HTTP interface", server.Run)
+	s.stages.start("HTTP interface", func(ctx context.Context) error {
+		defer gate.Close()
+		return server.Run(ctx)
+	})
 	return nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -23,7 +23,7 @@ func jsonBodyOf(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if r.ContentLength > topology.MaxCommandBytes && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-		return nil, tooLarge() // the client asks first: it need not send the body at all
+		return nil, gateway.ErrTooLarge // the client asks first: it need not send the body at all
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, topology.MaxCommandBytes+1))
 	switch {
@@ -31,15 +31,9 @@ func jsonBodyOf(r *http.Request) ([]byte, error) {
 		return nil, bodyFailure(err)
 	case len(body) > topology.MaxCommandBytes:
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain) // whatever comes of it, the answer is 413
-		return nil, tooLarge()
-	case !utf8.Valid(body):
-		return nil, fail(foldlog.CodeMalformed, "the body is not UTF-8")
+		return nil, gateway.ErrTooLarge
 	}
 	return body, nil
-}
-
-func tooLarge() *failure {
-	return fail(foldlog.CodeTooLarge, "the command is larger than %d bytes", topology.MaxCommandBytes)
 }
 
 func bodyFailure(err error) error {

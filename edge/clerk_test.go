@@ -164,7 +164,7 @@ func TestOutcomesBecomeAnswers(t *testing.T) {
 	}
 
 	// A request may wait longer for its outcome than for its body.
-	hasty := w.behind(t, func(c *edge.Config) { c.OutcomeTimeout, c.ReadTimeout = 2*time.Second, time.Second })
+	hasty := w.behind(t, func(c *edge.Config) { c.Gateway, c.ReadTimeout = w.gateway(t, 2*time.Second), time.Second })
 	t.Run("silence", func(t *testing.T) {
 		begin := time.Now()
 		hasty.post(t, "/v1/account/a:1/deposit", depositOf("1", "silence"), "silent").is(t, "no outcome", http.StatusGatewayTimeout,
@@ -273,7 +273,8 @@ func TestReadsWaitForWhatTheyAskFor(t *testing.T) {
 }
 
 func TestCommandsWithoutALog(t *testing.T) {
-	w := newWorld(t, func(c *edge.Config) { c.OutcomeTimeout = 4 * time.Second })
+	w := newWorld(t, nil)
+	w = w.behind(t, func(c *edge.Config) { c.Gateway = w.gateway(t, 4*time.Second) })
 	if err := w.dev.Close(); err != nil {
 		t.Fatal(err)
 	}

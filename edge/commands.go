@@ -1,23 +1,16 @@
 package edge
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/topology"
+	"github.com/foldlog/foldlog/gateway"
 )
 
-// command writes the command to the log and answers with its outcome.
+// command sends the command and answers with its outcome.
 func (s *Server) command(w http.ResponseWriter, r *http.Request, p params) error {
-	ctx, cancel := bounded(r, s.config.OutcomeTimeout)
-	defer cancel()
-	if err := foldlog.CheckAggregateID(p["id"]); err != nil {
+	if err := foldlog.CheckAggregateID(p["id"]); err != nil { // before its body is read
 		return err
 	}
 	if _, err := queryOf(r.URL); err != nil {
@@ -27,96 +20,32 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request, p params) error
 	if err != nil {
 		return err
 	}
-	outcome, err := s.execute(ctx, r, p["aggregate"], p["id"], p["command"], commandID)
+	outcome, err := s.send(r, gateway.Command{Aggregate: p["aggregate"], ID: p["id"], Name: p["command"], CommandID: commandID})
 	if err != nil {
-		if f := failureOf(r.Context(), err); f != nil {
-			f.commandID = commandID
-			return f
+		f := failureOf(r.Context(), err)
+		if f == nil {
+			return err
 		}
-		return err
+		f.commandID = commandID
+		return f
 	}
 	return s.answerOutcome(w, outcome)
 }
 
-func (s *Server) execute(ctx context.Context, r *http.Request, aggregate, id, command, commandID string) (foldlog.Outcome, error) {
-	record, err := s.recordOf(r, aggregate, id, command, commandID)
-	if err != nil {
-		return foldlog.Outcome{}, err
+// send completes the command from headers and body, and sends it.
+func (s *Server) send(r *http.Request, command gateway.Command) (outcome foldlog.Outcome, err error) {
+	if command.ExpectedVersion, err = expectedVersionOf(r.Header); err != nil {
+		return outcome, err
 	}
-	expectation := s.config.Views.Outcomes(aggregate).Expect(id, commandID)
-	defer expectation.Close()
-	if err := s.log.append(ctx, record); err != nil {
-		return foldlog.Outcome{}, s.unwritten(r, err)
+	if command.CorrelationID, _, err = idHeader(r.Header, HeaderCorrelationID); err != nil {
+		return outcome, err
 	}
-	outcome, err := expectation.Wait(ctx, foldlog.Position{Aggregate: aggregate, Partition: record.Partition, Offset: record.Offset})
-	if err != nil {
-		if r.Context().Err() != nil {
-			return foldlog.Outcome{}, r.Context().Err()
-		}
-		return foldlog.Outcome{}, fail(foldlog.CodeOutcomeUnknown,
-			"the command is in the log, but its outcome did not come in time; ask for it or send the same Idempotency-Key again").because(err)
+	if command.Body, err = jsonBodyOf(r); err != nil {
+		return outcome, err
 	}
-	return outcome, nil
-}
-
-// recordOf reads the request into a record of the commands topic. All of its errors mean that
-// nothing was written.
-func (s *Server) recordOf(r *http.Request, aggregate, id, command, commandID string) (*kgo.Record, error) {
-	expected, err := expectedVersionOf(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	correlationID, _, err := idHeader(r.Header, HeaderCorrelationID)
-	if err != nil {
-		return nil, err
-	}
-	body, err := jsonBodyOf(r)
-	if err != nil {
-		return nil, err
-	}
-	codec := s.config.Codecs.Aggregate(aggregate)
-	data, rejection := codec.ParseJSON(command, body)
-	if rejection != nil {
-		return nil, rejection
-	}
-	value, err := codec.EncodeCommand(foldlog.Command[any]{
-		Meta:            foldlog.Meta{AggregateID: id, CommandID: commandID, CorrelationID: correlationID, Actor: codecs.AnonymousActor},
-		ExpectedVersion: expected,
-		Data:            data,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(value) > topology.MaxCommandBytes {
-		return nil, tooLarge()
-	}
-	record := &kgo.Record{
-		Topic: s.config.Names.Commands(aggregate),
-		Key:   []byte(id),
-		Value: value,
-		Headers: []kgo.RecordHeader{
-			{Key: codecs.HeaderContentType, Value: []byte(codecs.ContentTypeAvro)},
-			{Key: codecs.HeaderActor, Value: []byte(codecs.AnonymousActor)},
-		},
-	}
-	if trace := traceparentOf(r.Header); trace != "" {
-		record.Headers = append(record.Headers, kgo.RecordHeader{Key: codecs.HeaderTraceparent, Value: []byte(trace)})
-	}
-	return record, nil
-}
-
-// unwritten says what a failure to write means for the client.
-func (s *Server) unwritten(r *http.Request, err error) error {
-	switch {
-	case errors.Is(err, errRecordTooLarge):
-		return tooLarge().because(err)
-	case errors.Is(err, errNothingWritten):
-		return fail(CodeUnavailable, "the log cannot be reached; nothing was written").because(err)
-	case r.Context().Err() != nil:
-		return r.Context().Err()
-	}
-	return fail(foldlog.CodeOutcomeUnknown,
-		"the log did not confirm the command in time, so it may be executed or not; send the same Idempotency-Key again").because(err)
+	command.Identity = gateway.Anonymous
+	command.Traceparent, _, _ = once(r.Header, "Traceparent") // a wrong one is ignored, as Trace Context asks
+	return s.config.Gateway.Send(r.Context(), command)
 }
 
 // accepted is the body of an accepted command.

@@ -9,32 +9,28 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/topology"
 	"github.com/foldlog/foldlog/views"
 )
 
-// Config says what a [Server] serves and how. The zero value of each field below Cluster means its
+// Config says what a [Server] serves and how. The zero value of each field below Gateway means its
 // default.
 type Config struct {
 	Topology *topology.Topology
 	Names    topology.Names
-	Codecs   *codecs.Codecs
-	// Views answers reads and knows the outcomes. It must run until the server's Run has returned,
-	// since draining requests still wait for their outcomes.
-	Views   *views.Set
-	Cluster cluster.Config
+	// Views answers reads.
+	Views *views.Set
+	// Gateway takes commands. It and what it awaits outcomes from must live until the server's Run
+	// has returned, since draining requests still wait for their outcomes. A command's request may
+	// take the gateway's patience, then the answer is 504.
+	Gateway *gateway.Gateway
 
 	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free
 	// one: see Server.Addr.
 	Listen string
 	// Listener is served where it is not nil, instead of listening on Listen. The server closes it.
 	Listener net.Listener
-	// OutcomeTimeout is how long a command's request may wait for its outcome, the writing to the
-	// log included; default 10 s. After it the answer is 504. A command that cannot be sent is
-	// given up after half of it: 503.
-	OutcomeTimeout time.Duration
 	// VisibilityTimeout is how long a read with Foldlog-After may wait; default 5 s. After it the
 	// answer is 504.
 	VisibilityTimeout time.Duration
@@ -44,7 +40,7 @@ type Config struct {
 	// IdleTimeout is how long a connection is kept between requests; default 2 min.
 	IdleTimeout time.Duration
 	// DrainTimeout is how long Run waits for requests under way when its context ends; default
-	// OutcomeTimeout + 5 s.
+	// the gateway's patience + 5 s.
 	DrainTimeout time.Duration
 	// MaxInFlight is how many requests may be under way at once, health and metrics not counted;
 	// default 1024. More are answered 429. Each may hold a body of topology.MaxCommandBytes.
@@ -65,11 +61,12 @@ const maxHeaderBytes = 64 << 10
 // EnsureDefaults fills in what is zero.
 func (c *Config) EnsureDefaults() {
 	def(&c.Listen, "127.0.0.1:8080")
-	def(&c.OutcomeTimeout, 10*time.Second)
 	def(&c.VisibilityTimeout, 5*time.Second)
 	def(&c.ReadTimeout, 15*time.Second)
 	def(&c.IdleTimeout, 2*time.Minute)
-	def(&c.DrainTimeout, c.OutcomeTimeout+5*time.Second)
+	if c.Gateway != nil {
+		def(&c.DrainTimeout, c.Gateway.Patience()+5*time.Second)
+	}
 	def(&c.MaxInFlight, 1024)
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
@@ -82,11 +79,8 @@ func (c *Config) EnsureDefaults() {
 // Validate returns all that is wrong with the configuration, after EnsureDefaults.
 func (c Config) Validate() error {
 	var all []error
-	if c.Topology == nil || c.Codecs == nil || c.Views == nil {
-		all = append(all, errors.New("edge: Topology, Codecs and Views are needed"))
-	}
-	if c.OutcomeTimeout < 2*time.Second {
-		all = append(all, fmt.Errorf("edge: outcome timeout %s: use at least 2 s", c.OutcomeTimeout))
+	if c.Topology == nil || c.Views == nil || c.Gateway == nil {
+		all = append(all, errors.New("edge: Topology, Views and Gateway are needed"))
 	}
 	if c.VisibilityTimeout < 0 || c.ReadTimeout < 0 || c.IdleTimeout < 0 || c.DrainTimeout < 0 {
 		all = append(all, errors.New("edge: timeouts must not be negative"))
@@ -94,7 +88,7 @@ func (c Config) Validate() error {
 	if c.MaxInFlight < 1 {
 		all = append(all, fmt.Errorf("edge: %d requests in flight: use at least 1", c.MaxInFlight))
 	}
-	return errors.Join(append(all, c.Cluster.Validate())...)
+	return errors.Join(all...)
 }
 
 func def[T comparable](field *T, value T) {

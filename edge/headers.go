@@ -126,18 +126,6 @@ func (s *Server) afterOf(h http.Header) (foldlog.Token, error) {
 	return all, nil
 }
 
-// traceparent is version 00 of W3C Trace Context.
-var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// traceparentOf returns the trace to pass on, or "". A wrong one is ignored, as Trace Context asks.
-func traceparentOf(h http.Header) string {
-	text, given, err := once(h, "Traceparent")
-	if err != nil || !given || !traceparent.MatchString(text) {
-		return ""
-	}
-	return text
-}
-
 // queryOf returns the query's parameters, each at most once, and refuses those that are not
 // allowed: a parameter that is silently ignored gives a wrong answer.
 func queryOf(u *url.URL, allowed ...string) (map[string]string, error) {

@@ -97,15 +97,6 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
-func TestTraceparent(t *testing.T) {
-	good := "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	for text, want := range map[string]string{good: good, "": "", "00-xyz": "", strings.ToUpper(good): "", good + "-more": "", "01" + good[2:]: ""} {
-		if got := traceparentOf(header("Traceparent", text)); got != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
 func TestQueriesAreStrict(t *testing.T) {
 	for raw, want := range map[string]string{"": "", "limit=1": "", "limit=1&prefix=": "", "version=3": "version", "limit=1&limit=2": "limit",
 		"Limit=1": "Limit", "a=1&b=2": "a", "prefix=%zz": foldlog.CodeMalformed, "a;b": foldlog.CodeMalformed} {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/topology"
 	"github.com/foldlog/foldlog/views"
@@ -49,12 +50,23 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
+// anyGateway returns one that reaches nothing.
+func anyGateway(t *testing.T) *gateway.Gateway {
+	t.Helper()
+	g, err := gateway.New(gateway.Config{Topology: bank.Topology(), Codecs: &codecs.Codecs{}, Cluster: cluster.Config{Brokers: []string{"127.0.0.1:1"}},
+		Expect: func(string, string, string) gateway.Expectation { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
 func run(t *testing.T, change func(*Config), extra ...*route) *running {
 	t.Helper()
 	logs := &lines{}
 	config := Config{
-		Topology: bank.Topology(), Codecs: &codecs.Codecs{}, Views: &views.Set{}, Cluster: cluster.Config{Brokers: []string{"127.0.0.1:1"}},
-		Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Topology: bank.Topology(), Views: &views.Set{}, Gateway: anyGateway(t), Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&config)

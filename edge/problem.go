@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/views"
 )
 
@@ -133,8 +134,19 @@ func failureOf(ctx context.Context, err error) *failure {
 	if errors.Is(err, views.ErrNotYetVisible) {
 		return fail(foldlog.CodeNotYetVisible, "what Foldlog-After names is not visible here yet; ask again").because(err)
 	}
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if errors.Is(err, gateway.ErrNothingWritten) {
+		return fail(CodeUnavailable, "the log cannot be reached; nothing was written").because(err)
+	}
+	mayBeWritten, noOutcome := errors.Is(err, gateway.ErrMayBeWritten), errors.Is(err, gateway.ErrNoOutcome)
+	switch {
+	case ctx.Err() != nil && (mayBeWritten || noOutcome || errors.Is(err, ctx.Err())):
 		return nil
+	case mayBeWritten:
+		return fail(foldlog.CodeOutcomeUnknown, "the log did not confirm the command in time, so it may be executed or not; "+
+			"send the same Idempotency-Key again").because(err)
+	case noOutcome:
+		return fail(foldlog.CodeOutcomeUnknown, "the command is in the log, but its outcome did not come in time; "+
+			"ask for it or send the same Idempotency-Key again").because(err)
 	}
 	return fail(foldlog.CodeInternal, "internal error").because(err)
 }

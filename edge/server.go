@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/foldlog/foldlog/gateway"
 )
 
 // Server serves the HTTP interface of one topology. Make one with [New]; it is safe for concurrent
 // use.
 type Server struct {
 	config   Config
-	log      *commandLog
 	metrics  *metrics
 	routes   router
 	listener net.Listener
@@ -26,8 +27,8 @@ type Server struct {
 	draining atomic.Bool
 }
 
-// New checks the configuration, binds the address and connects to the log lazily. [Server.Run] or
-// [Server.Close] must follow, to free the address.
+// New checks the configuration and binds the address. [Server.Run] or [Server.Close] must follow, to
+// free the address.
 func New(config Config) (*Server, error) {
 	config.EnsureDefaults()
 	if err := config.Validate(); err != nil {
@@ -39,14 +40,10 @@ func New(config Config) (*Server, error) {
 		return nil, fmt.Errorf("register the edge's metrics: %w", err)
 	}
 	s.routes = s.router()
-	if s.log, err = newCommandLog(config.Cluster, config.OutcomeTimeout/2); err != nil {
-		return nil, err
-	}
 	if s.listener = config.Listener; s.listener != nil {
 		return s, nil
 	}
 	if s.listener, err = net.Listen("tcp", config.Listen); err != nil {
-		s.log.close()
 		return nil, fmt.Errorf("serve HTTP: %w (choose another address with --http)", err)
 	}
 	return s, nil
@@ -60,17 +57,13 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Close frees what New took, where Run was not called.
-func (s *Server) Close() error {
-	s.log.close()
-	return s.listener.Close()
-}
+func (s *Server) Close() error { return s.listener.Close() }
 
 // Run serves until ctx ends. Then it says so at /readyz, takes no more connections and waits for
 // the requests under way, at most for DrainTimeout. It returns nil after a complete drain, and an
 // error where requests were cut off or serving failed.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.log.close()
-	wait := max(s.config.OutcomeTimeout, s.config.VisibilityTimeout)
+	wait := max(s.config.Gateway.Patience(), s.config.VisibilityTimeout)
 	server := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: min(s.config.ReadTimeout/2, 5*time.Second),
@@ -138,13 +131,6 @@ func (s *Server) checkAggregate(p params) error {
 	return nil
 }
 
-// checkCommand hides the commands that only policies send.
 func (s *Server) checkCommand(p params) error {
-	if err := s.checkAggregate(p); err != nil {
-		return err
-	}
-	if c, declared := s.config.Topology.Aggregate(p["aggregate"]).Command(p["command"]); !declared || c.Private {
-		return notFound("%s has no command %q", p["aggregate"], p["command"])
-	}
-	return nil
+	return gateway.Check(s.config.Topology, p["aggregate"], p["command"])
 }

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog/bank"
-	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/views"
 )
 
@@ -118,8 +116,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	good := Config{Topology: bank.Topology(), Codecs: &codecs.Codecs{}, Views: &views.Set{},
-		Cluster: cluster.Config{Brokers: []string{"127.0.0.1:1"}}, Listen: "127.0.0.1:0"}
+	good := Config{Topology: bank.Topology(), Views: &views.Set{}, Gateway: anyGateway(t), Listen: "127.0.0.1:0"}
 	s, err := New(good)
 	if err != nil {
 		t.Fatal(err)
@@ -127,9 +124,8 @@ func TestConfigIsChecked(t *testing.T) {
 	taken := s.Addr().String()
 	for name, change := range map[string]func(*Config){
 		"no topology":      func(c *Config) { c.Topology = nil },
-		"no brokers":       func(c *Config) { c.Cluster.Brokers = nil },
+		"no gateway":       func(c *Config) { c.Gateway = nil },
 		"negative":         func(c *Config) { c.VisibilityTimeout = -1 },
-		"short":            func(c *Config) { c.OutcomeTimeout = time.Second },
 		"taken address":    func(c *Config) { c.Listen = taken },
 		"no room":          func(c *Config) { c.MaxInFlight = -1 },
 		"metrics of other": func(c *Config) { c.Metrics = s.config.Metrics },

@@ -16,6 +16,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/edge"
+	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
@@ -99,13 +100,33 @@ func (w *world) openViews(t *testing.T) *views.Set {
 	return set
 }
 
+// gateway returns one that lives until the test's end.
+func (w *world) gateway(t *testing.T, patience time.Duration) *gateway.Gateway {
+	t.Helper()
+	g, err := gateway.New(gateway.Config{Topology: w.topology, Names: w.settings.Names(), Codecs: w.codecs, Cluster: w.cluster, Patience: patience,
+		Expect: func(aggregate, id, commandID string) gateway.Expectation {
+			return w.views.Outcomes(aggregate).Expect(id, commandID)
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run("gateway", func(ctx context.Context) error {
+		<-ctx.Done()
+		g.Close()
+		return nil
+	})
+	return g
+}
+
 // behind returns the same world behind another edge.
 func (w *world) behind(t *testing.T, change func(*edge.Config)) *world {
 	t.Helper()
-	config := edge.Config{Topology: w.topology, Names: w.settings.Names(), Codecs: w.codecs, Views: w.views, Cluster: w.cluster,
-		Listen: "127.0.0.1:0", Logger: w.logger}
+	config := edge.Config{Topology: w.topology, Names: w.settings.Names(), Views: w.views, Listen: "127.0.0.1:0", Logger: w.logger}
 	if change != nil {
 		change(&config)
+	}
+	if config.Gateway == nil {
+		config.Gateway = w.gateway(t, 0)
 	}
 	server, err := edge.New(config)
 	if err != nil {

@@ -17,7 +17,7 @@ const maxKept = 1024
 
 // Expectation waits for the answer to one command. It belongs to one goroutine.
 type Expectation struct {
-	all *expectations
+	all *Expectations
 	id  outcomeID
 
 	mu      sync.Mutex
@@ -41,7 +41,7 @@ func (e *Expectation) Wait(ctx context.Context, at foldlog.Position) (foldlog.Ou
 		select {
 		case <-e.wake:
 		case <-ctx.Done():
-			return foldlog.Outcome{}, fmt.Errorf("outcome of command %s to %s at %s: %w", e.id.commandID, e.id.aggregateID, at, ctx.Err())
+			return foldlog.Outcome{}, fmt.Errorf("outcome of command %s to %s at %s: %w", e.id.commandID, e.id.aggregateID, at, context.Cause(ctx))
 		}
 	}
 }
@@ -73,18 +73,21 @@ func (e *Expectation) put(a arrival) {
 	}
 }
 
-// expectations are all open ones of an aggregate type.
-type expectations struct {
+// Expectations are all open ones of an aggregate type. They are safe for concurrent use.
+type Expectations struct {
 	waiters prometheus.Gauge
 	mu      sync.Mutex
 	byID    map[outcomeID][]*Expectation
 }
 
-func newExpectations(waiters prometheus.Gauge) *expectations {
-	return &expectations{waiters: waiters, byID: map[outcomeID][]*Expectation{}}
+// NewExpectations counts the open ones in a gauge.
+func NewExpectations(waiters prometheus.Gauge) *Expectations {
+	return &Expectations{waiters: waiters, byID: map[outcomeID][]*Expectation{}}
 }
 
-func (x *expectations) add(id outcomeID) *Expectation {
+// Expect registers for the outcomes of a command.
+func (x *Expectations) Expect(aggregateID, commandID string) *Expectation {
+	id := outcomeID{aggregateID, commandID}
 	e := &Expectation{all: x, id: id, wake: make(chan struct{}, 1)}
 	x.mu.Lock()
 	x.byID[id] = append(x.byID[id], e)
@@ -93,7 +96,7 @@ func (x *expectations) add(id outcomeID) *Expectation {
 	return e
 }
 
-func (x *expectations) remove(e *Expectation) {
+func (x *Expectations) remove(e *Expectation) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	list := x.byID[e.id]
@@ -110,12 +113,29 @@ func (x *expectations) remove(e *Expectation) {
 	x.waiters.Dec()
 }
 
-// arrived hands an outcome to everyone who expects it.
-func (x *expectations) arrived(id outcomeID, cause foldlog.Position, outcome foldlog.Outcome) {
+// For reports whether an outcome of the aggregate is expected.
+func (x *Expectations) For(aggregateID string) bool {
 	x.mu.Lock()
-	list := x.byID[id]
+	defer x.mu.Unlock()
+	for id := range x.byID {
+		if id.aggregateID == aggregateID {
+			return true
+		}
+	}
+	return false
+}
+
+// Arrived hands an outcome to everyone who expects it. The cause is the text of the record's header,
+// the place of the command; nil in a record that Foldlog did not write.
+func (x *Expectations) Arrived(aggregateID string, cause []byte, outcome foldlog.Outcome) {
+	at := outcome.Position
+	if position, err := foldlog.ParsePosition(string(cause)); err == nil {
+		at = position
+	}
+	x.mu.Lock()
+	list := x.byID[outcomeID{aggregateID, outcome.CommandID}]
 	x.mu.Unlock()
 	for _, e := range list {
-		e.put(arrival{cause, outcome})
+		e.put(arrival{at, outcome})
 	}
 }

@@ -16,7 +16,7 @@ import (
 type Outcomes struct {
 	replica *replica
 	index   *outcomeIndex
-	pending *expectations
+	pending *Expectations
 }
 
 // Get returns the first outcome of a command; ok is false where there is none yet, or where it was
@@ -48,7 +48,7 @@ func (o *Outcomes) Get(ctx context.Context, aggregateID, commandID string) (outc
 // Expect registers for the outcomes of a command. Call it before the command is produced, so that
 // none can be missed, and call [Expectation.Close] when done.
 func (o *Outcomes) Expect(aggregateID, commandID string) *Expectation {
-	return o.pending.add(outcomeID{aggregateID, commandID})
+	return o.pending.Expect(aggregateID, commandID)
 }
 
 // outcomeIndex is the index of an outcomes topic.
@@ -56,7 +56,7 @@ type outcomeIndex struct {
 	horizon time.Duration
 	now     func() time.Time
 	decode  func(ctx context.Context, value []byte) (foldlog.Outcome, error)
-	pending *expectations
+	pending *Expectations
 	ignored func(r record, why string)
 	retried func(r record, err error)
 }
@@ -77,18 +77,12 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	if err != nil {
 		return skip(r, err.Error(), x.ignored), nil
 	}
-	cause := outcome.Position // of a record without the header, which is not ours
-	if r.cause != nil {
-		if position, err := foldlog.ParsePosition(string(r.cause)); err == nil {
-			cause = position
-		}
-	}
 	id := outcomeID{r.key, outcome.CommandID}
 	return func(s *store, c *changes) error {
 		if err := x.stage(s, c, id, outcome, r.value); err != nil {
 			return err
 		}
-		c.then(func() { x.pending.arrived(id, cause, outcome) })
+		c.then(func() { x.pending.Arrived(r.key, r.cause, outcome) })
 		return nil
 	}, nil
 }

@@ -170,11 +170,10 @@ func TestExpectationsUnderLoad(t *testing.T) {
 
 // Nobody who floods the log with one command id makes the server keep it all.
 func TestExpectationIsBounded(t *testing.T) {
-	x := newExpectations(newMetrics().of("t").waiters)
-	id := outcomeID{"a", "b"}
-	e := x.add(id)
+	x := NewExpectations(newMetrics().of("t").waiters)
+	e := x.Expect("a", "b")
 	for i := range int64(10 * maxKept) {
-		x.arrived(id, at(0, i), foldlog.Outcome{Version: i})
+		x.Arrived("a", []byte(at(0, i).String()), foldlog.Outcome{CommandID: "b", Version: i})
 	}
 	if len(e.arrived) != maxKept {
 		t.Errorf("%d outcomes kept", len(e.arrived))

@@ -151,7 +151,7 @@ func (r *replica) known() progressIndex {
 
 func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (foldlog.Outcome, error)) *Outcomes {
 	r := s.replica(topic)
-	pending := newExpectations(r.metrics.waiters)
+	pending := NewExpectations(r.metrics.waiters)
 	index := &outcomeIndex{horizon: s.config.Settings.Horizon, now: s.now, decode: decode, pending: pending, ignored: r.ignored, retried: r.retried}
 	r.index = index
 	o := &Outcomes{replica: r, index: index, pending: pending}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/cli"
 	"github.com/foldlog/foldlog/client"
 )
@@ -108,11 +107,11 @@ func (i *importer) sender(ctx context.Context, reader *client.Client) (sender, f
 	if !i.Given("brokers") {
 		return overHTTP(reader), func() {}, nil
 	}
-	log, err := i.OpenCommandLog(ctx, bank.AccountAggregate)
+	g, free, err := i.Gateway(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return overKafka(log), log.Close, nil
+	return overKafka(g), free, nil
 }
 
 func (i *importer) send(ctx context.Context, p plan, send sender) (*progress, error) {

@@ -2,19 +2,20 @@ package bankapp
 
 import (
 	"context"
+	"encoding/json"
 
-	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/cli"
 	"github.com/foldlog/foldlog/client"
+	"github.com/foldlog/foldlog/gateway"
 )
 
 // overKafka sends commands straight to the commands topic.
-func overKafka(log *cli.CommandLog) sender {
+func overKafka(g *gateway.Gateway) sender {
 	return func(ctx context.Context, command client.Command) (answer, error) {
-		outcome, err := log.Send(ctx, foldlog.Command[any]{
-			Meta: foldlog.Meta{AggregateID: command.ID, CommandID: command.CommandID, CorrelationID: command.CorrelationID},
-			Data: command.Data,
-		})
+		body, err := json.Marshal(command.Data)
+		if err != nil {
+			return answer{}, err
+		}
+		outcome, err := g.Send(ctx, gateway.Command{Aggregate: command.Aggregate, ID: command.ID, Name: command.Type, CommandID: command.CommandID, Body: body})
 		if err != nil {
 			return answer{}, err
 		}

@@ -35,6 +35,7 @@ const (
 	engine     = "processors/exactlyonce"
 	processors = "processors"
 	views      = "views"
+	gateway    = "gateway"
 	edge       = "edge"
 )
 

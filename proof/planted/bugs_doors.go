@@ -5,32 +5,32 @@ var doorBugs = []Bug{
 	{
 		Name:   "acks-one",
 		Breaks: "commands are acknowledged by one replica and written without idempotence",
-		Plant: []Replacement{{edge + "/commandlog.go",
-			`if l.client, err = kgo.NewClient(opts...); err != nil {`,
+		Plant: []Replacement{{gateway + "/producer.go",
+			`if p.client, err = kgo.NewClient(opts...); err != nil {`,
 			`opts = append(opts, kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))
-			if l.client, err = kgo.NewClient(opts...); err != nil {`,
+			if p.client, err = kgo.NewClient(opts...); err != nil {`,
 		}},
-		Caught: []Catch{{Room: edge, Test: "^TestCommandsAreWrittenIdempotentlyToAllReplicas$", Says: `written with acks 1 \(want -1, all\) and producer id -1`}},
+		Caught: []Catch{{Room: gateway, Test: "^TestCommandsAreWrittenIdempotentlyToAllReplicas$", Says: `written with acks 1 \(want -1, all\) and producer id -1`}},
 	},
 	{
 		Name:   "fnv-commands",
 		Breaks: "commands go to the partition that FNV says, and nobody forwards them",
 		Plant: []Replacement{
-			{edge + "/commandlog.go", `import (`, `import (
+			{gateway + "/producer.go", `import (`, `import (
 				"hash/fnv"`},
-			{edge + "/commandlog.go",
-				`if l.client, err = kgo.NewClient(opts...); err != nil {`,
+			{gateway + "/producer.go",
+				`if p.client, err = kgo.NewClient(opts...); err != nil {`,
 				`opts = append(opts, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(kgo.KafkaHasher(func(key []byte) uint32 {
 					h := fnv.New32a()
 					h.Write(key)
 					return h.Sum32()
 				}))))
-				if l.client, err = kgo.NewClient(opts...); err != nil {`},
+				if p.client, err = kgo.NewClient(opts...); err != nil {`},
 			{processors + "/aggregate.go",
 				`!= in.Partition || len(in.Key) == 0 {`,
 				`!= in.Partition && false || len(in.Key) == 0 {`},
 		},
-		Caught: []Catch{{Room: edge, Test: "^TestCommandsGoWhereJavaProducersPutThem$", Says: `written to partition \d+ at \d+, want partition`}},
+		Caught: []Catch{{Room: gateway, Test: "^TestCommandsGoWhereJavaProducersPutThem$", Says: `written to partition \d+ at \d+, want partition`}},
 	},
 	{
 		Name:   "after-ignored",
@@ -45,13 +45,13 @@ var doorBugs = []Bug{
 	{
 		Name:   "answer-without-outcome",
 		Breaks: "a command is answered before the log has it and before it has an outcome",
-		Plant: []Replacement{{edge + "/commands.go",
-			`if err := s.log.append(ctx, record); err != nil {`,
+		Plant: []Replacement{{gateway + "/gateway.go",
+			`if err := g.producer.append(ctx, record); err != nil {`,
 			`if true {
-				s.log.client.Produce(context.WithoutCancel(ctx), record, nil)
-				return foldlog.Outcome{CommandID: commandID, AggregateID: id, Accepted: true}, nil
+				g.producer.client.Produce(context.WithoutCancel(ctx), record, nil)
+				return foldlog.Outcome{CommandID: command.CommandID, AggregateID: command.ID, Accepted: true}, nil
 			}
-			if err := s.log.append(ctx, record); err != nil {`,
+			if err := g.producer.append(ctx, record); err != nil {`,
 		}},
 		Caught: []Catch{{Room: edge, Test: "^TestOutcomesBecomeAnswers$/^accept$", Says: `first_version is 0, want 9007199254740993`}},
 	},

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -30,9 +30,9 @@ func broker(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-func logTo(t *testing.T, patience time.Duration, brokers ...string) *commandLog {
+func logTo(t *testing.T, patience time.Duration, brokers ...string) *producer {
 	t.Helper()
-	l, err := newCommandLog(cluster.Config{Brokers: brokers}, patience)
+	l, err := newProducer(cluster.Config{Brokers: brokers}, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func logTo(t *testing.T, patience time.Duration, brokers ...string) *commandLog 
 	return l
 }
 
-func record(key string) *kgo.Record {
+func recordOf(key string) *kgo.Record {
 	return &kgo.Record{Topic: testTopic, Key: []byte(key), Value: []byte("command of " + key)}
 }
 
@@ -56,7 +56,7 @@ func TestCommandsGoWhereJavaProducersPutThem(t *testing.T) {
 	l := logTo(t, 5*time.Second, c.ListenAddrs()...)
 	for i := range 50 {
 		key := fmt.Sprintf("account-%d:~.x", i)
-		r := record(key)
+		r := recordOf(key)
 		if err := l.append(within(t, 10*time.Second), r); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestCommandsAreWrittenIdempotentlyToAllReplicas(t *testing.T) {
 		producer.Store(batch.ProducerID)
 		return nil, nil, false
 	})
-	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+	if err := l.append(within(t, 10*time.Second), recordOf("a")); err != nil {
 		t.Fatal(err)
 	}
 	if acks.Load() != -1 || producer.Load() < 0 {
@@ -102,8 +102,8 @@ func TestNothingIsWrittenWhereNoBrokerIs(t *testing.T) {
 	listener.Close() // an address where nobody listens
 	l := logTo(t, time.Second, listener.Addr().String())
 	start := time.Now()
-	err = l.append(within(t, 20*time.Second), record("a"))
-	if !errors.Is(err, errNothingWritten) {
+	err = l.append(within(t, 20*time.Second), recordOf("a"))
+	if !errors.Is(err, ErrNothingWritten) {
 		t.Fatalf("got %v", err)
 	}
 	if took := time.Since(start); took > 4*time.Second {
@@ -119,7 +119,7 @@ func TestNothingIsWrittenWhereTheBrokerStaysSilent(t *testing.T) {
 	}
 	defer listener.Close()
 	l := logTo(t, time.Second, listener.Addr().String())
-	if err := l.append(within(t, 20*time.Second), record("a")); !errors.Is(err, errNothingWritten) {
+	if err := l.append(within(t, 20*time.Second), recordOf("a")); !errors.Is(err, ErrNothingWritten) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -128,15 +128,15 @@ func TestNothingIsWrittenAfterTheBrokerWentAway(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	l := logTo(t, time.Second, c.ListenAddrs()...)
-	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+	if err := l.append(within(t, 10*time.Second), recordOf("a")); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
 	// The first may be sent into the dying connection; those after it meet a closed port.
-	_ = l.append(within(t, 20*time.Second), record("a"))
+	_ = l.append(within(t, 20*time.Second), recordOf("a"))
 	for _, key := range []string{"a", "b"} {
 		start := time.Now()
-		if err := l.append(within(t, 20*time.Second), record(key)); !errors.Is(err, errNothingWritten) {
+		if err := l.append(within(t, 20*time.Second), recordOf(key)); !errors.Is(err, ErrNothingWritten) {
 			t.Errorf("%s: got %v", key, err)
 		}
 		if took := time.Since(start); took > 5*time.Second {
@@ -149,7 +149,7 @@ func TestUnansweredCommandsMayBeWritten(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	l := logTo(t, time.Second, c.ListenAddrs()...)
-	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+	if err := l.append(within(t, 10*time.Second), recordOf("a")); err != nil {
 		t.Fatal(err)
 	}
 	release := make(chan struct{})
@@ -159,7 +159,7 @@ func TestUnansweredCommandsMayBeWritten(t *testing.T) {
 		return nil, nil, false // then written after all
 	})
 	defer close(release)
-	if err := l.append(within(t, 1500*time.Millisecond), record("a")); !errors.Is(err, errMayBeWritten) {
+	if err := l.append(within(t, 1500*time.Millisecond), recordOf("a")); !errors.Is(err, ErrMayBeWritten) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestALostAnswerBeforeARefusalMayBeWritten(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	l := logTo(t, time.Second, c.ListenAddrs()...)
-	if err := l.append(within(t, 10*time.Second), record("a")); err != nil {
+	if err := l.append(within(t, 10*time.Second), recordOf("a")); err != nil {
 		t.Fatal(err)
 	}
 	first := true
@@ -180,7 +180,7 @@ func TestALostAnswerBeforeARefusalMayBeWritten(t *testing.T) {
 		}
 		return refuse(req, kerr.TopicAuthorizationFailed), nil, true
 	})
-	if err := l.append(within(t, 20*time.Second), record("a")); !errors.Is(err, errMayBeWritten) {
+	if err := l.append(within(t, 20*time.Second), recordOf("a")); !errors.Is(err, ErrMayBeWritten) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -191,14 +191,14 @@ func TestRefusedCommandsAreNotWritten(t *testing.T) {
 		answer *kerr.Error
 		want   error
 	}{
-		{kerr.TopicAuthorizationFailed, errNothingWritten},
-		{kerr.UnknownTopicOrPartition, errNothingWritten},
-		{kerr.MessageTooLarge, errRecordTooLarge},
-		{kerr.UnknownServerError, errMayBeWritten},
-		{kerr.NotEnoughReplicasAfterAppend, errMayBeWritten},
-		{kerr.RequestTimedOut, errMayBeWritten},
+		{kerr.TopicAuthorizationFailed, ErrNothingWritten},
+		{kerr.UnknownTopicOrPartition, ErrNothingWritten},
+		{kerr.MessageTooLarge, ErrTooLarge},
+		{kerr.UnknownServerError, ErrMayBeWritten},
+		{kerr.NotEnoughReplicasAfterAppend, ErrMayBeWritten},
+		{kerr.RequestTimedOut, ErrMayBeWritten},
 		// not this time, but the client does not tell what an earlier attempt met
-		{kerr.NotEnoughReplicas, errMayBeWritten},
+		{kerr.NotEnoughReplicas, ErrMayBeWritten},
 	} {
 		t.Run(tc.answer.Message, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +208,7 @@ func TestRefusedCommandsAreNotWritten(t *testing.T) {
 				c.KeepControl()
 				return refuse(req, tc.answer), nil, true
 			})
-			if err := l.append(within(t, 5*time.Second), record("a")); !errors.Is(err, tc.want) {
+			if err := l.append(within(t, 5*time.Second), recordOf("a")); !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
 		})
@@ -219,9 +219,9 @@ func TestATopicThatIsMissingIsNotWritten(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	l := logTo(t, 2*time.Second, c.ListenAddrs()...)
-	r := record("a")
+	r := recordOf("a")
 	r.Topic = "nobody.commands"
-	if err := l.append(within(t, 20*time.Second), r); !errors.Is(err, errNothingWritten) {
+	if err := l.append(within(t, 20*time.Second), r); !errors.Is(err, ErrNothingWritten) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -230,14 +230,14 @@ func TestTheLargestCommandFits(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	l := logTo(t, 5*time.Second, c.ListenAddrs()...)
-	r := record("a")
+	r := recordOf("a")
 	r.Value = make([]byte, topology.MaxCommandBytes)
 	if err := l.append(within(t, 10*time.Second), r); err != nil {
 		t.Fatal(err)
 	}
-	r = record("a")
+	r = recordOf("a")
 	r.Value = make([]byte, 2*topology.MaxCommandBytes)
-	if err := l.append(within(t, 10*time.Second), r); !errors.Is(err, errRecordTooLarge) {
+	if err := l.append(within(t, 10*time.Second), r); !errors.Is(err, ErrTooLarge) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package gateway
 
 import (
 	"context"
@@ -14,17 +14,8 @@ import (
 	"github.com/foldlog/foldlog/internal/cluster"
 )
 
-// errNothingWritten says that a command is not in the log and will not get there.
-var errNothingWritten = errors.New("nothing was written to the log")
-
-// errMayBeWritten says that nobody knows whether a command is in the log.
-var errMayBeWritten = errors.New("the command may have been written to the log")
-
-// errRecordTooLarge says that the log does not take a command of that size. Nothing was written.
-var errRecordTooLarge = errors.New("the log does not take a command of that size")
-
-// commandLog writes commands. It is safe for concurrent use.
-type commandLog struct {
+// producer writes commands to the log. It is safe for concurrent use.
+type producer struct {
 	client *kgo.Client
 	// patience is how long a record may wait to be written before it is given up.
 	patience time.Duration
@@ -33,15 +24,15 @@ type commandLog struct {
 	sent, unanswered atomic.Int64
 }
 
-// newCommandLog connects lazily: an unreachable cluster is found by the first command.
-func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, error) {
+// newProducer connects lazily: an unreachable cluster is found by the first command.
+func newProducer(config cluster.Config, patience time.Duration) (*producer, error) {
 	opts, err := config.Franz()
 	if err != nil {
 		return nil, err
 	}
-	l := &commandLog{patience: patience}
+	p := &producer{patience: patience}
 	opts = append(opts,
-		kgo.WithHooks(l),
+		kgo.WithHooks(p),
 		kgo.RecordDeliveryTimeout(patience),
 		// Without it a record whose answer was lost would wait for ever, hold up everything for its
 		// partition, and be executed whenever the brokers come back. Given up and sent again by its
@@ -54,52 +45,52 @@ func newCommandLog(config cluster.Config, patience time.Duration) (*commandLog, 
 		kgo.RequestTimeoutOverhead(max(patience, time.Second)),
 		kgo.ProduceRequestTimeout(patience),
 	)
-	if l.client, err = kgo.NewClient(opts...); err != nil {
+	if p.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("make the producer of commands: %w", err)
 	}
-	return l, nil
+	return p, nil
 }
 
 // close gives up what is still being written.
-func (l *commandLog) close() { l.client.Close() }
+func (p *producer) close() { p.client.Close() }
 
 // append writes the record and returns when all in-sync replicas have it; its partition and offset
-// are then set. An error is or wraps errNothingWritten, errRecordTooLarge or errMayBeWritten. The
+// are then set. An error is or wraps ErrNothingWritten, ErrTooLarge or ErrMayBeWritten. The
 // end of ctx ends the wait, not the writing: cancelling a record fails every record that waits for
 // the same partition, and those are other clients'. The record itself is given up after the log's
 // patience, so that nothing is executed long after its client stopped waiting.
-func (l *commandLog) append(ctx context.Context, record *kgo.Record) error {
-	sentBefore, unansweredBefore := l.sent.Load(), l.unanswered.Load()
-	patience, cancel := context.WithTimeout(context.Background(), l.patience)
+func (p *producer) append(ctx context.Context, record *kgo.Record) error {
+	sentBefore, unansweredBefore := p.sent.Load(), p.unanswered.Load()
+	patience, cancel := context.WithTimeout(context.Background(), p.patience)
 	done := make(chan error, 1)
-	l.client.Produce(patience, record, func(_ *kgo.Record, err error) {
+	p.client.Produce(patience, record, func(_ *kgo.Record, err error) {
 		cancel()
 		done <- err
 	})
 	select {
 	case err := <-done:
 		if err == nil && record.Offset < 0 { // the broker knows it as written but no longer where
-			return fmt.Errorf("%w: at an offset that the broker no longer knows", errMayBeWritten)
+			return fmt.Errorf("%w: at an offset that the broker no longer knows", ErrMayBeWritten)
 		}
-		return judge(err, l.sent.Load() != sentBefore, l.unanswered.Load() != unansweredBefore)
+		return judge(err, p.sent.Load() != sentBefore, p.unanswered.Load() != unansweredBefore)
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no acknowledgement in time: %w", errMayBeWritten, context.Cause(ctx))
+		return fmt.Errorf("%w: no acknowledgement in time: %w", ErrMayBeWritten, context.Cause(ctx))
 	}
 }
 
 const produceKey = 0 // the Produce request in Kafka's protocol
 
 // OnBrokerWrite counts requests that went out.
-func (l *commandLog) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, bytesWritten int, _, _ time.Duration, _ error) {
+func (p *producer) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, bytesWritten int, _, _ time.Duration, _ error) {
 	if key == produceKey && bytesWritten > 0 {
-		l.sent.Add(1)
+		p.sent.Add(1)
 	}
 }
 
 // OnBrokerE2E counts requests that went out and were not answered.
-func (l *commandLog) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+func (p *producer) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
 	if key == produceKey && e2e.Err() != nil && e2e.BytesWritten > 0 {
-		l.unanswered.Add(1)
+		p.unanswered.Add(1)
 	}
 }
 
@@ -115,17 +106,17 @@ func judge(err error, sent, unanswered bool) error {
 	if err == nil {
 		return nil
 	}
-	verdict := errMayBeWritten
+	verdict := ErrMayBeWritten
 	var refused *kerr.Error
 	switch {
 	// requests may be going out right now
 	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kgo.ErrAborting):
 	case errors.Is(err, kerr.MessageTooLarge) && !unanswered:
-		verdict = errRecordTooLarge
+		verdict = ErrTooLarge
 	case !sent:
-		verdict = errNothingWritten
+		verdict = ErrNothingWritten
 	case errors.As(err, &refused) && slices.Contains(refusals, refused) && !unanswered:
-		verdict = errNothingWritten
+		verdict = ErrNothingWritten
 	}
 	return fmt.Errorf("%w: %w", verdict, err)
 }
