@@ -8,8 +8,8 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 )
 
-// Moment is a point in an aggregate's history: behind the event of a version or, where Version is
-// 0, behind the last event that was recorded at a time or before.
+// Moment is a point in an aggregate's history: behind the event of a version or, if Version is 0,
+// behind the last event recorded at a time or before.
 type Moment struct {
 	Version int64
 	At      time.Time
@@ -23,22 +23,22 @@ func (m Moment) has(version int64, recordedAt time.Time) bool {
 	return !recordedAt.After(m.At)
 }
 
-// Past is what an aggregate was.
+// Past is an aggregate as it was at a moment.
 type Past struct {
-	// State is as the aggregate's table had it.
+	// State has the form of a row in the aggregate's table.
 	State codecs.State
-	// Found is false where there was none: before the first event, or at a version that has not
-	// come yet.
+	// Found is false if there was no such aggregate yet: before the first event, or at a version
+	// that has not come.
 	Found bool
-	// Newest is the aggregate's newest version; 0 where it has no events.
+	// Newest is the aggregate's newest version; 0 if it has no events.
 	Newest int64
 	// Position is contained in the answer.
 	Position foldlog.Token
 }
 
-// AsOf returns what an aggregate was at a moment: its events up to there, folded by its own Evolve.
-// The cost grows with their number, the memory does not. It panics where Evolve does, and fails as
-// Page does.
+// AsOf returns an aggregate as it was at a moment: its events up to there, folded by its own
+// Evolve. The cost grows with the number of events, the memory does not. AsOf panics if Evolve
+// does, and fails as Page does.
 func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.Token) (Past, error) {
 	if err := h.awaitID(ctx, id, after); err != nil {
 		return Past{}, err
@@ -46,7 +46,7 @@ func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.T
 	decider := h.codec.Spec().Decider
 	past := Past{State: codecs.State{Data: decider.Initial()}}
 	for more := true; more; {
-		// What was read before stays true: events are only added.
+		// Earlier pages stay true: events are only added.
 		raw, err := h.read(id, past.State.Version, MaxLimit)
 		if err != nil {
 			return Past{}, err
@@ -77,8 +77,8 @@ func (h *History) AsOf(ctx context.Context, id string, m Moment, after foldlog.T
 	return past, h.asStored(ctx, &past.State)
 }
 
-// asStored makes a state what it would be if it came from the table: a schema may say less than a
-// Go value, such as that a list is nil.
+// asStored gives a state the form that it would have if it came from the table. A schema may
+// distinguish less than Go does: a nil list becomes an empty one, for instance.
 func (h *History) asStored(ctx context.Context, state *codecs.State) error {
 	value, err := h.codec.EncodeState(*state)
 	if err == nil {

@@ -7,15 +7,15 @@ import (
 	"github.com/syndtr/goleveldb/leveldb"
 )
 
-// record is a record of a replicated topic, whichever client read it.
+// record is a record of a replicated topic, independent of the client that read it.
 type record struct {
 	partition int32
 	offset    int64
 	key       string
 	value     []byte // nil deletes
-	progress  []byte // header foldlog-progress, nil where there is none
-	cause     []byte // header foldlog-cause, nil where there is none
-	chain     []byte // header foldlog-chain, nil where there is none
+	progress  []byte // header foldlog-progress, nil if there is none
+	cause     []byte // header foldlog-cause, nil if there is none
+	chain     []byte // header foldlog-chain, nil if there is none
 }
 
 // Kinds of records, as metrics name them.
@@ -29,8 +29,8 @@ const (
 	kindNameIgnored   = "ignored"
 )
 
-// changes collects what records change in a store, so that it is written in one batch: the last
-// value for each key, with the positions behind the records. It is used by one goroutine.
+// changes collects the changes that records make in a store, so that they are written in one batch:
+// the last value for each key, with the positions behind the records. It is used by one goroutine.
 type changes struct {
 	writes map[string][]byte // nil deletes
 	next   map[int32]int64   // by partition
@@ -56,7 +56,7 @@ func (c *changes) remove(key []byte) {
 	c.bytes += len(key)
 }
 
-// get returns the value that a key will have, nil where there will be none.
+// get returns the value that a key will have, or nil if it will have none.
 func (c *changes) get(s *store, key []byte) ([]byte, error) {
 	if value, changed := c.writes[string(key)]; changed {
 		return value, nil
@@ -64,15 +64,15 @@ func (c *changes) get(s *store, key []byte) ([]byte, error) {
 	return s.get(key)
 }
 
-// reach says that everything before next is applied in the partition.
+// reach notes that all records before next are applied in the partition.
 func (c *changes) reach(partition int32, next int64) {
 	c.next[partition] = max(next, c.next[partition])
 }
 
-// count counts a record, whether it changes anything or not.
+// count counts a record, even if it changes nothing.
 func (c *changes) count(kind string) { c.counts[kind]++ }
 
-// then has f run when everything is on disk.
+// then runs f once the batch is on disk.
 func (c *changes) then(f func()) { c.after = append(c.after, f) }
 
 // batch returns everything as one LevelDB batch, keys in order, which LevelDB writes fastest.
@@ -91,7 +91,7 @@ func (c *changes) batch() *leveldb.Batch {
 	return &batch
 }
 
-// reset forgets everything, to collect again.
+// reset empties the collection.
 func (c *changes) reset() {
 	clear(c.writes)
 	clear(c.next)

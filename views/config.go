@@ -17,26 +17,26 @@ import (
 // DefaultMaxLag is the default of [Config.MaxLag].
 const DefaultMaxLag = 10_000
 
-// Config says what to replicate, from where and to where. Topology, Codecs, Cluster and DataDir are
-// required.
+// Config says which topics to replicate, from which cluster, and into which directory. Topology,
+// Codecs, Cluster and DataDir are required.
 type Config struct {
 	Topology *topology.Topology
 	Settings topology.Settings
 	Codecs   *codecs.Codecs
 	Cluster  cluster.Config
 	// DataDir is the process's data directory. The stores are in its subdirectory "views", which is
-	// made with mode 0700 and belongs to one process at a time. Everything in it can be deleted
-	// while no process runs: it is read again from Kafka.
+	// made with mode 0700 and belongs to one process at a time. It can be deleted while no process
+	// runs: it is read again from Kafka.
 	DataDir string
-	// Versions says which version of each projection serves. It is needed where the topology has
-	// several of one.
+	// Versions says which version of each projection serves. It is required if the topology has
+	// several versions of a projection.
 	Versions *versions.Follower
 	// MaxLag is how many committed records each view may lack for the set to be ready; default
 	// 10,000.
 	MaxLag int64
-	// Logger receives what the views have to say; default none.
+	// Logger receives the log of the views; default none.
 	Logger *slog.Logger
-	// Metrics is where metrics are registered until [Set.Run] returns; default nowhere.
+	// Metrics is where metrics are registered until [Set.Run] returns; default none.
 	Metrics prometheus.Registerer
 }
 

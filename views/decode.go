@@ -11,8 +11,8 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// patiently decodes a record. Only what the bytes say is an error: a registry that is away is
-// waited for until ctx ends.
+// patiently decodes a record. Only defects of the bytes are errors. It waits for an absent registry
+// until ctx ends.
 func patiently[T any](ctx context.Context, r record, retried func(record, error), decode func(context.Context, []byte) (T, error)) (decoded T, err error) {
 	for range retry.Attempts(ctx, 100*time.Millisecond, 5*time.Second) {
 		var undecodable *codecs.Undecodable
@@ -25,7 +25,7 @@ func patiently[T any](ctx context.Context, r record, retried func(record, error)
 	return decoded, ctx.Err()
 }
 
-// safely decodes in a goroutine that belongs to Goka: a panic there would end the process, and
+// safely decodes in a goroutine that belongs to Goka. A panic there would end the process, and
 // again after every start.
 func safely[T any](ctx context.Context, value []byte, decode func(context.Context, []byte) (T, error)) (decoded T, err error) {
 	defer func() {

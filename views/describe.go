@@ -18,18 +18,18 @@ const (
 	defaultDeleteRetention = 24 * time.Hour
 )
 
-// description is what the cluster says about a topic.
+// description is the cluster's description of a topic.
 type description struct {
 	at time.Time // before the cluster was asked
 	id string
-	// by partition: the first offset, and the high watermark, open transactions included
+	// By partition: the first offset, and the high watermark, which includes open transactions.
 	start, end map[int32]int64
 	// deleteRetention is how long the topic keeps tombstones after compaction.
 	deleteRetention time.Duration
 }
 
-// describe asks for what a replica must know of its topic. A topic that does not exist or has
-// another partition count is an error.
+// describe asks the cluster about a replica's topic. It returns an error if the topic does not
+// exist or has another partition count.
 func describe(ctx context.Context, admin *kadm.Client, topic string, partitions int) (description, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()

@@ -12,46 +12,46 @@
 //
 // # How a topic becomes a store
 //
-// A replica (replica.go) describes its topic, opens its store and checks that both belong together,
-// reads what the store lacks up to the end of the log (restore.go), and hands over to a Goka view,
-// which follows the log from there (tail.go). Whatever fails, all of it begins again with a
-// backoff; what the store has stays there and is not read again. A monitor (monitor.go) compares
-// the stores with the ends of the log every second.
+// A replica (replica.go) describes its topic, opens its store and checks that both belong together.
+// It reads the missing records up to the end of the log (restore.go) and hands over to a Goka view,
+// which follows the log from there (tail.go). After any failure all of this begins again with a
+// backoff; records in the store are not read again. A monitor (monitor.go) compares the stores with
+// the ends of the log every second.
 //
-// The restore is our own, since Goka's ends only at a record that is delivered: the marker that
-// ends a transaction never is, and an aborted transaction may be the last thing in a log. Goka is
-// told that the store has everything, and only tails.
+// The restore is our own, since Goka's ends only at a delivered record. The marker that ends a
+// transaction is never delivered, and an aborted transaction may be the last thing in a log. Goka
+// is told that the store has everything, and only tails.
 //
 // # Invariants
 //
 //  1. A store is a prefix of the committed log: the rows, the progress and the position of each
-//     partition are written in one LevelDB batch. So a killed process needs no rebuild, but for the
-//     few microseconds in which a journal block is full.
+//     partition are written in one LevelDB batch. So a killed process needs no rebuild, except if
+//     it was killed in the few microseconds in which a journal block is full.
 //  2. Nothing is read from a store before it has everything that was in the log when the replica
-//     connected ([ErrNotReady]), an open transaction included, which is waited for. From then on it
-//     is read even while Kafka is away: [Row.Position] says how fresh it is and [Set.Ready] whether
-//     it keeps up.
+//     connected ([ErrNotReady]). This includes an open transaction, whose end is awaited. From then
+//     on the store is read even while Kafka is away: [Row.Position] says how fresh it is and
+//     [Set.Ready] whether it keeps up.
 //  3. Only committed records are seen (read_committed).
 //  4. What the returned position covers is contained in the answer. A read with a token waits,
 //     without polling, until the token is covered, or fails with [ErrNotYetVisible].
-//  5. No record makes a replica fail. A record that cannot be what it should be is counted (kind
-//     "ignored") and skipped; a row that cannot be decoded is an error of the reads that meet it
-//     ([RowError]). A schema registry that is away is waited for.
-//  6. The first outcome of a command stands. Repeats and second answers within the horizon never
-//     replace it, and beyond the horizon, by recorded time, there is none.
-//  7. An outcome reaches whoever expects it in the call that writes it to the store, no matter
-//     whether the tail or the restore saw it.
-//  8. A store that may be wrong is not used: it is thrown away and read again from Kafka, which is
+//  5. No record makes a replica fail. A record of a wrong form is counted (kind "ignored") and
+//     skipped. A row that cannot be decoded is an error of the reads that meet it ([RowError]). An
+//     absent schema registry is waited for.
+//  6. The answer contains everything that its position covers. A read with a token waits, without
+//     polling, until the token is covered, or fails with [ErrNotYetVisible].
+//  7. An outcome reaches all who expect it in the call that writes it to the store, both in the
+//     tail and in the restore.
+//  8. A store that may be wrong is not used. It is thrown away and read again from Kafka, which is
 //     logged and counted with its reason (see Metrics).
 //  9. Failures of Kafka, the registry or the disk never end [Set.Run].
-//  10. An event is kept as its record was, whether its type is known here or not. The first record
-//     of a version stands. A version that is missing is an error of the reads that would pass over
-//     it ([GapError]), never a shorter history.
-//  11. A read of a history costs what it returns, a trace is bounded ([MaxTrace]), and a state as
-//     of a moment takes the memory of a page.
-//  12. Of the versions of a projection, those that are live are replicated and one is read. Which
-//     one changes in one step, to one that is recovered; a read that has begun ends where it
-//     began. Each has its own progress, so a token means the same before and after.
+//  10. An event is kept as its record was, even if its type is unknown here. The first record of a
+//     version stands. A missing version is an error of the reads that would pass over it
+//     ([GapError]), never a shorter history.
+//  11. A read of a history costs as much as it returns, a trace is bounded ([MaxTrace]), and a
+//     state as of a moment takes the memory of a page.
+//  12. Of the versions of a projection, the live ones are replicated and one is read. The read
+//     version changes in one step, to one that is recovered; a read that has begun ends in the
+//     same version. Each version has its own progress, so a token means the same before and after.
 //
 // # Metrics
 //

@@ -11,8 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// maxKept bounds the outcomes that an expectation keeps, for the case that somebody floods the log
-// with the same command id while the caller does not wait yet. The oldest ones go first.
+// maxKept bounds the outcomes that an expectation keeps, in case somebody floods the log with the
+// same command id before the caller waits. The oldest ones go first.
 const maxKept = 1024
 
 // Expectation waits for the answer to one command. It belongs to one goroutine.
@@ -30,9 +30,9 @@ type arrival struct {
 	outcome foldlog.Outcome
 }
 
-// Wait returns the outcome of the command that stands at that position, whether it arrived before
-// or arrives now. When ctx ends first, the error wraps its cause: the outcome is unknown. Wait may
-// be called again.
+// Wait returns the outcome of the command at that position, whether it has arrived or arrives
+// later. If ctx ends first, the error wraps its cause: the outcome is unknown. Wait may be called
+// again.
 func (e *Expectation) Wait(ctx context.Context, at foldlog.Position) (foldlog.Outcome, error) {
 	for {
 		if outcome, ok := e.take(at); ok {
@@ -73,14 +73,14 @@ func (e *Expectation) put(a arrival) {
 	}
 }
 
-// Expectations are all open ones of an aggregate type. They are safe for concurrent use.
+// Expectations are all open expectations of an aggregate type. They are safe for concurrent use.
 type Expectations struct {
 	waiters prometheus.Gauge
 	mu      sync.Mutex
 	byID    map[outcomeID][]*Expectation
 }
 
-// NewExpectations counts the open ones in a gauge.
+// NewExpectations counts the open expectations in a gauge.
 func NewExpectations(waiters prometheus.Gauge) *Expectations {
 	return &Expectations{waiters: waiters, byID: map[outcomeID][]*Expectation{}}
 }
@@ -107,13 +107,13 @@ func (x *Expectations) remove(e *Expectation) {
 	if len(list) == 1 {
 		delete(x.byID, e.id)
 	} else {
-		// arrived may be going through the old one
+		// arrived may still be iterating over the old slice.
 		x.byID[e.id] = slices.Delete(slices.Clone(list), i, i+1)
 	}
 	x.waiters.Dec()
 }
 
-// For reports whether an outcome of the aggregate is expected.
+// For reports whether anybody expects an outcome of the aggregate.
 func (x *Expectations) For(aggregateID string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -125,8 +125,8 @@ func (x *Expectations) For(aggregateID string) bool {
 	return false
 }
 
-// Arrived hands an outcome to everyone who expects it. The cause is the text of the record's header,
-// the place of the command; nil in a record that Foldlog did not write.
+// Arrived hands an outcome to everyone who expects it. The cause is the text of the record's
+// header: the place of the command. It is nil in a record that Foldlog did not write.
 func (x *Expectations) Arrived(aggregateID string, cause []byte, outcome foldlog.Outcome) {
 	at := outcome.Position
 	if position, err := foldlog.ParsePosition(string(cause)); err == nil {

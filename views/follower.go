@@ -11,8 +11,8 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// follower is a replica of what follows from the commands to one aggregate type, with how far it
-// is.
+// follower is a replica of a topic that follows from the commands to one aggregate type, with its
+// progress.
 type follower struct {
 	replica  *replica
 	progress *progress
@@ -48,8 +48,8 @@ func (f *follower) await(ctx context.Context, token foldlog.Token, concerns func
 	return nil
 }
 
-// ownPosition returns what each partition has, where it follows from the source partition of the
-// same number alone.
+// ownPosition returns the progress of each partition, if it follows only from the source partition
+// of the same number.
 func (f *follower) ownPosition() foldlog.Token {
 	vector := map[int32]int64{}
 	for q := range int32(f.replica.partitions) {

@@ -14,21 +14,21 @@ import (
 )
 
 // History is the events of one aggregate type, by aggregate id in the order of their versions.
-// Reading costs what is read, however many events of others there are. It is safe for concurrent
-// use.
+// Reading costs as much as it returns, however many other events there are. It is safe for
+// concurrent use.
 type History struct {
 	follower
 	codec *codecs.Aggregate
 }
 
-// HistoryEvent is an event with where it stands.
+// HistoryEvent is an event with its place in the log.
 type HistoryEvent struct {
 	foldlog.Event[any]
 	// Partition and Offset are the record's place in the topic of events.
 	Partition int32
 	Offset    int64
 	// Chain is the event's link in its aggregate's hash chain, and Cause the place of its command,
-	// as the record's headers have them. They are empty where the record came without.
+	// both from the record's headers. They are empty if the record had none.
 	Chain []byte
 	Cause string
 }
@@ -48,10 +48,10 @@ type HistoryQuery struct {
 type HistoryPage struct {
 	// Events have consecutive versions, the first one behind After.
 	Events []HistoryEvent
-	// Next is the version to give as After for the next page; 0 where this is the last one. A page
-	// may be shorter than asked for and still have a next one, where events are large.
+	// Next is the version to give as After for the next page; 0 if this is the last one. A page of
+	// large events may be shorter than asked for and still have a next one.
 	Next int64
-	// Newest is the aggregate's newest version; 0 where it has no events.
+	// Newest is the aggregate's newest version; 0 if it has no events.
 	Newest int64
 	// Position is contained in the page.
 	Position foldlog.Token
@@ -60,9 +60,9 @@ type HistoryPage struct {
 // Page returns events of an aggregate once the query's token is visible. Of the token, entries of
 // other aggregate types and of partitions that cannot hold the aggregate are ignored.
 //
-// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before the token is visible (at
-// once where it never can be), with a RowError where an event cannot be decoded, and with a
-// GapError where a version is missing.
+// It fails with ErrNotReady, with a RowError if an event cannot be decoded, and with a GapError if
+// a version is missing. It fails with ErrNotYetVisible if ctx ends before the token is visible, and
+// at once if it never can be.
 func (h *History) Page(ctx context.Context, id string, q HistoryQuery) (HistoryPage, error) {
 	if err := h.awaitID(ctx, id, q.Token); err != nil {
 		return HistoryPage{}, err
@@ -89,7 +89,7 @@ func (h *History) Page(ctx context.Context, id string, q HistoryQuery) (HistoryP
 	return page, nil
 }
 
-// awaitID waits until the token is visible where an aggregate's events are.
+// awaitID waits until the token is visible in the partition of the aggregate's events.
 func (h *History) awaitID(ctx context.Context, id string, token foldlog.Token) error {
 	home := h.home(id)
 	return h.await(ctx, token, func(e foldlog.Position) []int32 {
@@ -104,7 +104,7 @@ func (h *History) home(id string) int32 {
 	return topology.PartitionOf([]byte(id), h.replica.partitions)
 }
 
-// rawEvents are consecutive events of an aggregate as they are stored.
+// rawEvents are consecutive events of an aggregate in their stored form.
 type rawEvents struct {
 	events   []rawEvent
 	more     bool // there are further ones
@@ -120,8 +120,8 @@ type rawEvent struct {
 // read returns events behind a version, at most limit and at most maxPageBytes, but at least one.
 func (h *History) read(id string, after int64, limit int) (raw rawEvents, err error) {
 	err = h.replica.use(func(s *store) error {
-		// The position first: what is written in between may be in the page and not in the
-		// position, never the other way round.
+		// The position comes first: a later write may be in the page and not in the position, never
+		// the other way round.
 		raw.position = h.token(h.progress.of(h.home(id), h.source))
 		if foldlog.CheckAggregateID(id) != nil {
 			return nil // no event has such an id, and with a zero byte it would match others' keys

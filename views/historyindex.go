@@ -10,8 +10,8 @@ import (
 	"github.com/foldlog/foldlog/internal/localdb"
 )
 
-// historyIndex is the index of an events topic: events by aggregate id and version, what they can
-// be traced by, and progress.
+// historyIndex is the index of an events topic: events by aggregate id and version, the ids for
+// tracing, and progress.
 type historyIndex struct {
 	progressIndex
 	decode  func(ctx context.Context, value []byte) (foldlog.Event[any], error) // the envelope
@@ -26,8 +26,8 @@ func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	if why := x.homeless(r.key, r.partition); why != "" {
 		return skip(r, why, x.ignored), nil
 	}
-	// The envelope alone: an event of a type that only a newer version of the software knows must
-	// be here when that version comes.
+	// Only the envelope is decoded: an event of a type that only a newer release knows must be here
+	// when that release comes.
 	event, err := patiently(ctx, r, x.retried, x.decode)
 	if ended := ctx.Err(); err != nil && ended != nil {
 		return nil, ended
@@ -44,7 +44,7 @@ func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	return func(s *store, c *changes) error { return x.stageEvent(s, c, event, r) }, nil
 }
 
-// stageEvent keeps the event unless there is one of its version, which stands: nobody but its
+// stageEvent keeps the event unless there is one of its version. That one stands: only its
 // aggregate's processor writes a version, and writes it once.
 func (x *historyIndex) stageEvent(s *store, c *changes, event foldlog.Event[any], r record) error {
 	id := eventID{event.AggregateID, event.Version}
@@ -70,7 +70,8 @@ func (x *historyIndex) stageEvent(s *store, c *changes, event foldlog.Event[any]
 	return x.stage(s, c, r.partition, position)
 }
 
-// storedEvent is how an event is stored: as its record was, but for what follows from its key.
+// storedEvent is the stored form of an event: its record, without the parts that follow from its
+// key.
 type storedEvent struct {
 	offset int64
 	chain  []byte // header foldlog-chain
@@ -87,7 +88,7 @@ func (e storedEvent) encode() []byte {
 	return append(b, e.value...)
 }
 
-// decodeStoredEvent returns what encode was given, in bytes of its own.
+// decodeStoredEvent reads the bytes that encode returned, into memory of its own.
 func decodeStoredEvent(stored []byte) (storedEvent, error) {
 	rest := slices.Clone(stored)
 	offset, size := binary.Uvarint(rest)

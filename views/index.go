@@ -10,19 +10,19 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// index says what the records of a topic mean for its store. There are three: tableIndex,
+// index defines the meaning of a topic's records for its store. There are three: tableIndex,
 // outcomeIndex and historyIndex.
 type index interface {
-	// prepare does what may take long, such as decoding, and returns what adds the record's changes
-	// to a batch. An error ends the replica's attempt; input never causes one.
+	// prepare does the slow part, such as decoding, and returns a function that adds the record's
+	// changes to a batch. An error ends the replica's attempt; input never causes one.
 	prepare(ctx context.Context, r record) (stage func(*store, *changes) error, err error)
-	// load is called with a store that was opened, before anything is prepared for it.
+	// load is called with an opened store, before anything is prepared for it.
 	load(s *store) error
 	// forget is called when a store is given up.
 	forget()
 }
 
-// skip counts and reports a record that cannot be what it should be.
+// skip counts and reports a record of a wrong form.
 func skip(r record, why string, ignored func(record, string)) func(*store, *changes) error {
 	return func(_ *store, c *changes) error {
 		c.count(kindNameIgnored)
@@ -31,7 +31,7 @@ func skip(r record, why string, ignored func(record, string)) func(*store, *chan
 	}
 }
 
-// progressIndex is the part of an index that knows how far each partition is.
+// progressIndex is the part of an index that knows the progress of each partition.
 type progressIndex struct {
 	partitions int
 	progress   *progress
@@ -39,8 +39,8 @@ type progressIndex struct {
 
 func (x *progressIndex) load(s *store) error { return s.vectors(x.note) }
 
-// note accepts stored progress only for partitions that there are: the store's meta record was
-// checked, so others are damage.
+// note accepts stored progress only for existing partitions. The store's meta record was checked,
+// so any other is damage.
 func (x *progressIndex) note(partition int32, from source, offset int64) {
 	if partition >= 0 && int(partition) < x.partitions {
 		x.progress.advance(partition, from, offset)
@@ -49,8 +49,8 @@ func (x *progressIndex) note(partition int32, from source, offset int64) {
 
 func (x *progressIndex) forget() { x.progress.reset() }
 
-// stage notes that the partition has everything up to a position. Progress never goes back:
-// compaction or a repeated write can bring an older one.
+// stage notes that the partition has everything up to a position. Progress never goes back,
+// although compaction or a repeated write can bring an older one.
 func (x *progressIndex) stage(s *store, c *changes, partition int32, at foldlog.Position) error {
 	from := source{at.Aggregate, at.Partition}
 	key := progressKey(partition, from)
@@ -70,7 +70,7 @@ func (x *progressIndex) stage(s *store, c *changes, partition int32, at foldlog.
 	return nil
 }
 
-// homeless says why a key cannot stand in a partition, "" where it can.
+// homeless says why a key cannot stand in a partition; "" if it can.
 func (x *progressIndex) homeless(key string, partition int32) string {
 	if home := topology.PartitionOf([]byte(key), x.partitions); home != partition {
 		return fmt.Sprintf("its key belongs to partition %d: its producer does not partition by murmur2", home)

@@ -14,7 +14,7 @@ const (
 	kindMeta     = 'm' // what the store is a replica of
 	kindSynced   = 's' // when the store was last known to have the whole log
 	kindPosition = 'o' // per partition: the next offset to apply
-	// per partition, source and source partition: the highest commands offset that is contained
+	// Per partition, source and source partition: the highest offset of commands that is contained.
 	kindProgress = 'p'
 	kindRow      = 'r' // rows of tables
 	kindOutcome  = 'i' // outcomes by aggregate id and command id
@@ -23,7 +23,7 @@ const (
 	kindTrace    = 'x' // events and outcomes by the ids that they can be traced by (traceindex.go)
 )
 
-// layoutVersion is part of the store's meta record; a store of another version is rebuilt.
+// layoutVersion is part of the store's meta record. A store of another version is rebuilt.
 const layoutVersion = 2
 
 var (
@@ -55,7 +55,7 @@ func rowKey(key string) []byte {
 	return append(append(make([]byte, 0, 1+len(key)), kindRow), key...)
 }
 
-// eventID is what events are looked up by.
+// eventID is the key by which events are looked up.
 type eventID struct {
 	aggregateID string
 	version     int64
@@ -78,10 +78,10 @@ func parseEventSuffix(b []byte) (eventID, error) {
 	return eventID{string(b[:end]), int64(binary.BigEndian.Uint64(b[end+1:]))}, nil
 }
 
-// outcomeID is what outcomes are looked up by.
+// outcomeID is the key by which outcomes are looked up.
 type outcomeID struct{ aggregateID, commandID string }
 
-// suffix is unambiguous whatever bytes the ids have: the first one's length comes before it.
+// suffix is unambiguous for any bytes in the ids: the first one's length comes before it.
 func (id outcomeID) suffix() []byte {
 	b := binary.AppendUvarint(make([]byte, 0, 2+len(id.aggregateID)+len(id.commandID)), uint64(len(id.aggregateID)))
 	b = append(b, id.aggregateID...)
@@ -102,13 +102,12 @@ func (id outcomeID) timeKey(recordedAt time.Time) []byte {
 	return append(timePrefix(recordedAt), id.suffix()...)
 }
 
-// timePrefix sorts by time; no time before 1970 occurs in a log.
+// timePrefix sorts by time. No time before 1970 occurs in a log.
 func timePrefix(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64([]byte{kindTime}, uint64(max(0, t.UnixMicro())))
 }
 
-// splitTimeKey returns the time of a key that timeKey made and the key of the outcome it stands
-// for.
+// splitTimeKey returns the time in a key that timeKey made, and the key of the outcome behind it.
 func splitTimeKey(key []byte) (recordedAt time.Time, outcomeKey []byte, err error) {
 	if len(key) < 9 || key[0] != kindTime {
 		return time.Time{}, nil, errors.New("not a time key")

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what all replicas report; doc.go says what they mean.
+// metrics are the metrics of all replicas; doc.go explains them.
 type metrics struct {
 	records   *prometheus.CounterVec
 	lag       *prometheus.GaugeVec
@@ -21,7 +21,7 @@ type metrics struct {
 	registered []prometheus.Collector
 }
 
-// replicaMetrics are the metrics of one topic; those with further labels are curried when they are
+// replicaMetrics are the metrics of one topic. Those with further labels are curried when they are
 // used.
 type replicaMetrics struct {
 	*metrics
@@ -86,8 +86,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	return nil
 }
 
-// unregister takes away what register added. A registerer knows collectors by their descriptions,
-// so it would also remove another set's.
+// unregister removes the collectors that register added. A registerer knows collectors by their
+// descriptions, so it would also remove those of another set.
 func (m *metrics) unregister(r prometheus.Registerer) {
 	for _, c := range m.registered {
 		r.Unregister(c)

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// lookEvery is how often stores are compared with the log.
+	// lookEvery is the interval between two comparisons of stores and log.
 	lookEvery = time.Second
 	// lookTimeout bounds one comparison.
 	lookTimeout = 10 * time.Second
-	// stalledAfter is how long a tail may have readable records before it without moving.
+	// stalledAfter is the time for which a tail may have readable records before it without moving.
 	stalledAfter = 20 * time.Second
-	// syncEvery is how often a store notes that it is in step with the log.
+	// syncEvery is the interval at which a store notes that it is in step with the log.
 	syncEvery = time.Minute
 )
 
@@ -42,7 +42,8 @@ type sight struct {
 	r         *replica
 	positions []int64   // at the last look
 	moved     time.Time // when they last changed, or had nothing before them
-	// The store has everything that was in the log at sampled once its positions reach sample.
+	// The store has everything that was in the log at the time sampled once its positions reach
+	// sample.
 	sample    map[int32]int64
 	sampled   time.Time
 	persisted time.Time
@@ -149,7 +150,7 @@ func (m *monitor) compare(ctx context.Context, s *sight, before []int64, detail 
 	return m.examine(ctx, s, before, ends)
 }
 
-// step notes in the store since when it has everything.
+// step notes in the store the time since which it has everything.
 func (m *monitor) step(s *sight, ends map[int32]int64, at time.Time) error {
 	if !s.r.compacted {
 		return nil
@@ -174,9 +175,9 @@ func (m *monitor) step(s *sight, ends map[int32]int64, at time.Time) error {
 	return err
 }
 
-// examine looks into what lies between a tail that does not move and the end of the log. Markers,
-// aborted records and holes are not lag: the position is moved behind them. Records are, and after
-// a while the replica has to connect again.
+// examine looks at the log between a tail that does not move and the end. Markers, aborted records
+// and holes are no lag: the position moves behind them. Records are lag, and after a while the
+// replica has to connect again.
 func (m *monitor) examine(ctx context.Context, s *sight, before []int64, ends map[int32]int64) error {
 	r := s.r
 	from, to := map[int32]int64{}, map[int32]int64{}

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// noticeEvery bounds how often a replica logs about records, however many there are to log about.
-// Metrics count all of them.
+// noticeEvery bounds how often a replica logs about records. Metrics count all of them.
 const noticeEvery = 10 * time.Second
 
 // notices lets one notice through now and then.

@@ -11,17 +11,17 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Outcomes is what became of the commands to one aggregate type, by aggregate id and command id. It
-// is safe for concurrent use.
+// Outcomes are the outcomes of the commands to one aggregate type, by aggregate id and command id.
+// It is safe for concurrent use.
 type Outcomes struct {
 	replica *replica
 	index   *outcomeIndex
 	pending *Expectations
 }
 
-// Get returns the first outcome of a command; ok is false where there is none yet, or where it was
-// recorded longer ago than the horizon. It fails with ErrNotReady, and with a RowError where the
-// outcome cannot be decoded.
+// Get returns the first outcome of a command. ok is false if there is none yet, or if it is older
+// than the horizon. It fails with ErrNotReady, and with a RowError if the outcome cannot be
+// decoded.
 func (o *Outcomes) Get(ctx context.Context, aggregateID, commandID string) (outcome foldlog.Outcome, ok bool, err error) {
 	var raw []byte
 	err = o.replica.use(func(s *store) (err error) {
@@ -87,8 +87,7 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	}, nil
 }
 
-// stage indexes the outcome unless it is a repeat, or there is an earlier one within the horizon of
-// it, which stands.
+// stage indexes the outcome unless it is a repeat. An earlier outcome within its horizon stands.
 func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog.Outcome, value []byte) error {
 	if outcome.Repeat {
 		c.count(kindNameRepeat)
@@ -129,7 +128,7 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 	return nil
 }
 
-// forgetOutcome removes what leads to an outcome that another one takes the place of.
+// forgetOutcome removes the entries of an outcome that another one replaces.
 func forgetOutcome(s *store, c *changes, id outcomeID, recordedAt time.Time) error {
 	timeKey := id.timeKey(recordedAt)
 	traced, err := c.get(s, timeKey)
@@ -141,8 +140,8 @@ func forgetOutcome(s *store, c *changes, id outcomeID, recordedAt time.Time) err
 	return nil
 }
 
-// joinOutcome is how an outcome is stored: when it was recorded, to know the horizon without
-// decoding, then the record's value.
+// joinOutcome is the stored form of an outcome: the time when it was recorded, so that the horizon
+// needs no decoding, then the record's value.
 func joinOutcome(recordedAt time.Time, value []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(recordedAt.UnixMicro())), value...)
 }

@@ -13,8 +13,8 @@ type source struct {
 	partition int32
 }
 
-// progress is, for each partition of a table, up to which command of each source its rows are
-// complete. It is safe for concurrent use.
+// progress holds, for each partition of a table, the command of each source up to which its rows
+// are complete. It is safe for concurrent use.
 type progress struct{ partitions []*partitionProgress }
 
 type partitionProgress struct {
@@ -43,7 +43,7 @@ func (p *progress) advance(partition int32, from source, offset int64) {
 	part.broadcast()
 }
 
-// reset forgets everything and wakes everyone who waits.
+// reset forgets everything and wakes all who wait.
 func (p *progress) reset() {
 	for _, part := range p.partitions {
 		part.mu.Lock()
@@ -53,7 +53,7 @@ func (p *progress) reset() {
 	}
 }
 
-// wake makes everyone who waits look again.
+// wake makes all who wait look again.
 func (p *progress) wake() {
 	for _, part := range p.partitions {
 		part.mu.Lock()
@@ -78,7 +78,8 @@ func (p *progress) reached(partition int32, from source) (int64, bool) {
 	return offset, ok
 }
 
-// of returns what the partition has of an aggregate type: by source partition, the highest offset.
+// of returns the progress of the partition for an aggregate type: by source partition, the highest
+// offset.
 func (p *progress) of(partition int32, aggregate string) map[int32]int64 {
 	part := p.partitions[partition]
 	part.mu.Lock()
@@ -92,13 +93,13 @@ func (p *progress) of(partition int32, aggregate string) map[int32]int64 {
 	return vector
 }
 
-// wait returns when the partition has all of the positions, when check fails (it is asked again
-// after every change and every wake), or when ctx ends.
+// wait returns when the partition has all of the positions, when check fails, or when ctx ends. It
+// calls check again after every change and every wake.
 func (p *progress) wait(ctx context.Context, partition int32, positions []foldlog.Position, check func() error) error {
 	for {
 		changed := p.partitions[partition].missing(positions)
-		// Checked only now, so that a wake after the check closes the channel we are about to wait
-		// for.
+		// Checked only now, so that a wake after the check closes the channel that is waited for
+		// next.
 		if err := check(); err != nil || changed == nil {
 			return err
 		}
@@ -110,8 +111,8 @@ func (p *progress) wait(ctx context.Context, partition int32, positions []foldlo
 	}
 }
 
-// missing returns nil where the partition has all of the positions, else a channel that is closed
-// at the next change.
+// missing returns nil if the partition has all of the positions, else a channel that is closed at
+// the next change.
 func (part *partitionProgress) missing(positions []foldlog.Position) <-chan struct{} {
 	part.mu.Lock()
 	defer part.mu.Unlock()

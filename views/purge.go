@@ -14,7 +14,7 @@ import (
 const (
 	// purgeEvery is how often outcomes beyond the horizon are removed.
 	purgeEvery = time.Hour
-	// purgeStep is how many are removed at once: new outcomes wait for a step.
+	// purgeStep is the number of outcomes that are removed at once. New outcomes wait for a step.
 	purgeStep = 500
 )
 
@@ -43,8 +43,8 @@ func (o *Outcomes) purgeOnce(ctx context.Context) (removed int, err error) {
 	for ctx.Err() == nil {
 		n := 0
 		err := o.replica.use(func(s *store) (err error) {
-			// Without the lock, an outcome that takes the place of an expired one between look and
-			// delete would be deleted.
+			// Without the lock, an outcome that replaces an expired one between look and delete
+			// would be deleted.
 			o.replica.writing.Lock()
 			defer o.replica.writing.Unlock()
 			n, bounds.Start, err = purgeFrom(s, bounds)
@@ -59,7 +59,7 @@ func (o *Outcomes) purgeOnce(ctx context.Context) (removed int, err error) {
 	return removed, nil
 }
 
-// purgeFrom removes the next outcomes within bounds and returns where to go on.
+// purgeFrom removes the next outcomes within bounds and returns the place to go on.
 func purgeFrom(s *store, bounds *util.Range) (n int, next []byte, err error) {
 	var batch leveldb.Batch
 	iter := s.db.NewIterator(bounds, nil)

@@ -24,8 +24,8 @@ const (
 	// firstBackoff and lastBackoff bound the pause between attempts, which doubles.
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = time.Second
-	// steadyAfter is how long an attempt must have held for the next pause to be the first one
-	// again.
+	// steadyAfter is the time after which an attempt counts as steady: the next pause is the first
+	// one again.
 	steadyAfter = 30 * time.Second
 )
 
@@ -39,12 +39,13 @@ const (
 	reasonLayout    = "other_layout"
 )
 
-// replica keeps the store of one topic in step with Kafka. Its store is opened, replaced and closed
-// by run's goroutine alone; readers hold mu for reading while they use it.
+// replica keeps the store of one topic in step with Kafka. Only run's goroutine opens, replaces and
+// closes its store. Readers hold mu for reading while they use it.
 type replica struct {
 	topic      string
 	partitions int
-	// the topic has tombstones, which vanish: pitfall of stores that were away for long
+	// The topic has tombstones, which vanish after a while: a store that was away for long may have
+	// missed some.
 	compacted bool
 	index     index
 	dir       string
@@ -52,20 +53,20 @@ type replica struct {
 	admin     *kadm.Client
 	log       *slog.Logger
 	metrics   *replicaMetrics
-	// whileTailing, when not nil, runs beside the Goka view and returns when ctx ends.
+	// whileTailing, if it is not nil, runs beside the Goka view and returns when ctx ends.
 	whileTailing func(ctx context.Context)
-	// version is the version of a projection whose table it is; nil for other topics.
+	// version is the version of the projection whose table this is; nil for other topics.
 	version *topology.ProjectionSpec
-	// woken is called when readers that wait must look at the replica again.
+	// woken is called when waiting readers must look at the replica again.
 	woken func()
 
 	mu        sync.RWMutex
-	store     *store // nil where there is none
+	store     *store // nil if there is none
 	recovered bool   // the store may be read
 
 	// writing is held for reading while records are applied, and for writing by the purge.
 	writing sync.RWMutex
-	// by partition: the next offset to apply; everything before it is in the store
+	// By partition: the next offset to apply. Everything before it is in the store.
 	next   []atomic.Int64
 	status status
 
@@ -135,8 +136,8 @@ func (r *replica) attempt(ctx context.Context) error {
 	return err
 }
 
-// prepareStore opens the store where there is none, and replaces it by an empty one where it does
-// not fit the topic.
+// prepareStore opens the store if it is closed, and replaces it by an empty one if it does not fit
+// the topic.
 func (r *replica) prepareStore(d description) error {
 	if r.store == nil {
 		if err := r.open(); err != nil {
@@ -159,7 +160,7 @@ func (r *replica) prepareStore(d description) error {
 	return r.store.begin(meta{Layout: layoutVersion, Topic: r.topic, TopicID: d.id, Partitions: r.partitions}, d.at)
 }
 
-// misfit returns why the store cannot be continued from the topic, "" where it can.
+// misfit returns the reason why the store cannot be continued from the topic; "" if it can.
 func (r *replica) misfit(d description) (reason string, err error) {
 	m, ok, err := r.store.meta()
 	switch {
@@ -218,7 +219,7 @@ func (r *replica) open() error {
 	return nil
 }
 
-// discard gives up the store and removes its files; those of a damaged one are kept aside. Where
+// discard gives up the store and removes its files. Files of a damaged store are kept aside. If
 // that fails, the next attempt finds them again.
 func (r *replica) discard(reason string, cause error) {
 	r.metrics.rebuilds.WithLabelValues(r.topic, reason).Inc()
@@ -287,7 +288,7 @@ func (r *replica) commit(c *changes) error {
 	return nil
 }
 
-// use calls f with the store, or returns why it cannot be read now.
+// use calls f with the store, or returns the reason why it cannot be read now.
 func (r *replica) use(f func(*store) error) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -301,7 +302,7 @@ func (r *replica) use(f func(*store) error) error {
 	return err
 }
 
-// readable returns nil where the store may be read. mu is held.
+// readable returns nil if the store may be read. mu is held.
 func (r *replica) readable() error {
 	if r.recovered {
 		return nil
@@ -309,14 +310,14 @@ func (r *replica) readable() error {
 	return fmt.Errorf("%s: %w: %s", r.topic, ErrNotReady, r.status.describe())
 }
 
-// check is readable for those who do not hold mu.
+// check is readable for callers that do not hold mu.
 func (r *replica) check() error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.readable()
 }
 
-// oneLine brings Goka's lists of errors into one line.
+// oneLine puts Goka's lists of errors into one line.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func sum(offsets map[int32]int64) (total int64) {

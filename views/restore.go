@@ -13,23 +13,22 @@ import (
 )
 
 const (
-	// restoreBatchBytes and restoreBatchRecords bound what is collected before it is written.
-	// Within a batch only the last value of a key is written, in key order, since LevelDB is what
-	// bounds a restore.
+	// restoreBatchBytes and restoreBatchRecords bound a batch. Within a batch only the last value
+	// of a key is written, in key order, since LevelDB is the bound of a restore.
 	restoreBatchBytes   = 4 << 20
 	restoreBatchRecords = 20_000
-	// restoreNotice is how often a restore that waits for an open transaction says so.
+	// restoreNotice is the interval at which a restore logs that it waits for an open transaction.
 	restoreNotice = 30 * time.Second
 )
 
-// restore reads what the store lacks, up to the ends in the description, which may lie behind an
-// open transaction, a marker, aborted records or a hole. It is done when the position is there, not
-// when a record was delivered.
+// restore reads the missing records up to the ends in the description. An end may lie behind an
+// open transaction, a marker, aborted records or a hole. The restore is done when its position
+// reaches the end, not when a record was delivered.
 func (r *replica) restore(ctx context.Context, d description) error {
 	from := map[int32]int64{}
 	remaining := int64(0)
 	for p := range int32(r.partitions) {
-		// only a topic with retention starts behind the store
+		// Only a topic with retention starts behind the store.
 		from[p] = max(r.position(p), d.start[p])
 		remaining += d.end[p] - from[p]
 	}
@@ -71,14 +70,15 @@ func (r *replica) restore(ctx context.Context, d description) error {
 		records = 0
 		return r.flush(c)
 	})
-	// What was read is written even where the rest could not be, so that it is not read again.
+	// The part that was read is written even if the rest could not be read, so that it is not read
+	// again.
 	if err := errors.Join(err, r.flush(c)); err != nil {
 		return err
 	}
 	return nil
 }
 
-// collect adds what a part changes to the batch.
+// collect adds the changes of a part to the batch.
 func (r *replica) collect(ctx context.Context, c *changes, part kafkalog.Part) error {
 	for _, fetched := range part.Records {
 		stage, err := r.index.prepare(ctx, record{
@@ -102,7 +102,7 @@ func (r *replica) flush(c *changes) error {
 	return r.commit(c)
 }
 
-// skipTo writes the positions where a topic's start moved past the store's.
+// skipTo writes the positions of partitions whose start has moved past the store's position.
 func (r *replica) skipTo(next map[int32]int64) error {
 	c := newChanges()
 	for p, offset := range next {
@@ -122,7 +122,7 @@ func header(r *kgo.Record, key string) []byte {
 	return nil
 }
 
-// present makes an empty value different from none.
+// present tells an empty value from none.
 func present(value []byte) []byte {
 	if value == nil {
 		return []byte{}

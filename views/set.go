@@ -18,8 +18,8 @@ import (
 	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
-// staleAfter is for how long the set stays ready without a connection, or without knowing where the
-// log ends.
+// staleAfter is the time for which the set stays ready without a connection, or without knowing the
+// ends of the log.
 const staleAfter = 10 * time.Second
 
 // Set has the views of a topology. Its methods are safe for concurrent use.
@@ -40,7 +40,7 @@ type Set struct {
 }
 
 // Open checks the configuration, takes the data directory and registers the metrics. It does not
-// need Kafka. Follow it with [Set.Run], or with [Set.Close] where that is not to be.
+// need Kafka. Follow it with [Set.Run], or with [Set.Close] if it is not run.
 //
 // It fails when the configuration is wrong or another process uses the data directory.
 func Open(c Config) (*Set, error) { return open(c, time.Now) }
@@ -142,7 +142,7 @@ func (s *Set) historyOf(topic string, codec *codecs.Aggregate) *History {
 	return &History{follower: follower{r, known.progress, codec.Spec().Name}, codec: codec}
 }
 
-// known makes the replica one that knows how far its partitions are.
+// known makes the replica one that knows the progress of its partitions.
 func (r *replica) known() progressIndex {
 	progress := newProgress(r.partitions)
 	r.woken = progress.wake
@@ -159,10 +159,10 @@ func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (fol
 	return o
 }
 
-// State returns the table of an aggregate type's states, or nil where it is not declared.
+// State returns the table of an aggregate type's states, or nil if the type is not declared.
 func (s *Set) State(aggregate string) *Table { return s.states[aggregate] }
 
-// Projection returns the table of the version of a projection that serves now, or nil where the
+// Projection returns the table of the version of a projection that serves now, or nil if the
 // projection is not declared.
 func (s *Set) Projection(name string) *Table {
 	p := s.projections[name]
@@ -172,10 +172,11 @@ func (s *Set) Projection(name string) *Table {
 	return p.serving.Load()
 }
 
-// Outcomes returns the outcomes of an aggregate type's commands, or nil where it is not declared.
+// Outcomes returns the outcomes of an aggregate type's commands, or nil if the type is not
+// declared.
 func (s *Set) Outcomes(aggregate string) *Outcomes { return s.outcomes[aggregate] }
 
-// History returns the events of an aggregate type, or nil where it is not declared.
+// History returns the events of an aggregate type, or nil if the type is not declared.
 func (s *Set) History(aggregate string) *History { return s.histories[aggregate] }
 
 // Run keeps all views in step with Kafka until ctx ends, then closes the stores and the set.
@@ -194,7 +195,7 @@ func (s *Set) Run(ctx context.Context) error {
 	return s.Close()
 }
 
-// Close gives back what Open took. Run does so itself.
+// Close releases everything that Open took. Run does so itself.
 func (s *Set) Close() error {
 	s.closeOnce.Do(func() {
 		s.metrics.unregister(s.config.Metrics)
@@ -209,8 +210,8 @@ func (s *Set) Close() error {
 	return s.closeErr
 }
 
-// Ready returns nil when every view that serves has recovered and keeps up with the log, else an
-// error that says of each view what it waits for.
+// Ready returns nil if every serving view has recovered and keeps up with the log. Otherwise the
+// error says for each view what it waits for.
 func (s *Set) Ready() error {
 	var all []error
 	for _, r := range s.replicas {
@@ -221,7 +222,7 @@ func (s *Set) Ready() error {
 	return errors.Join(all...)
 }
 
-// ready returns nil when the replica has recovered and lacks at most maxLag records.
+// ready returns nil if the replica has recovered and lacks at most maxLag records.
 func (r *replica) ready(maxLag int64, now time.Time) error {
 	if err := r.check(); err != nil {
 		return err

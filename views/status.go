@@ -17,8 +17,8 @@ const (
 	phaseFailed
 )
 
-// status is what a replica is doing, for readiness and for the monitor. It is safe for concurrent
-// use; its zero value is a replica that was not started.
+// status says what a replica is doing, for readiness and for the monitor. It is safe for concurrent
+// use. Its zero value is a replica that was not started.
 type status struct {
 	mu        sync.Mutex
 	phase     phase
@@ -44,7 +44,7 @@ func (s *status) recovering(remaining int64, waits string) {
 	s.phase, s.remaining, s.waits = phaseRecovering, remaining, waits
 }
 
-// tailing notes that the replica follows the log. interrupt makes it connect anew.
+// tailing notes that the replica follows the log. Calling interrupt makes it connect anew.
 func (s *status) tailing(d description, interrupt context.CancelCauseFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *status) stopped() {
 	s.phase, s.cancel = phaseStopped, nil
 }
 
-// interrupt ends the replica's tailing, if it is, with a cause.
+// interrupt ends the replica's tailing, if it tails, with a cause.
 func (s *status) interrupt(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *status) interrupt(cause error) {
 	}
 }
 
-// followed returns the id of the topic that the replica tails; ok is false where it does not tail.
+// followed returns the id of the topic that the replica tails. ok is false if it does not tail.
 func (s *status) followed() (topicID string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,8 +91,8 @@ func (s *status) observed(ends map[int32]int64, at time.Time) {
 	s.ends, s.endsAt = ends, at
 }
 
-// freshness returns the last known ends, when they were true, and since when the replica has not
-// followed its topic (zero where it does).
+// freshness returns the last known ends and their time, and the time since which the replica has
+// not followed its topic (zero if it follows).
 func (s *status) freshness() (ends map[int32]int64, at, lost time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 // all partitions is one ordered scan.
 var storeOptions = opt.Options{BlockCacheCapacity: 16 << 20, OpenFilesCacheCapacity: 200}
 
-// meta says what a store is a replica of.
+// meta names the topic that a store is a replica of.
 type meta struct {
 	Layout     int    `json:"layout"`
 	Topic      string `json:"topic"`
@@ -42,7 +42,7 @@ func openStore(dir string) (*store, error) {
 
 func (s *store) close() error { return s.db.Close() }
 
-// meta returns what the store is a replica of; ok is false for a new store.
+// meta returns the topic that the store is a replica of. ok is false for a new store.
 func (s *store) meta() (m meta, ok bool, err error) {
 	raw, err := s.get(metaKey)
 	if err != nil || raw == nil {
@@ -54,8 +54,8 @@ func (s *store) meta() (m meta, ok bool, err error) {
 	return m, true, nil
 }
 
-// begin makes a new store one of a topic, in step with the log as of now: it has nothing yet, so it
-// has missed nothing.
+// begin makes a new store the replica of a topic, in step with the log as of now: it has nothing
+// yet, so it has missed nothing.
 func (s *store) begin(m meta, now time.Time) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
@@ -122,18 +122,18 @@ func (s *store) number(key []byte) (int64, error) {
 	return n, nil
 }
 
-// get returns the value of a key, nil where there is none.
+// get returns the value of a key, or nil if there is none.
 func (s *store) get(key []byte) ([]byte, error) {
 	value, err := localdb.Get(s.db, key)
 	return value, s.failure("read", err)
 }
 
-// largeBatch is where writing through LevelDB's journal ends: a journal's record that is written in
-// several pieces is torn when the process is killed between two of them, and a torn journal is
-// damage, as a restore's would be likely to be.
+// largeBatch is the size from which a batch does not go through LevelDB's journal. The journal
+// writes a long record in several pieces. A kill between two of them tears the journal, which
+// counts as damage, and a restore's long records would make that likely.
 const largeBatch = 32 << 10
 
-// write writes the batch as a whole or not at all, whenever the process is killed.
+// write writes the batch completely or not at all, even if the process is killed.
 func (s *store) write(batch *leveldb.Batch) error {
 	if len(batch.Dump()) < largeBatch {
 		return s.failure("write", s.db.Write(batch, nil))

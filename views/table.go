@@ -12,7 +12,7 @@ import (
 
 // Bounds of a page.
 const (
-	// DefaultLimit is the number of rows in a page where none is asked for.
+	// DefaultLimit is the number of rows in a page if none is asked for.
 	DefaultLimit = 100
 	// MaxLimit is the largest number of rows in a page.
 	MaxLimit = 1000
@@ -29,19 +29,18 @@ type Table struct {
 	decode  func(ctx context.Context, value []byte) (any, error)
 }
 
-// Version returns the version of the projection that the rows are of; 0 for an aggregate type's
+// Version returns the version of the projection that the rows belong to; 0 for an aggregate type's
 // table.
 func (t *Table) Version() int { return t.version }
 
 // Row is a row of a table.
 type Row struct {
 	Key string
-	// Value is a codecs.State for an aggregate type's table, else the projection's row; nil where
-	// there is no row.
+	// Value is a codecs.State for an aggregate type's table, otherwise the projection's row. It is
+	// nil if there is no row.
 	Value any
 	Found bool
-	// Position is contained in the row: the commands whose effects it shows, if they have any on
-	// it.
+	// Position is contained in the row: it covers the commands whose effects the row shows.
 	Position foldlog.Token
 }
 
@@ -62,21 +61,21 @@ type ListQuery struct {
 // Page is a page of rows in byte order of their keys, over all partitions.
 type Page struct {
 	Rows []Row
-	// Next is the key to give as After for the next page; "" where this is the last one. A page may
-	// be shorter than asked for and still have a next one, where rows are large.
+	// Next is the key to give as After for the next page; "" if this is the last one. A page of
+	// large rows may be shorter than asked for and still have a next one.
 	Next string
 	// Position is contained in the page.
 	Position foldlog.Token
 }
 
-// Get returns the row of a key once after is visible; Found is false where there is none.
+// Get returns the row of a key once after is visible. Found is false if there is none.
 //
-// Of after, the entries of the aggregate type that the table follows from count; a table cannot
-// know of others, so they are ignored. Where the key is the aggregate's id, so are those of
-// partitions that cannot hold it.
+// Of after, only the entries of the table's own aggregate type count: a table cannot know of
+// others. If the key is the aggregate's id, entries of partitions that cannot hold it are ignored,
+// too.
 //
-// It fails with ErrNotReady, with ErrNotYetVisible when ctx ends before after is visible (at once
-// where it never can be), and with a RowError where the row cannot be decoded.
+// It fails with ErrNotReady, and with a RowError if the row cannot be decoded. It fails with
+// ErrNotYetVisible if ctx ends before after is visible, and at once if it never can be.
 func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, error) {
 	q := topology.PartitionOf([]byte(key), t.replica.partitions)
 	if err := t.await(ctx, after, func(e foldlog.Position) []int32 {
@@ -90,8 +89,8 @@ func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, 
 	row := Row{Key: key}
 	var raw []byte
 	err := t.replica.use(func(s *store) (err error) {
-		// The position first: what is written in between may be in the row and not in the position,
-		// never the other way round.
+		// The position comes first: a later write may be in the row and not in the position, never
+		// the other way round.
 		row.Position = t.token(t.progress.of(q, t.source))
 		raw, err = s.get(rowKey(key))
 		return err
@@ -106,9 +105,9 @@ func (t *Table) Get(ctx context.Context, key string, after foldlog.Token) (Row, 
 	return row, nil
 }
 
-// List returns a page of rows once the query's token is visible in all partitions. Entries of
-// aggregate types other than the one that the table follows from are ignored. It fails as Get does;
-// one row that cannot be decoded fails the page that it is in.
+// List returns a page of rows once the query's token is visible in all partitions. Entries of other
+// aggregate types than the table's are ignored. It fails as Get does; one row that cannot be
+// decoded fails its whole page.
 func (t *Table) List(ctx context.Context, q ListQuery) (Page, error) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -149,8 +148,8 @@ func (t *Table) List(ctx context.Context, q ListQuery) (Page, error) {
 	return page, nil
 }
 
-// scan returns up to limit rows, their values as they are stored, and the key to go on behind. One
-// store has all partitions, so this is one ordered scan.
+// scan returns up to limit rows in their stored form, and the key to go on behind. One store has
+// all partitions, so this is one ordered scan.
 func scan(s *store, prefix, after string, limit int) (rows []Row, raws [][]byte, next string, err error) {
 	bounds := util.BytesPrefix(rowKey(prefix))
 	if start := append(rowKey(after), 0); after != "" && string(start) > string(bounds.Start) {
@@ -171,8 +170,9 @@ func scan(s *store, prefix, after string, limit int) (rows []Row, raws [][]byte,
 	return rows, raws, next, s.failure("scan", iter.Error())
 }
 
-// listPosition returns what every partition has: of a table that is not re-keyed each source
-// partition from the one partition that follows from it, else the least of all.
+// listPosition returns the progress that every partition has. In a table that is not re-keyed, each
+// source partition counts by the one partition that follows from it. Otherwise the least of all
+// counts.
 func (t *Table) listPosition() foldlog.Token {
 	if !t.rekeyed {
 		return t.ownPosition()

@@ -23,12 +23,12 @@ const (
 	tailBytes = 512 << 10
 )
 
-// tail follows the log with a Goka view from where the restore ended, until ctx ends (nil) or the
+// tail follows the log with a Goka view from the end of the restore, until ctx ends (nil) or the
 // connection is lost.
 //
-// Without WithViewAutoReconnect: it would go on with another log when the topic is re-created, and
-// without the check of the store that every attempt begins with. The view ends at the first error
-// instead, and the next attempt makes a new one.
+// It does without WithViewAutoReconnect. That would go on with another log after the topic was
+// re-created, and would skip the check of the store that every attempt begins with. The view ends
+// at the first error instead, and the next attempt makes a new one.
 //
 // Each view has a sarama client of its own: a broker answers the requests of one connection in
 // order, so on a shared one an idle view's fetch would hold up another view's records.

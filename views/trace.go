@@ -18,7 +18,7 @@ const (
 	// MaxTrace is the largest number of events, together with commands without events, that a trace
 	// is made of. The oldest ones of a conversation are taken.
 	MaxTrace = 1000
-	// maxTraceBytes bounds it where events are large.
+	// maxTraceBytes bounds a trace of large events.
 	maxTraceBytes = 8 << 20
 )
 
@@ -42,15 +42,16 @@ type TracedCommand struct {
 	AggregateID   string
 	CommandID     string
 	CorrelationID string
-	// Type is the command's name, "" where its outcome is beyond the horizon: events do not say it.
+	// Type is the command's name. It is "" if its outcome is beyond the horizon: events do not name
+	// it.
 	Type string
 	// Actor is who asked, "" where it is not known: an old outcome without events does not say it,
 	// unless it was a policy.
 	Actor string
-	// RecordedAt is that of the events, or of the outcome where there are none.
+	// RecordedAt is the time of the events, or of the outcome if there are none.
 	RecordedAt time.Time
 	Accepted   bool
-	// Rejection says why the command was refused, nil where it was accepted.
+	// Rejection says why the command was refused; nil if it was accepted.
 	Rejection *foldlog.Rejection
 	Events    []*TracedEvent
 }
@@ -62,10 +63,9 @@ type TracedEvent struct {
 	Commands []*TracedCommand
 }
 
-// Trace returns everything that belongs to the conversations in which the id is a command's, an
-// event's or the correlation id, once after is visible. Commands without events are known within
-// the horizon. The trace of an id that nothing is known of is empty. It fails as [History.Page]
-// does.
+// Trace returns all conversations in which the id is a command's, an event's or the correlation id,
+// once after is visible. Commands without events are known within the horizon. The trace of an
+// unknown id is empty. Trace fails as [History.Page] does.
 func (s *Set) Trace(ctx context.Context, id string, after foldlog.Token) (Trace, error) {
 	t := &tracer{set: s, commands: map[commandKey]*TracedCommand{}, left: MaxTrace, bytes: maxTraceBytes}
 	var position foldlog.Token
@@ -97,7 +97,7 @@ func (s *Set) Trace(ctx context.Context, id string, after foldlog.Token) (Trace,
 // commandKey is the scope of a command's id.
 type commandKey struct{ aggregate, aggregateID, commandID string }
 
-// tracer gathers what belongs to a trace.
+// tracer gathers the parts of a trace.
 type tracer struct {
 	set         *Set
 	commands    map[commandKey]*TracedCommand

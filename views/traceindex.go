@@ -18,9 +18,9 @@ const (
 	traceTimeSize = 8
 )
 
-// traceIDs are the ids that a record can be traced by: the first bytes of the SHA-256 of each, one
-// after another. Whoever finds a record by one compares the id itself, so that two ids with the
-// same bytes do no harm.
+// traceIDs are the ids by which a record can be traced: the first bytes of the SHA-256 of each, one
+// after another. A lookup compares the id itself afterwards, so that two ids with the same bytes do
+// no harm.
 //
 // A key is kindTrace, the id's bytes, the recorded time and the suffix of the record's own key, so
 // the oldest records of a conversation come first.
@@ -51,7 +51,7 @@ func (t traceIDs) each(recordedAt time.Time, suffix []byte, f func(key []byte)) 
 	}
 }
 
-// clue is what the trace index says of a record.
+// clue is an entry of the trace index.
 type clue struct {
 	micros uint64 // recorded time
 	suffix []byte // of the record's own key

@@ -14,9 +14,9 @@ import (
 // numbered without a gap, but some of them may not have an outcome yet.
 const maxMissed = 16
 
-// tree hangs every command that a policy sent under its event, and returns the others. Events say
-// which command they follow from, and the id of a policy's command proves which event it follows
-// from: it is computed from nothing else.
+// tree hangs every command of a policy under its event, and returns the other commands. Events name
+// the command that they follow from. The id of a policy's command is computed from its event and
+// nothing else, so it proves which event the command follows from.
 func (t *tracer) tree() []*TracedCommand {
 	ordered := slices.SortedFunc(maps.Values(t.commands), byTime)
 	byID := map[string][]*TracedCommand{}
@@ -49,8 +49,8 @@ func (t *tracer) tree() []*TracedCommand {
 	return slices.DeleteFunc(ordered, func(c *TracedCommand) bool { return placed[c] })
 }
 
-// policies returns the names of all policies that may have sent something: those that are declared,
-// and those that were when they did.
+// policies returns the names of all policies that may have sent something: the declared ones, and
+// those that were declared when they did.
 func (t *tracer) policies() []string {
 	names := map[string]bool{}
 	for _, p := range t.set.config.Topology.Policies {

@@ -7,13 +7,13 @@ import (
 	"github.com/foldlog/foldlog/internal/versions"
 )
 
-// projection has the tables of a projection's versions. Reads get the one that serves; which one
-// that is changes in one step.
+// projection has the tables of a projection's versions. Reads get the serving one, which changes in
+// one step.
 type projection struct {
 	tables  map[int]*Table
 	newest  *Table
 	serving atomic.Pointer[Table]
-	// recovered is sent to when a table may have become readable.
+	// recovered is signalled when a table may have become readable.
 	recovered chan struct{}
 }
 
@@ -40,7 +40,7 @@ func (p *projection) add(t *Table) {
 	}
 }
 
-// begin makes the version serve that is recorded, or the newest where nobody says.
+// begin makes the recorded version serve, or the newest if none is recorded.
 func (p *projection) begin(state versions.State, known bool) {
 	t := p.tables[state.Serving]
 	if !known || t == nil {
@@ -49,7 +49,7 @@ func (p *projection) begin(state versions.State, known bool) {
 	p.serving.Store(t)
 }
 
-// stateOf returns what is known of a projection's versions.
+// stateOf returns the known state of a projection's versions.
 func (s *Set) stateOf(name string) (versions.State, bool) {
 	if s.config.Versions == nil {
 		return versions.State{}, false
@@ -58,7 +58,7 @@ func (s *Set) stateOf(name string) (versions.State, bool) {
 	return state, true
 }
 
-// replicate keeps a replica going until ctx ends; that of a version as long as it is live.
+// replicate keeps a replica going until ctx ends, and that of a version only as long as it is live.
 func (s *Set) replicate(ctx context.Context, r *replica) {
 	if r.version == nil || s.config.Versions == nil {
 		r.run(ctx)
@@ -67,7 +67,7 @@ func (s *Set) replicate(ctx context.Context, r *replica) {
 	s.config.Versions.While(ctx, r.version.Name, func(state versions.State) bool { return state.Live(r.version.Version) }, r.run)
 }
 
-// follow switches reads to the version that is to serve, once that is recovered. Until then the one
+// follow switches reads to the version that is to serve, once it is recovered. Until then the one
 // before goes on answering, as long as it can.
 func (s *Set) follow(ctx context.Context, name string, p *projection) {
 	if s.config.Versions == nil {
