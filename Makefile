@@ -13,7 +13,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 RACE ?= auto
 # The checker is one goroutine: the race detector would find nothing in it and make its tests six times as slow. An upgrade runs four whole systems,
 # whose packages are tested with the race detector on their own.
-SINGLE := github.com/foldlog/foldlog/internal/(check|bankv1)
+SINGLE := github.com/foldlog/foldlog/proof/(check|bankv1)
 CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
 
 .PHONY: help dev build test simulate test-planted test-kafka torture torture-long lint bench bench-engine tidy clean

@@ -77,10 +77,11 @@ var rooms = map[string]room{
 	"proof/cmd/foldlog-torture": {imports: []string{"proof/torture"}},
 	"proof/cmd/foldlog-check":   {imports: []string{"proof/check"}, libraries: none},
 	"internal/lint":             {libraries: none},
-	"proof/bankv1":              {imports: []string{".", "topology", "bank", "schemas", "schemas/bank", "cli"}, libraries: none},
+	"proof/bankv1":              {imports: []string{".", "topology", "bank", "bank/bankapp", "schemas", "schemas/bank", "cli"}, libraries: none},
 	"proof/banknext":            {imports: []string{".", "topology", "bank", "bank/bankapp", "cli"}, libraries: none},
 	"deploy/healthcheck":        {libraries: none},
 	"proof/interop":             {libraries: none},
+	"proof/walks":               {libraries: none},
 	"proof/bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",
 		"processors", "processors/step", "processors/exactlyonce", "internal/record", "internal/cluster", "internal/kafkatest"}},
 }

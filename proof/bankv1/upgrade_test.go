@@ -261,20 +261,20 @@ func TestRollingUpgradeUnderLoad(t *testing.T) {
 	l := f.load()
 	l.more(20)
 
-	create(bankapp.App()) // what the new release needs besides
+	create(bankv1.Next()) // what the new release needs besides
 	f.stop(old1)
-	new1 := f.start(bankapp.App(), "new-1")
+	new1 := f.start(bankv1.Next(), "new-1")
 	l.more(30)
 	// a step back: the old release goes on with what the new one left, and starts where newer
 	// versions are registered
 	f.stop(new1)
 	old1 = f.start(bankv1.App(), "old-1")
 	l.more(20)
-	new1 = f.start(bankapp.App(), "new-1")
+	new1 = f.start(bankv1.Next(), "new-1")
 	l.more(20)
 	f.stop(old1)
 	f.stop(old2)
-	new2 := f.start(bankapp.App(), "new-2")
+	new2 := f.start(bankv1.Next(), "new-2")
 	l.more(20)
 	l.stop()
 	if t.Failed() {
