@@ -62,8 +62,8 @@ func (a *aggregate) handle(ctx context.Context, in *record.Record, memory step.M
 	return d.decide(ctx, row)
 }
 
-// forward sends a command that a producer with another partitioner put into the wrong partition to
-// the right one. The copy counts.
+// forward sends a command on to the right partition, if a producer with another partitioner put it
+// into the wrong one. From then on the copy counts.
 func (a *aggregate) forward(in *record.Record, aggregateID string) step.Step {
 	if in.Header(codecs.HeaderOriginTopic) != nil {
 		return a.deadLetters.step(in, errors.New("the command was forwarded to this partition already, yet its key belongs to another: the topic's partition count changed"))
@@ -104,7 +104,7 @@ func (d *decision) outcome() foldlog.Outcome {
 	}
 }
 
-// repeat answers a command id that has an outcome already. The answer is a marked copy and changes
+// repeat answers a command id that already has an outcome. The answer is a marked copy and changes
 // nothing.
 func (d *decision) repeat(first foldlog.Outcome) (step.Step, error) {
 	answer := first
@@ -136,7 +136,7 @@ func (d *decision) reject(r *foldlog.Rejection) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	// nobody waits for this outcome
+	// Nobody waits for this outcome.
 	if strings.HasPrefix(d.command.Actor, codecs.PolicyActorPrefix) {
 		d.metrics.policyRejections.WithLabelValues(d.spec.Name, r.Code).Inc()
 		d.log.Error("a policy's command was rejected", "aggregate", d.spec.Name, "id", d.command.AggregateID, "command", d.command.Type,

@@ -22,7 +22,7 @@ type compiler struct {
 	log      *slog.Logger
 }
 
-// group is a consumer group, and the version of a projection that it belongs to, if it does.
+// group is a consumer group, and the version of a projection that it belongs to, if any.
 type group struct {
 	step.Group
 	projection *topology.ProjectionSpec
@@ -77,8 +77,8 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 			return step.IndexEntry{Key: indexKey(o.AggregateID, o.CommandID), Value: o}, true, nil
 		},
 		Retain: func(e step.IndexEntry) bool {
-			// An hour more than the horizon, since decisions compare recorded times and this
-			// compares with a clock.
+			// An hour more than the horizon: decisions compare recorded times, and this compares
+			// with a clock.
 			return time.Since(e.Value.(foldlog.Outcome).RecordedAt) <= c.settings.Horizon+time.Hour
 		},
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// deadLetters sets aside what one group cannot handle.
+// deadLetters sets aside the input that one group cannot handle.
 type deadLetters struct {
 	group   string
 	topic   string
@@ -23,7 +23,7 @@ func (d deadLetters) step(in *record.Record, cause error) step.Step {
 }
 
 // record returns the dead letter: the raw input, with its coordinates, the cause and its own
-// headers. Where all of that would not fit, the input's headers go first and then the end of its
+// headers. If that does not fit, the input's headers are left out first and then the end of its
 // value, since both can be read at the coordinates.
 func (d deadLetters) record(in *record.Record, cause error) record.Record {
 	d.metrics.deadLetters.WithLabelValues(d.group).Inc()

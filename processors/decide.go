@@ -66,8 +66,8 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 	return s, nil
 }
 
-// ask runs the domain's functions. A panic in them is an error: the domain's defect must not stop
-// other commands.
+// ask runs the domain's functions. A panic in them becomes an error: a defect of the domain must
+// not stop other commands.
 func (d *decision) ask(before codecs.State) (events []foldlog.Event[any], after any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

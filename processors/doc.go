@@ -6,17 +6,17 @@
 //
 // Invariants:
 //
-//  1. Each command record leads to exactly one outcome, or to exactly one dead letter where its key
-//     or id cannot be read. A command of a policy that is rejected leads to both, since nobody
-//     waits for the outcome.
+//  1. Each command record leads to exactly one outcome, or to exactly one dead letter if its key or
+//     id cannot be read. A rejected command of a policy leads to both, since nobody waits for the
+//     outcome.
 //  2. An outcome that is not a repeat is written together with its events and the aggregate's row.
 //  3. Versions of an aggregate are 1, 2, 3, ...; its events' recorded time never goes backwards;
 //     each event's chain value covers the one before it.
 //  4. The same input record, delivered again, gives the same ids (foldlog.EventID,
 //     foldlog.PolicyCommandID).
 //  5. A command id that is repeated within the horizon changes nothing.
-//  6. Of a projection, the version that serves and the one that is kept beside it are run; one that
-//     is being filled is run where it alone is asked for.
-//  7. No input stops a group: what a domain's code panics on is answered or set aside, with the
-//     stack in the log.
+//  6. Of a projection, the serving version and the one kept beside it are run. A version that is
+//     being filled is run only if it alone is asked for.
+//  7. No input stops a group. If a domain's code panics, the input is answered or set aside, with
+//     the stack in the log.
 package processors

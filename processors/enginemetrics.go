@@ -8,7 +8,7 @@ import (
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 )
 
-// engineMetrics are those of the transactional engine, by group.
+// engineMetrics are the metrics of the transactional engine, by group.
 type engineMetrics struct {
 	restarts     *prometheus.CounterVec   // group, cause
 	transactions *prometheus.HistogramVec // group, phase: cut, run, apply

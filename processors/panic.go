@@ -6,16 +6,16 @@ import (
 	"runtime/debug"
 )
 
-// panicFault is a panic of the domain's code. The stack is for the log alone: a dead letter says
-// what and where, not how.
+// panicFault is a panic of the domain's code. Only the log gets the stack; a dead letter says what
+// failed and for which input.
 type panicFault struct {
 	where string
 	value any
 	stack string
 }
 
-// newPanicFault is called by the function that recovered, so that the stack still has the place of
-// the panic.
+// newPanicFault must be called by the function that recovered, so that the stack still has the
+// place of the panic.
 func newPanicFault(where string, value any) error {
 	return &panicFault{where: where, value: value, stack: string(debug.Stack())}
 }

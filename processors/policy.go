@@ -37,8 +37,8 @@ func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (
 	return step.Step{Records: records}, nil
 }
 
-// react returns the commands as records. A fault is the domain's: it sends what the topology does
-// not allow, or panics.
+// react returns the commands as records. A fault is the domain's: it panics, or sends a command
+// that the topology does not allow.
 func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []record.Record, fault error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -89,7 +89,8 @@ func (p *policy) outputs() []string {
 	return topics
 }
 
-// decodeEvent reads an event record. A fault means that the record is none; err means to try again.
+// decodeEvent reads an event record. A fault means that the record is no event; err means to try
+// again.
 func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record) (event foldlog.Event[any], fault, err error) {
 	if in.Value == nil {
 		return event, errors.New("an event has a value; this record has none"), nil

@@ -20,10 +20,10 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// cacheBytes bounds what all groups of a process keep of committed rows in memory.
+// cacheBytes bounds the committed rows that all groups of a process keep in memory.
 const cacheBytes = 256 << 20
 
-// Config says what to run and where.
+// Config says which groups to run, and with which connections and directories.
 type Config struct {
 	Topology *topology.Topology
 	Settings topology.Settings
@@ -34,16 +34,16 @@ type Config struct {
 	// Instance names this process among those that share the work.
 	Instance string
 	// QuickRestart keeps the membership in the groups when Run ends. A restart within the session
-	// timeout then moves no partition; and until the session ends nobody takes over.
+	// timeout then moves no partition. Until the session ends, nobody takes over.
 	QuickRestart bool
-	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers have the
-	// second (KIP-890).
+	// TransactionsV1 keeps to the first version of Kafka's transactions even if the brokers have
+	// the second (KIP-890).
 	TransactionsV1 bool
-	// Versions says which versions of projections to run. It is needed where the topology has
-	// several of one.
+	// Versions says which versions of projections to run. It is required if the topology has
+	// several versions of a projection.
 	Versions *versions.Follower
-	// Only, where not nil, is the one version of a projection that is run, and nothing else, at
-	// Rate events a second; 0 means as fast as it goes.
+	// Only, if it is not nil, is the one version of a projection to run, and nothing else, at Rate
+	// events a second; 0 means without a limit.
 	Only    *topology.ProjectionSpec
 	Rate    float64
 	Logger  *slog.Logger
@@ -62,7 +62,7 @@ type Processors struct {
 	faults  map[string]error               // why a group is not running, by group
 }
 
-// New checks the topology and prepares its groups. It reaches for nothing yet.
+// New checks the topology and prepares its groups. It opens no connection yet.
 func New(c Config) (*Processors, error) {
 	c.Settings.EnsureDefaults()
 	if err := c.Settings.Validate(); err != nil {
@@ -96,7 +96,7 @@ func New(c Config) (*Processors, error) {
 	return p, nil
 }
 
-// wanted reports whether a group is run as things are.
+// wanted reports whether a group is to run now.
 func (p *Processors) wanted(g group) bool {
 	if g.projection == nil || p.config.Versions == nil || p.config.Only != nil {
 		return true
@@ -114,9 +114,9 @@ func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
 	})
 }
 
-// Run keeps all groups running until ctx ends (those of versions of projections as long as they are
-// to be run), and returns once each has finished what it began. A group that fails is started again
-// with growing pauses; the others go on meanwhile.
+// Run keeps all groups running until ctx ends, and those of versions of projections as long as they
+// are wanted. It returns once each has finished the work that it began. A group that fails is
+// started again with growing pauses; the others go on meanwhile.
 func (p *Processors) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, g := range p.groups {
@@ -167,7 +167,7 @@ func (p *Processors) running(group string, attempt *exactlyonce.Runner, fault er
 	p.runners[group], p.faults[group] = attempt, fault
 }
 
-// Ready returns nil when every group is restored and consuming, and otherwise says which is not and
+// Ready returns nil if every group is restored and consuming. Otherwise it says which is not, and
 // why.
 func (p *Processors) Ready() error {
 	p.mu.Lock()
@@ -188,7 +188,7 @@ func (p *Processors) Ready() error {
 	return errors.Join(waiting...)
 }
 
-// stats returns what the running groups look like now.
+// stats returns the state of the running groups.
 func (p *Processors) stats() map[string]exactlyonce.Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()

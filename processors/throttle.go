@@ -9,9 +9,9 @@ import (
 	"github.com/foldlog/foldlog/processors/step"
 )
 
-// throttle lets a group handle so many inputs a second, over all its partitions in this process; 0
-// means as many as it can. Transactions do not become longer by it: they take what was handled when
-// they are cut.
+// throttle lets a group handle at most so many inputs a second, over all its partitions in this
+// process; 0 means without a limit. Transactions do not become longer: each takes the inputs that
+// were handled when it is cut.
 func throttle(g *step.Group, perSecond float64) {
 	if perSecond <= 0 {
 		return

@@ -9,17 +9,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// addAll adds all partitions of a transaction by one request, where there are several brokers.
-// franz-go adds those that a broker leads by a request for each broker, all at the same time, or
-// under transactions V2 these brokers do so themselves. While the coordinator has one of them
-// written down, which takes as long as its followers do, it refuses the others with
-// CONCURRENT_TRANSACTIONS, and they come again and again: on three busy brokers 25 to 32 requests
-// for a transaction were counted. What is in the transaction already it answers at once
+// addAll adds all partitions of a transaction by one request, if there are several brokers.
+// Otherwise franz-go sends a request for each broker, all at the same time, and under transactions
+// V2 the brokers themselves do. While the coordinator has one of these written down, which takes as
+// long as its followers do, it refuses the others with CONCURRENT_TRANSACTIONS, and they come again
+// and again: 25 to 32 requests for a transaction on three busy brokers. If a partition is in the
+// transaction already, the coordinator answers at once
 // (TransactionCoordinator.handleAddPartitionsToTransaction in Apache Kafka).
 //
-// The error is of the way to the brokers: then nobody knows whether the partitions were added, or
-// will be, and the id must be initialised anew. Whatever else the coordinator refuses, it refuses
-// franz-go's own requests, too, and they report it.
+// An error means that the request got no answer: nobody knows whether the partitions were added, or
+// will be, and the id must be initialised anew. Other refusals of the coordinator meet franz-go's
+// own requests, too, and are reported there.
 func (t *franzTxn) addAll(ctx context.Context, w *Work) error {
 	if len(t.client.DiscoveredBrokers()) < 2 {
 		return nil
@@ -50,7 +50,7 @@ func (t *franzTxn) addAll(ctx context.Context, w *Work) error {
 	return nil
 }
 
-// isConcurrent reports whether the id's last transaction is not quite over.
+// isConcurrent reports whether the id's last transaction has not quite ended.
 func isConcurrent(resp *kmsg.AddPartitionsToTxnResponse) bool {
 	for _, topic := range resp.Topics {
 		for _, p := range topic.Partitions {
@@ -62,7 +62,7 @@ func isConcurrent(resp *kmsg.AddPartitionsToTxnResponse) bool {
 	return false
 }
 
-// partitions returns where the outputs go to, by topic.
+// partitions returns the partitions of the outputs, by topic.
 func (w *Work) partitions(count int) []kmsg.AddPartitionsToTxnRequestTopic {
 	var topics []kmsg.AddPartitionsToTxnRequestTopic
 	at := map[string]int{}

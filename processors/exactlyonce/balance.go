@@ -14,8 +14,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// balance plans who gets which partitions: as many for each, and where possible those whose stores
-// it has, so that a restore is short. All inputs of a group have the same partitions.
+// balance assigns partitions to members: equally many to each, and if possible those whose stores
+// the member has, so that a restore is short. All inputs of a group have the same partitions.
 type balance struct {
 	engine *engine
 
@@ -23,13 +23,13 @@ type balance struct {
 	cancel context.CancelFunc // of what runs for the assignment before
 }
 
-// balanceName is how members agree on a strategy. A group that runs on plain Goka uses another, so
-// that the two refuse each other.
+// balanceName is the name by which members agree on a strategy. A group that runs on plain Goka
+// uses another, so the two refuse each other.
 //
 // NB: must not change. Members of different versions must agree.
 const balanceName = "foldlog-store"
 
-// wish is what a member tells the one that plans.
+// wish is the message of a member to the one that plans.
 //
 // NB: must not change. Members of different versions read it.
 type wish struct {
@@ -39,7 +39,7 @@ type wish struct {
 
 func newBalance(e *engine) *balance { return &balance{engine: e} }
 
-// Name is sarama's.
+// Name implements sarama's interface.
 func (b *balance) Name() string { return balanceName }
 
 // SubscriptionUserData tells the stores that this instance has.
@@ -47,7 +47,7 @@ func (b *balance) SubscriptionUserData([]string) ([]byte, error) {
 	return json.Marshal(wish{Instance: b.engine.config.Instance, Stores: b.engine.storesOnDisk()})
 }
 
-// AssignmentData is sarama's.
+// AssignmentData implements sarama's interface.
 func (b *balance) AssignmentData(string, map[string][]int32, int32) ([]byte, error) { return nil, nil }
 
 // OnAssignment starts to clear the way for the assignment. It must not wait: there are no
@@ -70,7 +70,7 @@ func (b *balance) OnAssignment(assignment *sarama.ConsumerGroupMemberAssignment,
 	})
 }
 
-// Plan is sarama's.
+// Plan implements sarama's interface.
 func (b *balance) Plan(members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32) (sarama.BalanceStrategyPlan, error) {
 	plan := sarama.BalanceStrategyPlan{}
 	for topic, partitions := range topics {
@@ -151,8 +151,8 @@ func share(wishes map[string]wish, partitions []int32) map[string][]int32 {
 	return shares
 }
 
-// storesOnDisk returns the partitions of which this instance has a store. Without state, none is
-// better than another.
+// storesOnDisk returns the partitions whose stores this instance has. Without state, no partition
+// is better than another.
 func (e *engine) storesOnDisk() []int32 {
 	all := []int32{}
 	names := e.stateTopics()

@@ -8,7 +8,7 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// batch is what a lane's steps since the last cut lead to.
+// batch is the result of a lane's steps since the last cut.
 type batch struct {
 	outputs  []*slab
 	rows     []change // one for each changed key
@@ -25,13 +25,13 @@ type change struct {
 	encoded []byte
 }
 
-// source is a source partition that progress is told of.
+// source is a source partition whose progress is announced.
 type source struct {
 	name      string
 	partition int32
 }
 
-// offsetsOnly reports whether nothing but the place in the input changed.
+// offsetsOnly reports whether only the place in the input changed.
 func (b *batch) offsetsOnly() bool {
 	return len(b.outputs) == 0 && len(b.rows) == 0 && len(b.progress) == 0
 }
@@ -42,7 +42,7 @@ type part struct {
 	batch *batch
 }
 
-// cut takes the open batches from the lanes, one lane after the other. Each is a run of whole
+// cut takes the open batches from the lanes, one lane after the other. Each batch is a run of whole
 // steps, and lanes do not depend on each other.
 func cut(lanes []*lane) []part {
 	var parts []part
@@ -55,7 +55,7 @@ func cut(lanes []*lane) []part {
 	return parts
 }
 
-// cut takes the open batch from the lane, or nil where nothing happened since the last cut.
+// cut takes the open batch from the lane, or nil if nothing happened since the last cut.
 func (l *lane) cut() *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +67,7 @@ func (l *lane) cut() *batch {
 	return b
 }
 
-// slabSize is how many records a slab holds.
+// slabSize is the number of records in a slab.
 const slabSize = 256
 
 // slab is a run of records on their way to the brokers, as franz-go wants them. Batches grow by
@@ -78,7 +78,7 @@ type slab struct {
 
 var slabs = sync.Pool{New: func() any { return &slab{records: make([]kgo.Record, 0, slabSize)} }}
 
-// write appends a record to the batch. Where partition is negative, the key decides.
+// write appends a record to the batch. If partition is negative, the key decides.
 func (b *batch) write(r *record.Record, partition int32) {
 	var c *slab
 	if n := len(b.outputs); n > 0 && len(b.outputs[n-1].records) < slabSize {
@@ -90,8 +90,8 @@ func (b *batch) write(r *record.Record, partition int32) {
 	c.records = append(c.records, kgo.Record{Topic: r.Topic, Partition: partition, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp})
 }
 
-// release lets go of all that the batch holds, once its transaction is over: entries remember the
-// batch that they changed in last, and would keep its content alive. The slabs are used again.
+// release empties the batch once its transaction is over: entries remember the batch that they
+// changed in last, and would keep its content alive. The slabs are used again.
 func (b *batch) release() {
 	for _, c := range b.outputs {
 		clear(c.records)

@@ -9,12 +9,12 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// carrierSize is how many inputs Goka is handed as one message: its path from the claim to the
+// carrierSize is the number of inputs that Goka gets as one message: its path from the claim to the
 // callback is paid once for all of them.
 const carrierSize = 512
 
-// inboxLimit is how many inputs may wait in front of a lane before its partition is not fetched for
-// a while.
+// inboxLimit is the number of inputs that may wait in front of a lane. With more, its partition is
+// not fetched for a while.
 const inboxLimit = 8 * carrierSize
 
 // carrier is a run of inputs of one partition.
@@ -24,7 +24,7 @@ type carrier struct {
 	next    int64 // offset after the last record, control records included
 }
 
-// carriers splits fetched records. Control records are passed over, but count for the place in the
+// carriers splits fetched records. Control records are left out, but count for the place in the
 // log.
 func carriers(fetched []*kgo.Record) []*carrier {
 	var all []*carrier
@@ -60,7 +60,7 @@ func (b *inbox) init() {
 	b.tokens = make(chan *sarama.ConsumerMessage, 4096)
 }
 
-// put adds a carrier and reports whether the lane should not be given more for now.
+// put adds a carrier and reports whether the lane has enough for now.
 func (b *inbox) put(c *carrier, topic string, partition int32) (full bool) {
 	b.mu.Lock()
 	b.carriers = append(b.carriers, c)
@@ -71,7 +71,7 @@ func (b *inbox) put(c *carrier, topic string, partition int32) (full bool) {
 	return full
 }
 
-// take returns the carrier whose token Goka brings, or nil if there is none.
+// take returns the carrier of the token that Goka brings, or nil if there is none.
 func (b *inbox) take() *carrier {
 	b.mu.Lock()
 	defer b.mu.Unlock()

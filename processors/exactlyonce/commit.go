@@ -10,7 +10,7 @@ import (
 	"github.com/foldlog/foldlog/processors/step"
 )
 
-// commit makes what the lanes have gathered one transaction. Meanwhile they gather the next.
+// commit writes the lanes' batches as one transaction. Meanwhile the lanes gather the next.
 func (g *generation) commit() error {
 	e := g.engine
 	began := time.Now()
@@ -60,7 +60,7 @@ func (g *generation) commit() error {
 }
 
 // outputs returns all records of a transaction: those of the steps in their order, then the last
-// row of each key, and after everything what progress they make.
+// row of each key, and finally the progress.
 func (g *generation) outputs(parts []part) [][]kgo.Record {
 	var outputs [][]kgo.Record
 	for _, p := range parts {
@@ -77,8 +77,8 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 	return outputs
 }
 
-// progress returns the records that announce a part's progress: in a table in the lane's own
-// partition, since a source partition reaches no other, and elsewhere in all partitions.
+// progress returns the records that announce a part's progress. In a table they go to the lane's
+// own partition, since a source partition reaches no other; elsewhere to all partitions.
 func (g *generation) progress(p part) []kgo.Record {
 	var outputs []kgo.Record
 	topic := g.engine.group.ProgressTopic
@@ -95,7 +95,7 @@ func (g *generation) progress(p part) []kgo.Record {
 	return outputs
 }
 
-// apply hands what is committed to the stores, and waits where they cannot keep up.
+// apply hands committed changes to the stores, and waits if they cannot keep up.
 func (g *generation) apply(parts []part, reached [2]map[int32]int64) {
 	for _, p := range parts {
 		l := p.lane

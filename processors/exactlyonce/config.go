@@ -11,52 +11,52 @@ import (
 	"github.com/foldlog/foldlog/processors/step"
 )
 
-// Config says where and how patiently a group runs. The zero value of a field means its default,
-// where one is given.
+// Config holds the connections, directories and patience of a group. The zero value of a field
+// means its default, if one is given.
 type Config struct {
 	Cluster cluster.Config
 	// DataDir holds a folder for each group.
 	DataDir string
 	// Instance names this process among those that share the work. It must be unique at any time
-	// and the same after a restart: the group keeps the partitions of an instance for it, and it
-	// takes over its own open transactions.
+	// and the same after a restart. The group keeps the partitions of an instance for it, and the
+	// instance takes over its own open transactions.
 	Instance string
 	// QuickRestart keeps the membership when Run ends in good order, for a process that is back
 	// within SessionTimeout.
 	QuickRestart bool
-	// TransactionalIDPrefix is what transactional ids start with; the prefix of the topics.
+	// TransactionalIDPrefix is the prefix of the transactional ids, and of the topics.
 	TransactionalIDPrefix string
 	Logger                *slog.Logger
-	// Metrics are told what happens.
+	// Metrics are called when something happens.
 	Metrics Metrics
 
-	// SessionTimeout is how long the group waits for a member that is silent; default 10 s, at
-	// least 6 s.
+	// SessionTimeout is the time that the group waits for a silent member; default 10 s, at least 6
+	// s.
 	SessionTimeout time.Duration
-	// HeartbeatInterval is how often a member asks whether the group still stands, and so how soon
-	// it notices a rebalance; default 300 ms.
+	// HeartbeatInterval is the interval at which a member asks whether the group still stands, and
+	// so the time until it notices a rebalance; default 300 ms.
 	HeartbeatInterval time.Duration
-	// RebalanceTimeout is how long members may take to finish their work in a rebalance; default 2
+	// RebalanceTimeout is the time that members have to finish their work in a rebalance; default 2
 	// min.
 	RebalanceTimeout time.Duration
-	// TransactionTimeout is when the brokers abort a transaction whose owner is silent; default 30
-	// s. A successor need not wait for it, since it fences the dead owner's transaction.
+	// TransactionTimeout is the time after which the brokers abort a transaction whose owner is
+	// silent; default 30 s. A successor need not wait for it, since it fences the dead owner's
+	// transaction.
 	TransactionTimeout time.Duration
-	// TransactionsV1 keeps to the first version of Kafka's transactions where the brokers offer the
-	// second (KIP-890).
+	// TransactionsV1 keeps to the first version of Kafka's transactions even if the brokers offer
+	// the second (KIP-890).
 	TransactionsV1 bool
-	// Patience is how long the brokers may not answer, or a restore may not move, before the
-	// attempt stops. It must outlast TransactionTimeout by 10 s, the pace at which brokers look for
-	// expired transactions; default TransactionTimeout + 15 s.
+	// Patience is the time for which the brokers may not answer, or a restore may not move, before
+	// the attempt stops. It must outlast TransactionTimeout by 10 s, the interval at which brokers
+	// look for expired transactions; default TransactionTimeout + 15 s.
 	Patience time.Duration
-	// FlushInterval is how often committed rows go to the local store; default 1 s.
+	// FlushInterval is the interval at which committed rows go to the local store; default 1 s.
 	FlushInterval time.Duration
-	// CacheBytes bounds what is kept of committed rows in memory for the whole group; default 256
-	// MiB.
+	// CacheBytes bounds the committed rows in memory for the whole group; default 256 MiB.
 	CacheBytes int64
-	// RestoreBytes bounds what the restores of the whole group hold in memory; default 192 MiB.
+	// RestoreBytes bounds the memory of all restores of the group; default 192 MiB.
 	RestoreBytes int64
-	// BatchBytes bounds what waits for a transaction in the whole group; default 32 MiB.
+	// BatchBytes bounds the batches of the whole group that wait for a transaction; default 32 MiB.
 	BatchBytes int64
 
 	// point is called at the places of points.go. Only tests of this package set it.
@@ -87,7 +87,7 @@ func def[T comparable](field *T, value T) {
 	}
 }
 
-// instanceName is what Kafka accepts as a group.instance.id.
+// instanceName is the form that Kafka accepts as a group.instance.id.
 var instanceName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 
 // Validate returns all that is wrong with the configuration, after EnsureDefaults.

@@ -15,18 +15,19 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// coordinators is sarama's client with three differences, two of them about a group coordinator
-// that is gone.
+// coordinators is sarama's client with three differences, two of them for a group coordinator that
+// is gone.
 //
 // When the connection to it broke, the brokers are asked who it is now. sarama goes on with the
 // broker that it knows: against a dead one its heartbeats use up all their tries within a moment,
 // the session ends, and the whole group rebalances although every member is well.
 //
-// When it is silent, and the brokers say that another one has taken over, its connections are cut.
-// sarama would wait for an answer for longer than the session lasts, since a join may take as long.
+// If the connection to it broke, the brokers are asked for the present one. sarama stays with the
+// broker that it knows. Against a dead one its heartbeats use up all their tries within a moment,
+// the session ends, and the whole group rebalances although every member is well.
 //
-// And a join that waits for other members ends with the attempt. sarama would wait for the answer,
-// and the group, once it has come about, for a member that only leaves.
+// A join that waits for other members ends with the attempt. sarama would wait for the answer, and
+// then the group would wait for a member that only leaves.
 type coordinators struct {
 	sarama.Client
 	engine *engine
@@ -45,10 +46,10 @@ func newCoordinators(e *engine, config *sarama.Config) (*coordinators, error) {
 	return c, err
 }
 
-// findTry is how long the search for a coordinator may take, for one try.
+// findTry bounds one try to find a coordinator.
 const findTry = 3 * time.Second
 
-// find asks the brokers, once, which of them coordinates the group.
+// find asks the brokers, once, for the group's coordinator.
 func (c *coordinators) find(group string) (int32, error) {
 	ctx, cancel := context.WithTimeout(c.engine.ctx, findTry)
 	defer cancel()
@@ -59,8 +60,9 @@ func (c *coordinators) find(group string) (int32, error) {
 	return found.NodeID, nil
 }
 
-// Coordinator returns the broker that coordinates the group, connected or connecting; none where
-// the end is wanted and no generation is left that would need it, so that nobody joins any more.
+// Coordinator returns the broker that coordinates the group, connected or connecting. If the end is
+// wanted and no generation is left that needs a coordinator, it returns none, so that nobody joins
+// any more.
 func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	if err := c.engine.ctx.Err(); err != nil && c.engine.current.Load() == nil {
 		return nil, err
@@ -85,8 +87,8 @@ func (c *coordinators) Coordinator(group string) (*sarama.Broker, error) {
 	return b, nil
 }
 
-// lookAgain makes sarama look for the coordinator, once the brokers know one: its own search goes
-// on for long, whatever becomes of the attempt.
+// lookAgain makes sarama look for the coordinator once the brokers know one. sarama's own search
+// goes on for long, even after the attempt has ended.
 func (c *coordinators) lookAgain(group string) error {
 	if err := retry.Sleep(c.engine.ctx, joinRetry); err != nil {
 		return err
@@ -97,11 +99,11 @@ func (c *coordinators) lookAgain(group string) error {
 	return c.RefreshCoordinator(group)
 }
 
-// silence is how long a coordinator may be silent before the brokers are asked whether it still is
-// the coordinator. Heartbeats ask for it much more often.
+// silence is the time for which a coordinator may be silent before the brokers are asked whether it
+// still coordinates. Heartbeats ask for answers much more often.
 const silence = 1500 * time.Millisecond
 
-// watch cuts connections to coordinators that are no longer, until the attempt ends.
+// watch cuts connections to former coordinators until the attempt ends.
 func (c *coordinators) watch(group string) {
 	for retry.Sleep(c.engine.ctx, silence/2) == nil {
 		c.mu.Lock()
@@ -117,8 +119,8 @@ func (c *coordinators) watch(group string) {
 	}
 }
 
-// stopJoining ends a join that is waiting; Coordinator lets none begin. The attempt's context has
-// ended.
+// stopJoining ends a join that is waiting. Coordinator lets no further one begin, since the
+// attempt's context has ended.
 func (c *coordinators) stopJoining() {
 	if c.engine.current.Load() == nil {
 		c.dialer.hangUpAll()
@@ -139,13 +141,13 @@ func newHangingUp(config *sarama.Config) *hangingUp {
 		open: map[string]map[*cuttable]bool{}, avoided: map[string]time.Time{}}
 }
 
-// avoidFor is how long a broker that was cut off is not connected to. It would still accept
+// avoidFor is the time for which no connection to a cut-off broker is made. It would still accept
 // connections and be silent.
 const avoidFor = 10 * time.Second
 
 var errAvoided = errors.New("the broker did not answer a moment ago")
 
-// Dial is what sarama calls.
+// Dial is called by sarama.
 func (d *hangingUp) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	avoided := time.Now().Before(d.avoided[address])
@@ -167,8 +169,8 @@ func (d *hangingUp) Dial(network, address string) (net.Conn, error) {
 	return c, nil
 }
 
-// hangUp cuts all connections to an address, and has none made for a while. Whoever waits for an
-// answer gets an error.
+// hangUp cuts all connections to an address, and has none made for a while. All who wait for an
+// answer get an error.
 func (d *hangingUp) hangUp(address string) {
 	d.mu.Lock()
 	d.avoided[address] = time.Now().Add(avoidFor)

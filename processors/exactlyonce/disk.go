@@ -12,19 +12,18 @@ import (
 	"github.com/foldlog/foldlog/internal/localdb"
 )
 
-// disk is where local stores lie: the seam behind which the simulation keeps them in memory, and
-// loses or damages them.
+// disk holds the local stores. It is the seam behind which the simulation keeps stores in memory,
+// and loses or damages them.
 type disk interface {
 	// open opens the store at a path, or a new one if there is none. It fails with
-	// localdb.ErrDamaged if the one that is there is of no use.
+	// localdb.ErrDamaged if the store cannot be used.
 	open(path string) (db database, existed bool, err error)
 	remove(path string) error
-	// setAside keeps a damaged store for whoever wants to know why. Afterwards there is none at the
-	// path.
+	// setAside keeps a damaged store for an examination. Afterwards there is none at the path.
 	setAside(path string) error
 }
 
-// database is what stores use of LevelDB. A batch is written whole or not at all.
+// database is the part of LevelDB that stores use. A batch is written completely or not at all.
 type database interface {
 	Get(key []byte, ro *opt.ReadOptions) ([]byte, error)
 	Write(b *leveldb.Batch, wo *opt.WriteOptions) error

@@ -13,37 +13,37 @@ const (
 	kindMeta  byte = 'm'
 )
 
-// entry is all that is known of one key: what the next handler call sees, what waits to be written
-// to the store, and what is cached of it. There is one entry for a key, so that a command costs one
-// look-up.
+// entry is everything that is known of one key: the value for the next handler call, the change
+// that waits for the store, and the cached value. There is one entry for a key, so that a command
+// costs one look-up.
 type entry struct {
 	kind byte
 	key  string
-	// value is the newest value, committed or not; nil where there is none. Only the lane's
-	// goroutine uses it.
+	// value is the newest value, committed or not; nil if there is none. Only the lane's goroutine
+	// uses it.
 	value any
 	size  int64
 	hot   bool
 
-	// batch is the batch that the entry is changed in last, and slot its place there. They belong
+	// batch is the batch in which the entry was changed last, and slot its place there. They belong
 	// to the lane's goroutine.
 	batch *batch
 	slot  int
 
-	// uses counts the batches and the store's queue that still need the entry. It leaves zero on
-	// the lane's goroutine only, so that what this goroutine sees as unused may be evicted.
+	// uses counts the batches and the store's queue that still need the entry. It leaves zero only
+	// on the lane's goroutine, so an entry that this goroutine sees as unused may be evicted.
 	uses atomic.Int32
 
-	// The store's lock guards these: what is committed and waits for the store.
+	// The store's lock guards these fields: committed changes that wait for the store.
 	committed []byte
 	queued    bool
 }
 
-// entryOverhead is about what an entry costs beyond key and value.
+// entryOverhead is roughly the memory of an entry beyond key and value.
 const entryOverhead = 200
 
-// shelf holds entries by key: overlay of what is not committed, buffer of what is not stored, and
-// cache of the rest. One goroutine uses it.
+// shelf holds entries by key: an overlay of uncommitted values, a buffer of values that are not
+// stored yet, and a cache of the rest. One goroutine uses it.
 type shelf struct {
 	kind    byte
 	entries map[string]*entry
@@ -67,7 +67,7 @@ func (s *shelf) get(key []byte) *entry {
 	return e
 }
 
-// add puts a key's entry in. The key has none yet.
+// add puts in the entry of a key that has none yet.
 func (s *shelf) add(key string, value any, size int) *entry {
 	e := &entry{kind: s.kind, key: key, value: value, size: int64(len(key)+size) + entryOverhead, hot: true}
 	s.bytes += e.size
@@ -79,7 +79,7 @@ func (s *shelf) add(key string, value any, size int) *entry {
 	return e
 }
 
-// set gives an entry a new value in a batch. Of several in one batch the last remains.
+// set gives an entry a new value in a batch. Of several values in one batch the last remains.
 func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	if e.value == nil {
 		s.absence.add(e.key)
@@ -100,8 +100,8 @@ func (s *shelf) set(e *entry, value any, encoded []byte, b *batch) {
 	*changes = append(*changes, change{e, encoded})
 }
 
-// evict forgets entries that nothing needs and nobody asked for lately, a few at a time: the hand
-// of a clock passes over the ring.
+// evict forgets entries that nothing needs and nobody asked for lately. It forgets a few at a time:
+// the hand of a clock passes over the ring.
 func (s *shelf) evict() {
 	for steps := 0; s.bytes > s.limit && steps < 64 && len(s.ring) > 0; steps++ {
 		if s.hand >= len(s.ring) {

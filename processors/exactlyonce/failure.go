@@ -55,9 +55,9 @@ func Cause(err error) string {
 	return CauseOther
 }
 
-// isFenced reports whether somebody else initialised the transactional id or took over. To the end
-// of a transaction that was aborted by that, the coordinator answers INVALID_TXN_STATE under
-// transactions V2, since it knows the epoch as that of the abort.
+// isFenced reports whether another process initialised the transactional id or took over. If that
+// aborted a transaction, the coordinator answers its end with INVALID_TXN_STATE under transactions
+// V2, since it knows the epoch as that of the abort.
 func isFenced(err error) bool {
 	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.FencedInstanceID) ||
 		errors.Is(err, kerr.InvalidProducerIDMapping) || errors.Is(err, kerr.TransactionCoordinatorFenced) || errors.Is(err, kerr.InvalidTxnState)

@@ -15,8 +15,8 @@ import (
 )
 
 // A member that died may leave a transaction open. Its successor need not wait until the brokers
-// abort it, which takes the transaction timeout and up to ten seconds: to initialise the dead
-// owner's transactional id aborts it at once. That is safe, since every live member ended its
+// abort it, which takes the transaction timeout and up to ten seconds. Initialising the dead
+// owner's transactional id aborts it at once. That is safe: every live member ended its
 // transactions before it joined the generation that gave the partition away.
 
 // fenceTable aborts the open transactions of other instances of this group on a partition of its
@@ -68,8 +68,8 @@ func (e *engine) ongoing(ctx context.Context, producers []int64) ([]string, erro
 
 // fence begins to abort the open transaction of another instance's transactional id: its holder
 // cannot commit it any more. It reports whether there was one. The owner may come back at any
-// moment and initialise the id itself, and must not be fenced then: so the id is initialised for
-// the producer that was seen (KIP-360) and once only. Who waits for the abort looks again.
+// moment and initialise the id itself, and must not be fenced then. So the id is initialised for
+// the producer that was seen (KIP-360), and once only. Callers that wait for the abort look again.
 func (e *engine) fence(ctx context.Context, id string) (bool, error) {
 	producer, epoch, open, err := e.kafka.transaction(ctx, id)
 	if err != nil || !open {
@@ -85,8 +85,8 @@ func (e *engine) fence(ctx context.Context, id string) (bool, error) {
 	}
 }
 
-// initialise asks once for a transactional id to be initialised: whoever holds it, or for a
-// producer and epoch that hold it still.
+// initialise asks once for a transactional id to be initialised: unconditionally, or only for a
+// producer and epoch that still hold it.
 func (e *engine) initialise(ctx context.Context, id string, producer int64, epoch int16) error {
 	if !strings.HasPrefix(id, transactionalIDs(e.config.TransactionalIDPrefix, e.group.Name)) {
 		return fmt.Errorf("transactional id %s is not of group %s", id, e.group.Name)
@@ -101,8 +101,8 @@ func (e *engine) initialise(ctx context.Context, id string, producer int64, epoc
 	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
-// clearTheWay aborts the open transactions of members that are gone: no reader gets past what those
-// have written, on whatever topic, until they end. It runs beside sarama, which asks for the
+// clearTheWay aborts the open transactions of members that are gone: no reader gets past their
+// records, on any topic, until these transactions end. It runs beside sarama, which asks for the
 // offsets of an assignment before setup, and goes on until those are stable or ctx ends.
 func (e *engine) clearTheWay(ctx context.Context, partitions []int32) {
 	if err := patiently(ctx, func() error { return e.fenceGone(ctx) }); err != nil && ctx.Err() == nil {
@@ -165,7 +165,7 @@ func (e *engine) offsetsUnstable(ctx context.Context, partitions []int32) (bool,
 }
 
 // fenceGone aborts the group's open transactions whose instances are not among its members. Those
-// of members are about to end.
+// of members are about to end anyway.
 func (e *engine) fenceGone(ctx context.Context) error {
 	ids, err := e.ongoing(ctx, nil)
 	if err != nil || len(ids) == 0 {

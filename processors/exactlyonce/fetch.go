@@ -11,12 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// stuckAfter is how long the fetcher waits for a lane with a full inbox before it stops fetching
-// that partition and serves the others.
+// stuckAfter is the time that the fetcher waits for a lane with a full inbox. Then it stops
+// fetching that partition and serves the others.
 const stuckAfter = 250 * time.Millisecond
 
-// fetcher reads the inputs of one generation. It begins once every claim has said where it starts,
-// and belongs to its generation alone, so that nothing fetched for an old one reaches a new one.
+// fetcher reads the inputs of one generation. It begins once every claim has named its start. It
+// belongs to its generation alone, so that nothing fetched for an old one reaches a new one.
 type fetcher struct {
 	gen    *generation
 	client *kgo.Client
@@ -28,7 +28,7 @@ type fetcher struct {
 
 func newFetcher(g *generation) *fetcher { return &fetcher{gen: g, starts: map[int32]kgo.Offset{}} }
 
-// claim says where a partition starts. The last of all claims starts the fetching.
+// claim names the start of a partition. The last of all claims starts the fetching.
 func (f *fetcher) claim(partition int32, offset int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,7 +71,7 @@ func (f *fetcher) loop() {
 	topic := f.gen.engine.group.Input
 	paused := map[int32]bool{}
 	for {
-		// A paused lane needs someone who looks whether it has room again.
+		// A paused lane needs a goroutine that looks whether it has room again.
 		ctx, cancel := f.gen.ctx, context.CancelFunc(func() {})
 		if len(paused) > 0 {
 			ctx, cancel = context.WithTimeout(ctx, stuckAfter)
@@ -135,7 +135,7 @@ func (f *fetcher) awaitRoom(l *lane) bool {
 	return true
 }
 
-// fault returns what is wrong with fetches beyond a poll that was given up.
+// fault returns the error of fetches, if it is more than a poll that was given up.
 func fault(fetches kgo.Fetches) error {
 	var all []error
 	fetches.EachError(func(_ string, partition int32, err error) {

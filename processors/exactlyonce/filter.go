@@ -5,14 +5,13 @@ import (
 	"sync/atomic"
 )
 
-// Nearly every look-up in an index is for a key that is not there: the id of a command that comes
-// for the first time. So are many in a table: every transfer is a new one. To ask LevelDB for a key
-// that it does not have was the most expensive part of a command, so a filter says no in most
-// cases.
+// Nearly every look-up in an index is for a missing key: the id of a command that comes for the
+// first time. So are many in a table: every transfer is a new one. Asking LevelDB for a missing key
+// was the most expensive part of a command, so a filter says no in most cases.
 
-// absence tells which keys a shelf and its store surely do not have. The lane's goroutine adds what
-// it handles; what was stored before the generation is read in the background, and until then the
-// answer is always that a key may be there.
+// absence tells which keys a shelf and its store surely do not have. The lane's goroutine adds the
+// keys that it handles. Keys stored before the generation are read in the background. Until then
+// the answer is always that a key may be there.
 type absence struct {
 	fresh  keyFilter                 // of the lane's goroutine
 	stored atomic.Pointer[keyFilter] // complete and unchanged from then on
@@ -29,7 +28,7 @@ func (a *absence) mayHave(h uint64) bool {
 	return a.fresh.mayHave(h) || stored.mayHave(h)
 }
 
-// readStored fills in what the store has. It runs beside the lane.
+// readStored adds the keys of the store. It runs beside the lane.
 func (l *lane) readStored(s *shelf) {
 	f := &keyFilter{}
 	looked := 0
@@ -47,7 +46,7 @@ func (l *lane) readStored(s *shelf) {
 }
 
 // keyFilter is a Bloom filter that grows: blocks of 512 bits, of which a key sets six, in layers of
-// growing size. One key in about 50 that is not there looks as if it were.
+// growing size. About one missing key in 50 looks as if it were there.
 type keyFilter struct {
 	layers [][]filterBlock
 	left   int // keys that the last layer still takes
@@ -61,7 +60,7 @@ const (
 	// lane
 	firstLayer   = 1 << 9
 	keysPerBlock = 48
-	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. One that would need more
+	// largestFilter bounds a filter, in blocks: 64 MiB, 50 million keys. A filter that needs more
 	// gives up, and the store is asked.
 	largestFilter = 1 << 20
 )

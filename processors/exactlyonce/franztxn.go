@@ -14,8 +14,8 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// producer is what franzTxn uses of franz-go's client: the seam behind which the simulation has
-// brokers of its own.
+// producer is the part of franz-go's client that franzTxn uses: the seam behind which the
+// simulation has brokers of its own.
 type producer interface {
 	kmsg.Requestor // AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn, OffsetCommit
 	DiscoveredBrokers() []*kgo.Broker
@@ -90,10 +90,10 @@ func (t *franzTxn) Commit(ctx context.Context, w *Work) error {
 	return nil
 }
 
-// write begins a transaction and writes the records. Where that fails for now, or has no answer in
-// time, all of it is done again by a client that looks for the coordinator anew: franz-go gives up
-// where a coordinator is no longer among the brokers, and stays with one that is frozen. The new
-// client initialises the id first, which aborts what was written; nothing of that can have been
+// write begins a transaction and writes the records. If that fails for now, or gets no answer in
+// time, all of it is done again by a new client that looks for the coordinator anew: franz-go gives
+// up if a coordinator is no longer among the brokers, and stays with a frozen one. The new client
+// initialises the id first, which aborts the records of the old one. None of them can have been
 // committed, since the end was not asked for.
 func (t *franzTxn) write(ctx context.Context, w *Work) error {
 	for {
@@ -118,13 +118,12 @@ func (t *franzTxn) write(ctx context.Context, w *Work) error {
 	}
 }
 
-// end commits the open transaction. Where the answer gets lost, because the coordinator dies, say,
-// it asks again in the name of the same producer and epoch until there is an answer. That cannot
-// commit anything else: a transaction that is committed already answers without an error, and one
-// that was aborted or whose id went to somebody else refuses. Under transactions V1 the epoch stays
-// until the id is initialised anew; under V2 the coordinator knows the epoch before the one that
-// the end raised it to, as that of a repetition (TransactionCoordinator.endTransaction in Apache
-// Kafka).
+// end commits the open transaction. If the answer gets lost, for instance because the coordinator
+// dies, it asks again in the name of the same producer and epoch until there is an answer. That
+// cannot commit anything else. A committed transaction answers without an error; an aborted one, or
+// one whose id went to another process, refuses. Under transactions V1 the epoch stays until the id
+// is initialised anew. Under V2 the end raises the epoch, and the coordinator knows the one before
+// it as that of a repetition (TransactionCoordinator.endTransaction in Apache Kafka).
 func (t *franzTxn) end(ctx context.Context) error {
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {
@@ -150,10 +149,10 @@ func (t *franzTxn) end(ctx context.Context) error {
 	return nil
 }
 
-// errNoAnswer is what comes of a request whose time is over.
+// errNoAnswer is the error of a request that got no answer in its time.
 var errNoAnswer = errors.New("no answer in time")
 
-// inTime bounds one try. Where its time is over, and not the caller's, the error is errNoAnswer.
+// inTime bounds one try. If the try's time ends before the caller's, the error is errNoAnswer.
 func (t *franzTxn) inTime(ctx context.Context, f func(context.Context) error) error {
 	if t.try == 0 {
 		return f(ctx)
@@ -167,9 +166,9 @@ func (t *franzTxn) inTime(ctx context.Context, f func(context.Context) error) er
 	return err
 }
 
-// ask repeats a request while it fails for now. Once it had no answer in time, each try has a
-// client of its own, since franz-go would ask the same coordinator again, which accepts connections
-// and is frozen.
+// ask repeats a request while it fails for now. After a try without an answer, each further try has
+// a client of its own: franz-go would ask the same coordinator again, which may accept connections
+// and be frozen.
 func (t *franzTxn) ask(ctx context.Context, request func(context.Context, kmsg.Requestor) error) error {
 	var other producer
 	defer func() {
@@ -197,7 +196,7 @@ func (t *franzTxn) ask(ctx context.Context, request func(context.Context, kmsg.R
 	})
 }
 
-// renew replaces the client by one that has initialised the id.
+// renew replaces the client by a new one that has initialised the id.
 func (t *franzTxn) renew(ctx context.Context) error {
 	return patiently(ctx, func() error {
 		t.client.Close()
@@ -217,7 +216,7 @@ func (t *franzTxn) renew(ctx context.Context) error {
 	})
 }
 
-// awaitFinished waits until a closed client has let go of all records, which are another client's
+// awaitFinished waits until a closed client has released all records. Another client gets them
 // next.
 func (t *franzTxn) awaitFinished(ctx context.Context) error {
 	left := 0

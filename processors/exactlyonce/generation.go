@@ -68,7 +68,8 @@ func newGeneration(e *engine, session sarama.ConsumerGroupSession) (*generation,
 }
 
 // batchInputs bounds the inputs of one transaction, over all lanes. Beyond some ten thousand, more
-// save nothing: they make latency long and fall out of the processor's caches before they are sent.
+// inputs save nothing: they make latency long and fall out of the processor's caches before they
+// are sent.
 const batchInputs = 32 << 10
 
 // full reports whether a lane should wait for a cut before it adds to its batch.
@@ -77,8 +78,8 @@ func (g *generation) full(b *batch) bool { return b.bytes > g.batchLimit || b.in
 // wakeup tells the committer that there is something to write.
 func (g *generation) wakeup() { notify(g.work) }
 
-// wakeupLater tells the committer that there are offsets of inputs that led to nothing. Nobody
-// waits for them.
+// wakeupLater tells the committer that there are offsets of inputs without any effect. Nobody waits
+// for them.
 func (g *generation) wakeupLater() { notify(g.later) }
 
 // spoil notes that nothing may be committed any more, and ends the generation.
@@ -97,7 +98,8 @@ func (g *generation) spoiled() error {
 	return errors.Join(g.bad, g.engine.failed())
 }
 
-// offsetsAfter is how long offsets of inputs that led to nothing wait for company.
+// offsetsAfter is the time that offsets of inputs without any effect wait for a transaction to
+// join.
 const offsetsAfter = 200 * time.Millisecond
 
 // start starts committing.
@@ -126,7 +128,7 @@ func (g *generation) start() {
 	})
 }
 
-// lost ends the generation, or the whole attempt where it is not known what was committed.
+// lost ends the generation, or the whole attempt if nobody knows what was committed.
 func (g *generation) lost(err error) {
 	if errors.Is(err, errGenerationOver) {
 		g.engine.log.Warn("the group went on without this member; what was not committed is dropped", "generation", g.id, "error", err)
@@ -137,8 +139,9 @@ func (g *generation) lost(err error) {
 	g.engine.fail(fail(CauseTransaction, err))
 }
 
-// finish ends the generation: no more inputs, the last batch committed while the generation still
-// stands. Goka's partition processors have stopped. What is left is to close the stores.
+// finish ends the generation: no more inputs come, and the last batch is committed while the
+// generation still stands. Goka's partition processors have stopped. Only the stores are still open
+// then.
 func (g *generation) finish() {
 	g.cancel(nil)
 	g.fetcher.close()
@@ -159,8 +162,8 @@ func (g *generation) closeStores() {
 	closing.Wait()
 }
 
-// commitLast commits what was handled until the end, while the generation still stands. Nothing
-// else commits any more.
+// commitLast commits all handled inputs while the generation still stands. Nothing else commits any
+// more.
 func (g *generation) commitLast() {
 	g.engine.point(pointCleanup)
 	if g.spoiled() == nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Goka owns partitions, their goroutines, setup, cleanup and stop. All that it would do with Kafka
-// and the disk is replaced through its public hooks: it gets tokens instead of inputs, and its own
-// producer, table, offsets and recovery are out of use.
+// Goka owns partitions, their goroutines, setup, clean-up and stop. Its public hooks replace its
+// access to Kafka and the disk: it gets tokens instead of inputs, and its own producer, table,
+// offsets and recovery are not used.
 
 // processor returns Goka's processor for the group.
 func (e *engine) processor() (*goka.Processor, error) {
@@ -43,7 +43,7 @@ func (e *engine) processor() (*goka.Processor, error) {
 	)
 }
 
-// callback handles the carrier that a token stands for.
+// callback handles the carrier of a token.
 func (e *engine) callback(ctx goka.Context, _ any) {
 	g := e.current.Load()
 	l := g.lanes[ctx.Partition()]
@@ -100,9 +100,9 @@ func (t topics) Partitions(string) ([]int32, error) {
 	return all, nil
 }
 
-// GetOffset returns what the restore reached as the newest offset, so that Goka finds nothing left
-// to recover. Its own recovery would wait for ever for a record behind the marker of the last
-// transaction.
+// GetOffset returns the place that the restore reached as the newest offset, so that Goka finds
+// nothing left to recover. Its own recovery would wait for ever for a record behind the marker of
+// the last transaction.
 func (t topics) GetOffset(_ string, partition int32, time int64) (int64, error) {
 	l := t.current.Load().lanes[partition]
 	if time == sarama.OffsetOldest || l == nil {
@@ -126,7 +126,7 @@ func (noProducer) EmitWithHeaders(string, string, []byte, goka.Headers) *goka.Pr
 
 func (noProducer) Close() error { return nil }
 
-// noConsumer is the consumer for tables and joins, which Goka never gets to use.
+// noConsumer is the consumer for tables and joins, which Goka never uses here.
 type noConsumer struct{ sarama.Consumer }
 
 func (noConsumer) ConsumePartition(string, int32, int64) (sarama.PartitionConsumer, error) {
@@ -135,10 +135,10 @@ func (noConsumer) ConsumePartition(string, int32, int64) (sarama.PartitionConsum
 func (noConsumer) HighWaterMarks() map[string]map[int32]int64 { return nil }
 func (noConsumer) Close() error                               { return nil }
 
-// readOnly keeps Goka's context from doing anything but saying what the token is.
+// readOnly allows Goka's context only to name the token.
 type readOnly struct{ gokaContext }
 
-// gokaContext has another name, since the interface has a method of its own name.
+// gokaContext has another name because the interface has a method called Context.
 type gokaContext = goka.Context
 
 func (readOnly) DeferCommit() func(error)                             { panic(errNotOurs) }

@@ -15,15 +15,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// kafka is what restoring and fencing ask of the brokers: a partition as they show it, and who
-// holds transactions open. It is the seam behind which the simulation has brokers of its own. Each
-// method asks once; to try again is the caller's.
+// kafka is the access to the brokers that restoring and fencing need: a partition as they show it,
+// and the holders of open transactions. It is the seam behind which the simulation has brokers of
+// its own. Each method asks once; the caller tries again.
 type kafka interface {
 	// Requestor answers ListOffsets, OffsetFetch and InitProducerID.
 	kmsg.Requestor
 	// committed reads on in a partition from a place, read committed, control records included.
 	committed(ctx context.Context, topic string, partition int32, at int64) (chunk, error)
-	// ahead runs what brings chunks while the chunks before are being used.
+	// ahead runs the fetches of chunks while earlier chunks are being used.
 	ahead(ctx context.Context, chunks iter.Seq[chunk]) iter.Seq[chunk]
 	// writers returns the producers that have a transaction open on a partition.
 	writers(ctx context.Context, topic string, partition int32) ([]int64, error)
@@ -35,11 +35,12 @@ type kafka interface {
 	transaction(ctx context.Context, id string) (producer int64, epoch int16, open bool, err error)
 	// members returns the group.instance.ids of a group's members.
 	members(ctx context.Context, group string) ([]string, error)
-	// identity returns a topic's id, and how long deletions stay in it; 0 where that is not known.
+	// identity returns a topic's id, and the time for which deletions stay in it; 0 if that is
+	// unknown.
 	identity(ctx context.Context, topic string) (id string, deleteRetention time.Duration, err error)
 }
 
-// chunk is what one fetch of a restore brought.
+// chunk is the result of one fetch of a restore.
 type chunk struct {
 	records []*kgo.Record
 	next    int64 // the place after all that was looked at: records, markers, aborted data
@@ -86,7 +87,7 @@ func (b *franzKafka) committed(ctx context.Context, topic string, partition int3
 	return c, err
 }
 
-// fetch asks the partition's leader for what follows a place.
+// fetch asks the partition's leader for the records behind a place.
 func (b *franzKafka) fetch(ctx context.Context, topic string, partition int32, at int64) (*kmsg.FetchResponseTopicPartition, error) {
 	leader, err := b.leader(ctx, topic, partition)
 	if err != nil {

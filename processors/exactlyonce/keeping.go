@@ -9,10 +9,10 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/opt"
 )
 
-// keeping is a disk whose databases stay open when they are closed, until somebody opens them again
-// or the attempt ends. Most partitions stay where they are in a rebalance, and to open LevelDB
-// costs two write buffers, a replay of its journal and a new table: tens of milliseconds for each
-// partition of each group while everybody waits. It is safe for concurrent use.
+// keeping is a disk whose databases stay open when they are closed, until they are opened again or
+// the attempt ends. Most partitions stay where they are in a rebalance. Opening LevelDB costs two
+// write buffers, a replay of its journal and a new table: tens of milliseconds for each partition
+// of each group while everybody waits. It is safe for concurrent use.
 type keeping struct {
 	disk disk
 
@@ -31,7 +31,7 @@ type keptDatabase struct {
 	database
 	keeping *keeping
 	path    string
-	// LevelDB takes no more writes after one that failed, until it is opened anew
+	// After a failed write, LevelDB takes no more writes until it is opened anew.
 	broken atomic.Bool
 }
 
@@ -85,7 +85,7 @@ func (k *keeping) setAside(path string) error {
 	return k.disk.setAside(path)
 }
 
-// end closes all that is kept, and keeps nothing from now on.
+// end closes all kept databases, and keeps none from now on.
 func (k *keeping) end() error {
 	k.mu.Lock()
 	k.ended = true
@@ -93,7 +93,7 @@ func (k *keeping) end() error {
 	return k.closeIf(func(string) bool { return true })
 }
 
-// closeIf closes what is kept at some of the paths.
+// closeIf closes the kept databases at some of the paths.
 func (k *keeping) closeIf(chosen func(path string) bool) error {
 	k.mu.Lock()
 	var all []*keptDatabase

@@ -16,8 +16,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// lane is one assigned partition in one generation: its inputs are handled one after the other, its
-// steps gather in the open batch.
+// lane is one assigned partition in one generation. It handles its inputs one after the other and
+// gathers their steps in the open batch.
 type lane struct {
 	gen       *generation
 	group     *step.Group
@@ -172,8 +172,8 @@ func (l *lane) append(in *record.Record, s step.Step) (full bool, err error) {
 	return full, nil
 }
 
-// owns returns an error unless a row's key belongs to the lane's partition: a producer with another
-// partitioner would split the state of a key between two partitions without a word.
+// owns returns an error unless a row's key belongs to the lane's partition. Otherwise a producer
+// with another partitioner would silently split the state of a key between two partitions.
 func (l *lane) owns(key []byte) error {
 	if len(key) == 0 {
 		return failf(CausePartitioning, "%s: a row needs a key, the input in partition %d has none", l.group.Table.Topic, l.partition)
@@ -185,7 +185,7 @@ func (l *lane) owns(key []byte) error {
 	return nil
 }
 
-// remembered returns what the store keeps of a step's index entry: the record that it stands for.
+// remembered returns the stored form of a step's index entry: the record behind it.
 func (l *lane) remembered(in *record.Record, s *step.Step) ([]byte, error) {
 	for i := range s.Records {
 		if r := &s.Records[i]; l.group.Index != nil && r.Topic == l.group.Index.Topic {
@@ -199,7 +199,8 @@ func (l *lane) remembered(in *record.Record, s *step.Step) ([]byte, error) {
 	return nil, failf(CauseOther, "group %s: %s/%d/%d led to an index entry without a record in the index's topic", l.group.Name, in.Topic, in.Partition, in.Offset)
 }
 
-// awaitCut waits until the open batch is small enough again; false means that the generation ended.
+// awaitCut waits until the open batch is small enough again. It returns false if the generation
+// ended.
 func (l *lane) awaitCut(ctx context.Context) bool {
 	for {
 		l.mu.Lock()
@@ -216,13 +217,13 @@ func (l *lane) awaitCut(ctx context.Context) bool {
 	}
 }
 
-// memory is what a handler may read.
+// memory is the state that a handler may read.
 type memory struct {
 	lane *lane
 	in   *record.Record
 }
 
-// Row returns the row of the input's key as the steps so far left it.
+// Row returns the row of the input's key after the steps so far.
 func (m *memory) Row(ctx context.Context) (any, error) {
 	l := m.lane
 	if l.group.Table == nil || len(m.in.Key) == 0 {
@@ -245,14 +246,14 @@ func (m *memory) Row(ctx context.Context) (any, error) {
 			return nil, fmt.Errorf("row %q of %s, partition %d: %w", m.in.Key, l.group.Table.Topic, l.partition, err)
 		}
 	}
-	// append relies on it for keys that have an entry
+	// append relies on this for keys that have an entry.
 	if topology.PartitionOf(m.in.Key, l.group.Partitions) == l.partition {
 		l.rows.add(string(m.in.Key), value, len(encoded))
 	}
 	return value, nil
 }
 
-// Lookup returns the index entry of a key as the steps so far left it.
+// Lookup returns the index entry of a key after the steps so far.
 func (m *memory) Lookup(ctx context.Context, key string) (any, error) {
 	l := m.lane
 	if l.group.Index == nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// membership is the consumer group as Goka sees it. sarama joins, keeps the session and reads the
-// offsets; it fetches nothing. One call of Consume goes through all generations, since Goka would
-// sleep five seconds between two.
+// membership is the consumer group for Goka. sarama joins, keeps the session and reads the offsets;
+// it fetches nothing. One call of Consume goes through all generations, since Goka would sleep five
+// seconds between two calls.
 type membership struct {
 	sarama.ConsumerGroup
 	client *coordinators
@@ -46,7 +46,7 @@ func newMembership(e *engine) (sarama.ConsumerGroup, error) {
 	return m, nil
 }
 
-// watch looks at the errors that sarama has nobody to return to.
+// watch looks at the errors that sarama cannot return to anybody.
 func (m *membership) watch() {
 	defer close(m.seen)
 	for err := range m.ConsumerGroup.Errors() {
@@ -66,7 +66,7 @@ func (m *membership) fenced(err error) error {
 	return fmt.Errorf("another process runs group %s as instance %q; instance names must be unique: %w", m.engine.group.Name, m.engine.config.Instance, err)
 }
 
-// Errors returns a channel that stays empty: sarama's errors are looked at by watch.
+// Errors returns a channel that stays empty: watch looks at sarama's errors.
 func (m *membership) Errors() <-chan error { return m.errs }
 
 // Consume takes part in the group until ctx ends or the attempt fails.
@@ -115,7 +115,7 @@ func (e *engine) stopWith(err error) error {
 	return e.failed()
 }
 
-// isForGood reports errors of joining that time does not mend.
+// isForGood reports errors of joining that do not go away by waiting.
 func isForGood(err error) bool {
 	for _, final := range []error{sarama.ErrGroupAuthorizationFailed, sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed,
 		sarama.ErrInconsistentGroupProtocol, sarama.ErrInvalidGroupId, sarama.ErrInvalidSessionTimeout, sarama.ErrClosedConsumerGroup} {
@@ -128,7 +128,7 @@ func isForGood(err error) bool {
 
 // Close ends the membership. A member that finished its work leaves for good, so that others take
 // over at once; sarama would let a static member's session run out. After a failure it stays a
-// member, since it will be back.
+// member, since it will come back.
 func (m *membership) Close() error {
 	err := errors.Join(m.ConsumerGroup.Close(), m.client.Close())
 	<-m.seen
@@ -136,7 +136,7 @@ func (m *membership) Close() error {
 	return err
 }
 
-// leaveForGood leaves the group where the end is wanted and everything is committed.
+// leaveForGood leaves the group if the end is wanted and everything is committed.
 func (m *membership) leaveForGood() {
 	if m.gone || m.engine.config.QuickRestart || m.engine.ctx.Err() == nil || m.engine.failed() != nil {
 		return
@@ -167,7 +167,7 @@ type sessionHandler struct {
 	complete   bool // setup was completed
 }
 
-// Setup restores what is assigned. An error because the group moved on meanwhile is no failure.
+// Setup restores the assigned partitions. If the group moved on meanwhile, an error is no failure.
 func (h *sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 	e := h.membership.engine
 	e.config.Metrics.rebalanced(len(session.Claims()[e.group.Input]))
@@ -202,7 +202,7 @@ func (h *sessionHandler) Setup(session sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// ConsumeClaim has Goka consume tokens instead of what sarama would fetch.
+// ConsumeClaim has Goka consume tokens instead of records that sarama would fetch.
 func (h *sessionHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	g := h.gen
 	h.membership.ConsumerGroup.PauseAll()
@@ -230,7 +230,7 @@ func (h *sessionHandler) Cleanup(session sarama.ConsumerGroupSession) error {
 	g.cancel(nil)
 	err := h.goka.Cleanup(quiet{session, g})
 	g.finish()
-	// at once: others wait for the partitions, and nobody for the stores
+	// Leave at once: others wait for the partitions, and nobody for the stores.
 	h.membership.leaveForGood()
 	g.closeStores()
 	if err != nil && g.engine.failed() == nil && g.spoiled() == nil {

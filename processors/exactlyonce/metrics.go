@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Metrics are called when something happened; nil functions are left out. They must return at once
+// Metrics are called when something happened. Nil functions are skipped. They must return at once
 // and may be called from several goroutines.
 type Metrics struct {
 	// Transaction is called after each transaction.
@@ -24,15 +24,15 @@ type Metrics struct {
 
 // TransactionStats describes one transaction.
 type TransactionStats struct {
-	// Cut is the time to take the batches from the lanes, Run that of the transaction at the
-	// brokers, Apply that of handing the committed rows to the store.
+	// Cut is the time to take the batches from the lanes, Run the time of the transaction at the
+	// brokers, Apply the time to hand the committed rows to the store.
 	Cut, Run, Apply time.Duration
 	Inputs          int
 	Records         int // all that were written, rows and progress included
 	Rows            int
 	Bytes           int
 	Lanes           int
-	// OffsetsOnly is true where no step led to anything: then offsets were committed without a
+	// OffsetsOnly is true if no step had an effect: then offsets were committed without a
 	// transaction.
 	OffsetsOnly bool
 }
@@ -47,17 +47,17 @@ type RestoreStats struct {
 	Fenced    int // transactions of dead owners that were aborted
 }
 
-// Stats is what a group looks like now.
+// Stats is the present state of a group.
 type Stats struct {
-	// Lag is the number of offsets between what is handled and the end of the input, by assigned
-	// partition.
+	// Lag is the number of offsets between the last handled input and the end of the input, by
+	// assigned partition.
 	Lag map[int32]int64
-	// OldestTransaction is how long the transaction that is being committed has been running; 0
-	// where none is.
+	// OldestTransaction is the time for which the transaction that is being committed has been
+	// running; 0 if there is none.
 	OldestTransaction time.Duration
 	// Unflushed is the number of committed rows that are not in the local store yet.
 	Unflushed int64
-	// Restoring has, for each partition that is being restored, the records left.
+	// Restoring holds the number of remaining records for each partition that is being restored.
 	Restoring map[int32]int64
 }
 
@@ -97,7 +97,7 @@ func (m *Metrics) retried(partition int32, err error) {
 	}
 }
 
-// clock is when something began, or zero where nothing is under way.
+// clock is the time when something began, or zero if nothing is under way.
 type clock struct{ began atomic.Int64 }
 
 func (c *clock) start() { c.began.Store(time.Now().UnixNano()) }

@@ -17,7 +17,8 @@ import (
 
 // Offsets are places in an input topic, and the membership in whose name they are committed. The
 // group refuses them from any other generation or member: that is the fence. The epoch of a
-// producer is none, since it follows whoever initialised last, not who owns a partition.
+// producer is no fence: it follows the last process that initialised the id, not the owner of a
+// partition.
 type Offsets struct {
 	Group, Topic string
 	Next         map[int32]int64
@@ -34,12 +35,12 @@ func isGenerationOver(err error) bool {
 	return errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.RebalanceInProgress)
 }
 
-// unknownBroker is what franz-go says of a broker that the metadata do not list, since it is down:
-// a coordinator whose successor is not elected yet. The error has no name that others could use.
+// unknownBroker is franz-go's error for a broker that the metadata do not list because it is down:
+// a coordinator whose successor is not elected yet. The error has no exported name.
 const unknownBroker = "unknown broker"
 
 // isForNow reports errors that go away by themselves: of coordinators that move or load, and of the
-// network. Whatever is repeated after them has the same effect when it is done twice.
+// network. Every request that is repeated after them has the same effect when it is done twice.
 func isForNow(err error) bool {
 	if err == nil {
 		return false
@@ -65,9 +66,9 @@ func patiently(ctx context.Context, f func() error) (err error) {
 	return fmt.Errorf("%w (last answer: %w)", ctx.Err(), err)
 }
 
-// sendOffsets adds the offsets to the open transaction. franz-go would do so for its own groups
-// only, so the requests are written by hand: one, or under transactions V1 another before it that
-// adds the group.
+// sendOffsets adds the offsets to the open transaction. franz-go would do so only for its own
+// groups, so the requests are written by hand. There is one, and under transactions V1 another
+// before it that adds the group.
 func (t *franzTxn) sendOffsets(ctx context.Context, o Offsets) error {
 	id, epoch, err := t.client.ProducerID(ctx)
 	if err != nil {

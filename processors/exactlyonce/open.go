@@ -67,8 +67,8 @@ func (l *lane) openAndRestore(ctx context.Context) error {
 // restore brings table and index up to date.
 func (l *lane) restore(ctx context.Context) error {
 	if l.store.receipt.Seen.IsZero() {
-		// What a new store reads from now on is as complete as one that was complete now: a
-		// deletion stays in the log for a while after it.
+		// The records that a new store reads from now on are as complete as if it had been complete
+		// now: a deletion stays in the log for a while after it.
 		l.store.receipt.Seen = time.Now().UTC()
 	}
 	if l.group.Table != nil {
@@ -86,8 +86,8 @@ func (l *lane) restore(ctx context.Context) error {
 	return nil
 }
 
-// restoreTopic reads a topic from a place on to its end into the store. A place that the topic does
-// not have any more means that the store is not a copy of this topic.
+// restoreTopic reads a topic from a place to its end into the store. If the topic no longer has
+// that place, the store is not a copy of this topic.
 func (l *lane) restoreTopic(ctx context.Context, topic string, from int64, keep func(*kgo.Record) (stored, bool, error), reached func(int64)) (int64, error) {
 	began := time.Now()
 	buffer := &restoreBuffer{lane: l, limit: l.gen.engine.config.RestoreBytes / int64(len(l.gen.lanes)), reached: reached, latest: map[string]stored{}}
@@ -113,7 +113,7 @@ func (l *lane) restoreTopic(ctx context.Context, topic string, from int64, keep 
 	return next, nil
 }
 
-// tableSink returns what is stored of a table's record.
+// tableSink returns the stored form of a table's record.
 func (l *lane) tableSink() func(*kgo.Record) (stored, bool, error) {
 	return func(r *kgo.Record) (stored, bool, error) {
 		key := string(r.Key)
@@ -128,7 +128,7 @@ func (l *lane) tableSink() func(*kgo.Record) (stored, bool, error) {
 	}
 }
 
-// indexSink returns what is stored of a record of the index's topic.
+// indexSink returns the stored form of a record of the index's topic.
 func (l *lane) indexSink(ctx context.Context) func(*kgo.Record) (stored, bool, error) {
 	return func(r *kgo.Record) (stored, bool, error) {
 		in := record.Of(r)
@@ -140,7 +140,7 @@ func (l *lane) indexSink(ctx context.Context) func(*kgo.Record) (stored, bool, e
 	}
 }
 
-// restoreBuffer gathers what a restore reads, the last of each key, and writes it sorted.
+// restoreBuffer gathers the records of a restore, the last of each key, and writes them sorted.
 type restoreBuffer struct {
 	lane    *lane
 	limit   int64
@@ -163,7 +163,7 @@ func (b *restoreBuffer) add(s stored) error {
 	return nil
 }
 
-// through says that everything before next was added.
+// through notes that all records before next were added.
 func (b *restoreBuffer) through(next int64) error {
 	b.next, b.dirty = next, true
 	if b.bytes < b.limit {
@@ -195,7 +195,7 @@ func (b *restoreBuffer) flush(last bool) error {
 	return nil
 }
 
-// close ends the lane for good. What is committed goes to the store.
+// close ends the lane for good. Committed rows go to the store.
 func (l *lane) close() error {
 	if l.store == nil {
 		return nil
@@ -203,7 +203,7 @@ func (l *lane) close() error {
 	return l.store.close()
 }
 
-// storePath returns where the lane's store lies.
+// storePath returns the path of the lane's store.
 func (l *lane) storePath() string {
 	e := l.gen.engine
 	return filepath.Join(e.dir, fmt.Sprintf("%s.%d", e.stateTopics()[0], l.partition))
@@ -234,8 +234,8 @@ func (g *generation) openStateless() error {
 	return all.Wait()
 }
 
-// firstRestoreError returns why a restore failed. Goka's own error has lost what errors.Is could
-// find.
+// firstRestoreError returns the reason why a restore failed. Goka's own error has lost the chain
+// that errors.Is needs.
 func (g *generation) firstRestoreError() error {
 	for _, l := range g.ordered {
 		if l.fault != nil {

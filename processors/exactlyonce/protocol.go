@@ -14,9 +14,9 @@ const (
 	// transactionsV1: partitions and offsets are added to a transaction by requests of their own,
 	// and the epoch stays for a producer's life.
 	transactionsV1 protocol = 1
-	// transactionsV2 (KIP-890, Apache Kafka from 4.0 on): what is written to joins by being written
-	// to, two requests fewer, and the end of each transaction raises the epoch. So brokers can tell
-	// a late record of one transaction from the next one's.
+	// transactionsV2 (KIP-890, Apache Kafka from 4.0 on): a partition joins when it is written to,
+	// which saves two requests, and the end of each transaction raises the epoch. So brokers can
+	// tell a late record of one transaction from the next one's.
 	transactionsV2 protocol = 2
 )
 
@@ -24,8 +24,8 @@ const (
 // [kmsg.ApiVersionsResponse].
 const transactionFeature = "transaction.version"
 
-// most returns the highest versions of those requests that make the difference between the
-// protocols. Produce stays below the version that names topics by id.
+// most returns the highest versions of the requests in which the protocols differ. Produce stays
+// below the version that names topics by id.
 func (p protocol) most() map[kmsg.Key]int16 {
 	if p == transactionsV2 {
 		return map[kmsg.Key]int16{kmsg.Produce: 12, kmsg.EndTxn: 5, kmsg.TxnOffsetCommit: 5}
@@ -34,7 +34,7 @@ func (p protocol) most() map[kmsg.Key]int16 {
 }
 
 // versions are the request versions that a client may use. Fetch stays below the version that names
-// topics by id. franz-go chooses the second protocol where its versions are allowed and the brokers
+// topics by id. franz-go chooses the second protocol if its versions are allowed and the brokers
 // have finalised it.
 func (p protocol) versions() *kversion.Versions {
 	v := kversion.Stable()

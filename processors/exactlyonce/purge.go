@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// purgeEvery is how often a lane looks for index entries that need not be retained.
+	// purgeEvery is the interval at which a lane looks for index entries that are no longer needed.
 	purgeEvery = 6 * time.Hour
-	// purgeStep is how many entries it looks at in one go.
+	// purgeStep is the number of entries that it looks at in one go.
 	purgeStep = 4096
 )
 
-// purge removes index entries that need not be retained, now and then, slowly, until the generation
+// purge removes index entries that are no longer needed, now and then, slowly, until the generation
 // ends.
 func (l *lane) purge() {
 	ticker := time.NewTicker(purgeEvery)
@@ -78,7 +78,7 @@ func (l *lane) readIndex(ctx context.Context, r *record.Record) (step.IndexEntry
 	return l.group.Index.Read(ctx, r)
 }
 
-// forget deletes what is still stored as it was seen.
+// forget deletes the entries whose stored value is unchanged.
 func (s *store) forget(seen []stored) error {
 	if len(seen) == 0 {
 		return nil

@@ -7,9 +7,8 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// An index entry is stored as the record that it stands for: key, value and headers. To read it is
-// to read that record again, so the seam needs no encoding of its own, and to write it costs
-// nothing.
+// An index entry is stored as the record behind it: key, value and headers. Reading it is reading
+// that record again, so the seam needs no encoding of its own, and writing it costs nothing.
 //
 // NB: must not change without a new storeFormat. Stores contain it.
 

@@ -15,13 +15,13 @@ import (
 	"github.com/foldlog/foldlog/internal/retry"
 )
 
-// restorer reads a partition from a place to the end that it had when the restore began.
+// restorer reads a partition from a place to its end at the beginning of the restore.
 //
-// The end is the high watermark, read uncommitted: what a dead owner wrote last counts, too.
-// Reading committed goes as far as the first open transaction only, so the restore first waits
-// until none is left below the end, and aborts those of dead owners. Then it reads on until its
-// place in the log, not a record, reaches the end: the last offsets may be markers, aborted records
-// or holes that compaction left.
+// The end is the high watermark, read uncommitted: the last records of a dead owner count, too. A
+// committed read goes only as far as the first open transaction. So the restore first waits until
+// none is left below the end, and aborts those of dead owners. Then it reads on until its place in
+// the log, not a record, reaches the end: the last offsets may be markers, aborted records or holes
+// that compaction left.
 type restorer struct {
 	engine    *engine
 	lane      *lane
@@ -35,10 +35,10 @@ type restorer struct {
 	fenced  int
 }
 
-// errNotACopy says that a store's place does not exist in the topic.
+// errNotACopy says that the topic does not have the store's place.
 var errNotACopy = errors.New("the topic does not have the store's place any more")
 
-// Isolation levels as requests have them.
+// Isolation levels in the form of requests.
 const (
 	readUncommitted int8 = 0
 	readCommitted   int8 = 1
@@ -83,7 +83,7 @@ func (r *restorer) awaitStable(ctx context.Context, end int64) error {
 		deadline.progress(stable)
 		why := fmt.Sprintf("partition %d waits for an open transaction on %s at offset %d, below the end at %d", r.partition, r.topic, stable, end)
 		r.lane.waiting.Store(&why)
-		// not at once: a live member that ends its last transaction now needs a few milliseconds
+		// Not at once: a live member that ends its last transaction now needs a few milliseconds.
 		if tried++; tried%16 == 3 {
 			n, err := r.engine.fenceTable(ctx, r.topic, r.partition)
 			if r.fenced += n; err != nil {
@@ -134,7 +134,7 @@ func (r *restorer) read(ctx context.Context, from, end int64) (int64, error) {
 	return next, nil
 }
 
-// chunks brings what lies between a place and the end. The last one may be an error.
+// chunks returns the records between a place and the end. The last item may be an error.
 func (r *restorer) chunks(ctx context.Context, from, end int64) iter.Seq[chunk] {
 	return func(yield func(chunk) bool) {
 		for at := from; at < end; {
@@ -147,7 +147,7 @@ func (r *restorer) chunks(ctx context.Context, from, end int64) iter.Seq[chunk] 
 	}
 }
 
-// fetch reads on from a place. It tries until it gets somewhere or its patience ends.
+// fetch reads on from a place. It tries until it advances or its patience ends.
 func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 	deadline := newDeadline(r.engine.config.Patience)
 	for range retry.Attempts(ctx, 5*time.Millisecond, time.Second) {
@@ -158,7 +158,8 @@ func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 		case err == nil && c.next > at:
 			return c
 		case err == nil && c.empty && c.stable >= end:
-			// All is decided, and there is nothing from here to the end: compaction left a hole.
+			// Everything is decided, and there is nothing from here to the end: compaction left a
+			// hole.
 			return chunk{next: end}
 		}
 		if ctx.Err() != nil {

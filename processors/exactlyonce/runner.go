@@ -26,7 +26,7 @@ type Runner struct {
 	engine  atomic.Pointer[engine]
 }
 
-// New returns a runner for the group. It reaches for nothing yet.
+// New returns a runner for the group. It opens no connection yet.
 func New(group step.Group, config Config) (*Runner, error) {
 	config.EnsureDefaults()
 	if err := errors.Join(config.Validate(), validateGroup(group)); err != nil {
@@ -36,10 +36,10 @@ func New(group step.Group, config Config) (*Runner, error) {
 	return &Runner{group: group, config: config}, nil
 }
 
-// Run consumes until ctx ends. Then it commits what is handled, leaves the group for good, so that
-// others take over at once, and returns nil. Any error means that the attempt stopped: what was not
-// committed is dropped, the instance is still a member, and a new runner goes on where the last
-// transaction ended. [Cause] classifies it. Run may be called once.
+// Run consumes until ctx ends. Then it commits the handled inputs, leaves the group for good, so
+// that others take over at once, and returns nil. Any error means that the attempt stopped:
+// uncommitted work is dropped, the instance is still a member, and a new runner goes on after the
+// last transaction. [Cause] classifies the error. Run may be called once.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.started.Swap(true) {
 		return errors.New("a runner runs once")
@@ -80,7 +80,7 @@ func (r *Runner) Status() string {
 	return e.status()
 }
 
-// Stats returns what the group looks like now.
+// Stats returns the present state of the group.
 func (r *Runner) Stats() Stats {
 	s := Stats{Lag: map[int32]int64{}, Restoring: map[int32]int64{}}
 	e := r.engine.Load()
@@ -176,7 +176,7 @@ func (e *engine) status() string {
 	return strings.Join(doing, "; ")
 }
 
-// run makes the attempt and returns when all that it started has ended.
+// run makes the attempt and returns when everything that it started has ended.
 func (e *engine) run(parent context.Context) error {
 	opts, err := adminOptions(e.config)
 	if err != nil {
@@ -205,7 +205,7 @@ func (e *engine) run(parent context.Context) error {
 	}
 	defer func() {
 		e.txns.close()
-		// who fenced us goes on with these ids
+		// The process that fenced us goes on with these ids.
 		if failure := e.failed(); failure != nil && Cause(failure) != CauseFenced {
 			e.abortLeftovers()
 		}
@@ -233,8 +233,8 @@ func (e *engine) run(parent context.Context) error {
 	return fail(CauseOther, err)
 }
 
-// awaitBrokers returns once a broker answers. While none does, an attempt would fail at once, again
-// and again, and the pauses between attempts would grow for nothing.
+// awaitBrokers returns once a broker answers. Without it, an attempt would fail at once, again and
+// again, and the pauses between attempts would grow for nothing.
 func (e *engine) awaitBrokers() error {
 	said := false
 	for range retry.Attempts(e.ctx, 100*time.Millisecond, time.Second) {
@@ -253,7 +253,7 @@ func (e *engine) awaitBrokers() error {
 	return fail(CauseMembership, e.ctx.Err())
 }
 
-// stoppedOr returns nil where the caller wanted the end, since then errors are its consequence.
+// stoppedOr returns nil if the caller wanted the end: then errors are its consequence.
 func stoppedOr(parent context.Context, err error) error {
 	if parent.Err() != nil {
 		return nil
@@ -261,8 +261,8 @@ func stoppedOr(parent context.Context, err error) error {
 	return err
 }
 
-// abortLeftovers aborts, as far as possible in a moment, what a failed attempt left open, so that
-// readers need not wait for the next attempt.
+// abortLeftovers aborts, as far as possible in a moment, the open transactions of a failed attempt,
+// so that readers need not wait for the next one.
 func (e *engine) abortLeftovers() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

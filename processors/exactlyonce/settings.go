@@ -12,7 +12,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// producerOptions are those of a transactional producer.
+// producerOptions are the options of a transactional producer.
 func producerOptions(c Config, id string, p protocol) ([]kgo.Opt, error) {
 	opts, err := c.Cluster.Franz()
 	if err != nil {
@@ -29,7 +29,7 @@ func producerOptions(c Config, id string, p protocol) ([]kgo.Opt, error) {
 	), nil
 }
 
-// partitionOf is the partition that was chosen for a record, or that of its key.
+// partitionOf is the chosen partition of a record, or that of its key.
 func partitionOf(r *kgo.Record, partitions int) int {
 	if r.Partition >= 0 {
 		return int(r.Partition)
@@ -37,7 +37,7 @@ func partitionOf(r *kgo.Record, partitions int) int {
 	return int(topology.PartitionOf(r.Key, partitions))
 }
 
-// fetchOptions are those of the client that reads inputs.
+// fetchOptions are the options of the client that reads inputs.
 func fetchOptions(c Config, topic string, starts map[int32]kgo.Offset) ([]kgo.Opt, error) {
 	opts, err := c.Cluster.Franz()
 	if err != nil {
@@ -55,7 +55,7 @@ func fetchOptions(c Config, topic string, starts map[int32]kgo.Offset) ([]kgo.Op
 	), nil
 }
 
-// adminOptions are those of the client for everything else: restores, offsets, membership.
+// adminOptions are the options of the client for everything else: restores, offsets, membership.
 func adminOptions(c Config) ([]kgo.Opt, error) {
 	opts, err := c.Cluster.Franz()
 	if err != nil {
@@ -67,7 +67,7 @@ func adminOptions(c Config) ([]kgo.Opt, error) {
 // joinRetry is the pause between tries to join the group, and between those to read its offsets.
 const joinRetry = 100 * time.Millisecond
 
-// saramaConfig is that of the membership.
+// saramaConfig is the configuration of the membership.
 func saramaConfig(c Config, group string, balance sarama.BalanceStrategy) (*sarama.Config, error) {
 	s, err := c.Cluster.Sarama()
 	if err != nil {
@@ -82,7 +82,8 @@ func saramaConfig(c Config, group string, balance sarama.BalanceStrategy) (*sara
 	s.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{balance}
 	s.Consumer.Group.Rebalance.Retry.Backoff = joinRetry
 	s.Consumer.Group.Rebalance.Retry.Max = tries
-	// Also how long sarama tries to read offsets while a transaction that holds them is open.
+	// This is also the time for which sarama tries to read offsets while a transaction that holds
+	// them is open.
 	s.Metadata.Retry.Max = tries
 	s.Metadata.Retry.Backoff = joinRetry
 	// Claims are paused before they fetch; should one be faster, it fetches little.
@@ -92,7 +93,7 @@ func saramaConfig(c Config, group string, balance sarama.BalanceStrategy) (*sara
 	return s, errors.Join(s.Validate(), assertSarama(s, c))
 }
 
-// assertSarama returns all settings that would be wrong without anybody noticing.
+// assertSarama returns all wrong settings that nobody would notice otherwise.
 func assertSarama(s *sarama.Config, c Config) error {
 	var all []error
 	wrong := func(is bool, format string, args ...any) {
@@ -115,7 +116,8 @@ func assertSarama(s *sarama.Config, c Config) error {
 	return errors.Join(all...)
 }
 
-// assertProducer returns what is wrong with a transactional producer without anybody noticing.
+// assertProducer returns all wrong settings of a transactional producer that nobody would notice
+// otherwise.
 func assertProducer(client *kgo.Client, p protocol) error {
 	var all []error
 	if acks, _ := client.OptValue(kgo.RequiredAcks).(kgo.Acks); acks != kgo.AllISRAcks() {
@@ -139,7 +141,8 @@ func assertProducer(client *kgo.Client, p protocol) error {
 	return errors.Join(all...)
 }
 
-// assertFetch returns what is wrong with the client that reads inputs without anybody noticing.
+// assertFetch returns all wrong settings of the client that reads inputs that nobody would notice
+// otherwise.
 func assertFetch(client *kgo.Client) error {
 	var all []error
 	if level, _ := client.OptValue(kgo.FetchIsolationLevel).(int8); level != readCommitted {

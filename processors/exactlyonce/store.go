@@ -19,10 +19,10 @@ import (
 	"github.com/foldlog/foldlog/internal/localdb"
 )
 
-// storeFormat is the version of what stores contain. A store of another format is rebuilt.
+// storeFormat is the version of the stores' contents. A store of another format is rebuilt.
 const storeFormat = 1
 
-// receipt says what a store is a copy of, and up to where.
+// receipt names the topics that a store is a copy of, and the places up to which it is complete.
 //
 // NB: must not change without a new storeFormat. Stores contain it.
 type receipt struct {
@@ -35,16 +35,16 @@ type receipt struct {
 	TableNext int64  `json:"table_next"`
 	IndexID   string `json:"index_id,omitempty"`
 	IndexNext int64  `json:"index_next"`
-	// Seen is when the store was last known to be complete. Deletions older than the topic keeps
-	// them may be missing after a long absence.
+	// Seen is the last time at which the store was known to be complete. After a long absence it
+	// may have missed deletions that the topic no longer keeps.
 	Seen time.Time `json:"seen"`
 }
 
 const (
-	// seenEvery is how often an idle store notes that it is still complete.
+	// seenEvery is the interval at which an idle store notes that it is still complete.
 	seenEvery = time.Minute
-	// frozenAfter is the silence after which a process must have been frozen. Another may own the
-	// partition since.
+	// frozenAfter is the silence after which a process must have been frozen. Another process may
+	// own the partition since.
 	frozenAfter = 10 * time.Minute
 )
 
@@ -77,7 +77,7 @@ type store struct {
 	stopped chan struct{}
 }
 
-// expected is what a store must be a copy of to be trusted.
+// expected is the receipt that a store must have to be trusted.
 type expected struct {
 	group            string
 	partition        int32
@@ -85,8 +85,8 @@ type expected struct {
 	longestAbsence   time.Duration
 }
 
-// openStore opens the store at path, or an empty one where the old one cannot be trusted; reason
-// then says why.
+// openStore opens the store at path, or an empty one if the old one cannot be trusted. reason then
+// says why.
 func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, reason string, err error) {
 	db, existed, err := d.open(path)
 	if errors.Is(err, localdb.ErrDamaged) {
@@ -125,7 +125,8 @@ func openStore(d disk, path string, want expected, log *slog.Logger) (s *store, 
 	return s, reason, nil
 }
 
-// distrust returns why a store with this receipt must not be used, or "" and takes the receipt.
+// distrust returns the reason why a store with this receipt must not be used. It returns "" and
+// takes over the receipt if there is none.
 func (s *store) distrust(data []byte, want expected) string {
 	var r receipt
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -148,7 +149,7 @@ func (s *store) distrust(data []byte, want expected) string {
 	return ""
 }
 
-// empty removes all there is and opens the store anew.
+// empty removes the store's content and opens the store anew.
 func (s *store) empty() error {
 	if err := s.db.Close(); err != nil {
 		s.log.Warn("close a local store that is about to be removed", "path", s.path, "error", err)
@@ -187,7 +188,7 @@ func (s *store) run() {
 	}()
 }
 
-// get returns what is stored of a key, or nil.
+// get returns the stored value of a key, or nil.
 func (s *store) get(kind byte, key []byte) ([]byte, error) {
 	k := make([]byte, 0, 64)
 	value, err := localdb.Get(s.db, append(append(k, kind), key...))
@@ -205,8 +206,8 @@ func (s *store) spoiled(operation string, err error) error {
 	return failf(CauseStore, "%s the local store %s: %w", operation, s.path, err)
 }
 
-// apply takes the changes of a committed transaction over into the queue, and the places in the
-// logs up to which they are complete.
+// apply takes the changes of a committed transaction into the queue, with the places in the logs up
+// to which they are complete.
 func (s *store) apply(rows, index []change, tableNext, indexNext int64) {
 	s.mu.Lock()
 	for _, changes := range [2][]change{rows, index} {
@@ -240,14 +241,14 @@ func (s *store) full() bool {
 	return s.bytes > 2*s.limit
 }
 
-// stored is one thing to write.
+// stored is one item to write.
 type stored struct {
 	kind  byte
 	key   string
 	value []byte
 }
 
-// flush writes the queue to the store, sorted, with the places in the logs that belong to it.
+// flush writes the queue to the store, sorted, with the matching places in the logs.
 func (s *store) flush(closing bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -291,8 +292,8 @@ func (s *store) flush(closing bool) error {
 	return nil
 }
 
-// see notes that the store is complete now, unless the process was frozen since it last said so.
-// The wall clock counts, since others go by it.
+// see notes that the store is complete now, unless the process was frozen since the last note. The
+// wall clock counts, since other processes go by it.
 func (s *store) see(now time.Time) {
 	now = now.UTC().Round(0)
 	if !s.looked.IsZero() && now.Sub(s.looked) > frozenAfter {
@@ -303,7 +304,7 @@ func (s *store) see(now time.Time) {
 	}
 }
 
-// write puts things and the receipt into the store in one batch. Sorted keys are cheaper for
+// write puts items and the receipt into the store in one batch. Sorted keys are cheaper for
 // LevelDB.
 func (s *store) write(items []stored, r receipt, sync bool) error {
 	slices.SortFunc(items, func(a, b stored) int { return cmp.Or(cmp.Compare(a.kind, b.kind), strings.Compare(a.key, b.key)) })
@@ -332,7 +333,7 @@ func (s *store) write(items []stored, r receipt, sync bool) error {
 	return nil
 }
 
-// each calls f with every stored thing of a kind until it returns false.
+// each calls f with every stored item of a kind until it returns false.
 func (s *store) each(kind byte, f func(key string, value []byte) bool) error {
 	it := s.db.NewIterator(util.BytesPrefix([]byte{kind}), &opt.ReadOptions{DontFillCache: true})
 	defer it.Release()
@@ -347,7 +348,7 @@ func (s *store) each(kind byte, f func(key string, value []byte) bool) error {
 	return nil
 }
 
-// close stores what is committed and closes the store.
+// close stores all committed changes and closes the store.
 func (s *store) close() error {
 	var all []error
 	if s.stop != nil {
@@ -362,7 +363,7 @@ func (s *store) close() error {
 	return errors.Join(all...)
 }
 
-// notify wakes whoever waits on the channel, once.
+// notify wakes the goroutine that waits on the channel, once.
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -13,8 +13,8 @@ import (
 // defaultDeleteRetention is Kafka's default delete.retention.ms.
 const defaultDeleteRetention = 24 * time.Hour
 
-// checkTopics asserts what would go wrong later, and without a word, if the topics were others than
-// the group expects.
+// checkTopics asserts that the topics are those that the group expects. Otherwise things would
+// silently go wrong later.
 func (e *engine) checkTopics() error {
 	names := []string{e.group.Input}
 	for _, name := range append([]string{e.tableTopic(), e.indexTopic(), e.group.ProgressTopic}, e.group.Outputs...) {
@@ -43,8 +43,8 @@ func (e *engine) checkTopics() error {
 	return fail(CauseConfiguration, errors.Join(all...))
 }
 
-// checkBrokers asserts that the brokers know what fencing needs. It returns the protocol that all
-// of them have, or the first where that is wanted.
+// checkBrokers asserts that the brokers support fencing. It returns the protocol that all of them
+// have, or the first if that is wanted.
 func (e *engine) checkBrokers() (protocol, error) {
 	ctx, cancel := within(e.config.Patience)
 	defer cancel()
@@ -89,7 +89,7 @@ func (e *engine) indexTopic() string {
 	return e.group.Index.Topic
 }
 
-// expectedStore returns what a store must be a copy of to be trusted in this generation.
+// expectedStore returns the receipt that a store must have to be trusted in this generation.
 func (e *engine) expectedStore() (expected, error) {
 	want := expected{group: e.group.Name, longestAbsence: defaultDeleteRetention / 2}
 	ctx, cancel := within(e.config.Patience)

@@ -11,30 +11,31 @@ import (
 	"github.com/foldlog/foldlog/processors/step"
 )
 
-// Txn is a transactional producer: the seam behind which the way to the brokers can change. Calls
-// come one after the other.
+// Txn is a transactional producer: the seam behind which the access to the brokers can change.
+// Calls come one after the other.
 type Txn interface {
-	// Init fences and aborts whatever an earlier holder of the same transactional id left open.
+	// Init fences an earlier holder of the same transactional id and aborts its open transaction.
 	Init(ctx context.Context) error
 	// Commit writes a transaction. It returns [errGenerationOver] if the group refused the offsets;
-	// then the transaction was aborted. After any other error the outcome is unknown, and the Txn
+	// then the transaction was aborted. After any other error the result is unknown, and the Txn
 	// must not be used again.
 	Commit(ctx context.Context, w *Work) error
-	// CommitOffsets commits offsets of inputs that led to nothing. That needs no transaction, but
-	// the same fence; errors are those of Commit.
+	// CommitOffsets commits offsets of inputs without any effect. That needs no transaction, but
+	// the same fence. Errors are those of Commit.
 	CommitOffsets(ctx context.Context, o Offsets) error
-	// Close lets go. An open transaction stays open until its id is initialised again.
+	// Close releases the producer. An open transaction stays open until its id is initialised
+	// again.
 	Close()
 }
 
 // Work is the content of one transaction.
 type Work struct {
-	// Outputs are runs of records, written in this order. Where a record's Partition is negative,
-	// its key decides. They belong to the Txn until Commit returns without an error.
+	// Outputs are runs of records, written in this order. If a record's Partition is negative, its
+	// key decides. They belong to the Txn until Commit returns without an error.
 	Outputs [][]kgo.Record
 	Offsets Offsets
-	// Reached has, once committed, the offset after the last record written, for the topics asked
-	// for in Track.
+	// Reached holds, after the commit, the offset after the last written record for the topics in
+	// Track.
 	Track   [2]string
 	Reached [2]map[int32]int64
 	// Produced and Sent are called when the brokers have all records, and when they have the
@@ -99,8 +100,8 @@ func transactionalID(prefix, group, instance string, n int) string {
 	return fmt.Sprintf("%s%s/%d", transactionalIDs(prefix, group), instance, n)
 }
 
-// transactionalIDs is what all transactional ids of a group start with. A group's name starts with
-// the prefix already in this project.
+// transactionalIDs is the prefix of all transactional ids of a group. In this project a group's
+// name already starts with the prefix.
 func transactionalIDs(prefix, group string) string {
 	if !strings.HasPrefix(group, prefix) {
 		group = prefix + group

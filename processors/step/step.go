@@ -6,7 +6,8 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// Group is one consumer group: an input topic, and what it leads to.
+// Group is one consumer group: an input topic, a handler, and the topics that its steps may write
+// to.
 type Group struct {
 	// Name is the Kafka consumer group.
 	Name string
@@ -16,14 +17,14 @@ type Group struct {
 	Partitions int
 	// Table is the group's table, or nil for a stateless group.
 	Table *Table
-	// Index is what the group remembers of its own output, or nil.
+	// Index is the group's memory of its own output, or nil.
 	Index *Index
 	// Outputs are the topics, other than table and dead letters, that steps may write to.
 	Outputs []string
 	// DeadLetters is the topic for input that could not be handled.
 	DeadLetters string
-	// ProgressTopic is where progress is announced: the table's topic (in the input's own
-	// partition), or an output (in all its partitions). Empty means nowhere.
+	// ProgressTopic is the topic in which progress is announced: the table's topic (in the input's
+	// own partition), or an output (in all its partitions). Empty means none.
 	ProgressTopic string
 	// Handle turns an input record into a step.
 	Handle func(ctx context.Context, in *record.Record, memory Memory) (Step, error)
@@ -36,15 +37,14 @@ type Table struct {
 	Decode func(ctx context.Context, value []byte) (any, error)
 }
 
-// Index is a lookup structure that is read back from a topic which the group itself writes, so that
-// it costs no records of its own.
+// Index is a lookup structure that is read back from a topic which the group itself writes, so it
+// costs no records of its own.
 type Index struct {
 	Topic string
-	// Read returns the entry that a record of the topic stands for; ok is false for records to pass
-	// over.
+	// Read returns the entry for a record of the topic; ok is false for records without an entry.
 	Read func(ctx context.Context, r *record.Record) (e IndexEntry, ok bool, err error)
-	// Retain reports whether an entry is still worth keeping. It reads a clock, so that the index
-	// forgets in time; handlers decide by recorded time alone.
+	// Retain reports whether an entry is still needed. It reads a clock, so that the index forgets
+	// in time; handlers decide by recorded time alone.
 	Retain func(e IndexEntry) bool
 }
 
@@ -54,30 +54,29 @@ type IndexEntry struct {
 	Value any
 }
 
-// Memory is what a handler may read. It reflects all earlier steps of the same partition.
+// Memory is the state that a handler may read. It reflects all earlier steps of the same partition.
 type Memory interface {
-	// Row returns the row of the input's key, or nil where there is none.
+	// Row returns the row of the input's key, or nil if there is none.
 	Row(ctx context.Context) (any, error)
 	// Lookup returns the index entry of that key, or nil.
 	Lookup(ctx context.Context, key string) (any, error)
 }
 
-// Step is what one input leads to. The zero value means that nothing happens but the input's offset
-// moving on.
+// Step is the result of one input. With the zero value, only the input's offset moves on.
 type Step struct {
-	// Row is the new row of the input's key, or nil where it stays as it is.
+	// Row is the new row of the input's key, or nil if it does not change.
 	Row *Row
 	// Records are written in this order. A record's partition is that of its key.
 	Records []record.Record
 	// Remember is an entry to add to the index; its record is among Records.
 	Remember *IndexEntry
-	// Progress says which place of a source is complete with this step, or nil.
+	// Progress says which place of a source is complete with this step; nil if none is.
 	Progress *Progress
 }
 
 // Row is a row's new value.
 type Row struct {
-	// Value is what a later Memory.Row returns.
+	// Value is the value that a later Memory.Row returns.
 	Value any
 	// Encoded is the value of the table's record.
 	Encoded []byte
