@@ -50,16 +50,11 @@ func BenchmarkDecodeCommandJSON(b *testing.B) {
 	run(b, func() (Command, error) { return a.DecodeCommand(context.Background(), rec) })
 }
 
-func BenchmarkParseJSON(b *testing.B) {
+func BenchmarkEncodeJSON(b *testing.B) {
 	a := newBank(b).codecs.Aggregate("account")
 	body := []byte(`{"amount":123400,"currency":"CZK","reference":"PREVOD Z UCTU","booked_on":"1993-01-31"}`)
-	run(b, func() (any, error) {
-		data, rejection := a.ParseJSON("deposit", body)
-		if rejection != nil {
-			return nil, rejection
-		}
-		return data, nil
-	})
+	cmd := foldlog.Command[any]{Meta: benchCommand().Meta}
+	run(b, func() ([]byte, error) { return a.EncodeJSON("deposit", body, cmd) })
 }
 
 func BenchmarkEncodeCommand(b *testing.B) {

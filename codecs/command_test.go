@@ -328,9 +328,9 @@ func TestPayloadHash(t *testing.T) {
 	}
 }
 
-func TestParseJSON(t *testing.T) {
+func TestEncodeJSON(t *testing.T) {
 	w := newWorld(t)
-	data, r := w.lamp.ParseJSON("set-up", []byte(" "+fullJSON+"\n"))
+	data, r := w.fromJSON(t, "set-up", []byte(" "+fullJSON+"\n"))
 	if r != nil || !reflect.DeepEqual(data, fullSetUp()) {
 		t.Errorf("got %+v, %v", data, r)
 	}
@@ -341,7 +341,7 @@ func TestParseJSON(t *testing.T) {
 		{"switch-off", `{"reason":"a","x":1}`, "invalid_field", "x"}, {"set-up", `{}`, "invalid_field", "label"}, {"no-such", `{}`, "invalid_field", "type"},
 		{"set-up", `{"label":"","level":0,"amount":0,"ratio":0,"share":0,"on":false,"blob":"","mode":"dim"}`, "invalid_field", "label"},
 	} {
-		data, r := w.lamp.ParseJSON(c.command, []byte(c.body))
+		data, r := w.fromJSON(t, c.command, []byte(c.body))
 		if data != nil || r == nil || r.Code != c.code || r.Field != c.field {
 			t.Errorf("%s %.40s: %v, %v", c.command, c.body, data, r)
 		}

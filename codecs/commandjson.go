@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
@@ -124,34 +123,4 @@ func (r *raw) set(name string, member []byte) {
 	case "actor":
 		r.actor, r.actorFault = text, f
 	}
-}
-
-// ParseJSON returns the command that a JSON object of its fields describes, a value of the declared
-// Go type. The rejection is malformed where the body is not JSON, invalid_field with the field's
-// path where it does not fit the command's Avro record, or what the command's own Validate
-// returned. Which forms are accepted is said at [avro.Type.AppendJSON].
-func (a *Aggregate) ParseJSON(commandName string, body []byte) (any, *foldlog.Rejection) {
-	codec := a.commandOf[commandName]
-	if codec == nil {
-		return nil, foldlog.InvalidField("type", "%q is not a command of %s", avro.Clip(commandName), a.spec.Name)
-	}
-	object, err := avro.ScanJSON(body)
-	if err != nil {
-		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body is not JSON: %v", err)
-	}
-	if object[0] != '{' {
-		return nil, foldlog.Reject(foldlog.CodeMalformed, "the body must be a JSON object with the command's fields, not %s", avro.DescribeJSON(object))
-	}
-	canonical, slot, f := codec.readJSON(object)
-	if f != nil {
-		return nil, foldlog.InvalidField(f.Path, "%s", f.Message)
-	}
-	data, err := slot.decode(canonical)
-	if err != nil {
-		return nil, foldlog.Reject(foldlog.CodeInternal, "%v", err)
-	}
-	if rejection := validate(data); rejection != nil {
-		return nil, rejection
-	}
-	return data, nil
 }

@@ -105,7 +105,7 @@ func FuzzJSONWalk(f *testing.F) {
 	f.Add([]byte(`{"label":"x","label":"y"}`))
 	f.Add([]byte(" [ ] "))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		data, rejection := w.lamp.ParseJSON("set-up", body)
+		data, rejection := w.fromJSON(t, "set-up", body)
 		if rejection != nil {
 			if rejection.Code == foldlog.CodeMalformed && json.Valid(body) && utf8.Valid(body) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 				t.Fatalf("sound JSON was called malformed: %v", rejection)
@@ -139,7 +139,7 @@ func FuzzJSONWalk(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, rejection := w.lamp.ParseJSON("set-up", text)
+		back, rejection := w.fromJSON(t, "set-up", text)
 		if rejection != nil || !reflect.DeepEqual(back, data) {
 			t.Fatalf("%s: %+v, %v", text, back, rejection)
 		}

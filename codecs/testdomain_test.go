@@ -142,3 +142,20 @@ func commandRecord(key string, value []byte, headers ...Header) Record {
 		Timestamp: time.Date(2026, 5, 4, 3, 2, 1, 987654321, time.FixedZone("", 3600)),
 	}
 }
+
+// fromJSON returns what a command in JSON is to the reader of the record that it becomes.
+func (w *world) fromJSON(tb testing.TB, name string, body []byte) (any, *foldlog.Rejection) {
+	tb.Helper()
+	value, err := w.lamp.EncodeJSON(name, body, foldlog.Command[any]{Meta: foldlog.Meta{CommandID: "c1"}})
+	if rejection, refused := foldlog.AsRejection(err); refused {
+		return nil, rejection
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd, err := w.lamp.DecodeCommand(context.Background(), commandRecord("l1", value))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cmd.Data, cmd.Problem
+}

@@ -126,7 +126,7 @@ type release struct {
 
 func (r release) desk() *Aggregate { return r.Aggregate("desk") }
 
-func newRelease(t *testing.T, fake *srfake.Registry, versions int) release {
+func newRelease(t testing.TB, fake *srfake.Registry, versions int) release {
 	t.Helper()
 	set, err := schemas.Load(deskFiles(versions), deskTopology(versions))
 	if err != nil {
@@ -140,7 +140,7 @@ func newRelease(t *testing.T, fake *srfake.Registry, versions int) release {
 	return release{codecs, set}
 }
 
-func deskWorld(t *testing.T) (first, third release, fake *srfake.Registry) {
+func deskWorld(t testing.TB) (first, third release, fake *srfake.Registry) {
 	t.Helper()
 	fake = srfake.New()
 	t.Cleanup(fake.Close)

@@ -114,13 +114,8 @@ func (g *Gateway) check(c Command) error {
 // encode is the one place in which a command's JSON becomes Avro.
 func (g *Gateway) encode(c Command) ([]byte, error) {
 	codec := g.config.Codecs.Aggregate(c.Aggregate)
-	data, rejection := codec.ParseJSON(c.Name, c.Body)
-	if rejection != nil {
-		return nil, rejection
-	}
-	return codec.EncodeCommand(foldlog.Command[any]{
+	return codec.EncodeJSON(c.Name, c.Body, foldlog.Command[any]{
 		Meta:            foldlog.Meta{AggregateID: c.ID, CommandID: c.CommandID, CorrelationID: c.CorrelationID, Actor: c.Identity.Actor},
 		ExpectedVersion: c.ExpectedVersion,
-		Data:            data,
 	})
 }
