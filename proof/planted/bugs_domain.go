@@ -55,10 +55,10 @@ var domainBugs = []Bug{
 		Breaks: "an aggregate's row is that of the command before",
 		Plant: []Replacement{{processors + "/decide.go",
 			`encoded, err := d.codec.EncodeState(state)`,
-			`if exists {
-				state = before
-			}
-			encoded, err := d.codec.EncodeState(state)`,
+			`encoded, err := d.codec.EncodeState(state)
+			if exists {
+				encoded, err = d.codec.EncodeState(before)
+			}`,
 		}},
 		Caught: []Catch{{Room: processors, Test: "^TestRowIsTheFoldOfTheEvents$", Says: `the events fold to version 21`}},
 	},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,14 +29,14 @@ func TestEveryBugIsCaught(t *testing.T) {
 	if !*plant {
 		t.Skip("it takes minutes: -plant runs it")
 	}
-	sound := newSound(t)
+	sound := &sound{dir: t.TempDir()}
 	bugs := Bugs()
 	rows := make([][]string, len(bugs))
 	t.Run("bugs", func(t *testing.T) {
 		for i, bug := range bugs {
 			t.Run(bug.Name, func(t *testing.T) {
 				t.Parallel()
-				binaries := map[string]string{} // with the bug, by room
+				dir := t.TempDir()
 				for _, c := range bug.Caught {
 					verdict := "NOT CAUGHT"
 					t.Run(fmt.Sprintf("%s on %s", testName(c), c.broker()), func(t *testing.T) {
@@ -46,10 +47,11 @@ func TestEveryBugIsCaught(t *testing.T) {
 						if err := sound.check(c); err != nil {
 							t.Fatalf("without the bug: %v", err)
 						}
-						if binaries[c.Room] == "" {
-							binaries[c.Room] = compile(t, c.Room, bug.Plant)
+						binary, err := compile(dir, c.Room, bug.Plant)
+						if err != nil {
+							t.Fatal(err)
 						}
-						took, err := catches(c, binaries[c.Room])
+						took, err := catches(c, binary)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -71,22 +73,24 @@ func (c Catch) broker() string {
 	return "the embedded broker"
 }
 
-// compile returns a test binary of a package with replacements.
-func compile(t *testing.T, room string, replacements []Replacement) string {
-	t.Helper()
-	dir := t.TempDir()
+// compile returns the test binary of a package with replacements. It keeps the binary in dir, so
+// calls with the same dir must have the same replacements.
+func compile(dir, room string, replacements []Replacement) (string, error) {
+	binary := filepath.Join(dir, path.Base(room)+".test")
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
 	overlay, err := Overlay(root, dir, replacements)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	binary := filepath.Join(dir, "planted.test")
 	// without debugging data the linker is quicker
 	cmd := exec.Command("go", "test", "-c", "-overlay", overlay, "-ldflags", "-s -w", "-o", binary, "./"+room)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("compile the tests of %s: %v\n%s", room, err, out)
+		return "", fmt.Errorf("compile the tests of %s: %w\n%s", room, err, out)
 	}
-	return binary
+	return binary, nil
 }
 
 // catches returns how long a test with its bug took to fail with the right words.
@@ -109,27 +113,21 @@ func catches(c Catch, binary string) (time.Duration, error) {
 
 // sound runs tests without a bug, each once.
 type sound struct {
-	binaries map[string]string // by room
-	results  sync.Map          // by catch, without what it says: func() error
-}
-
-func newSound(t *testing.T) *sound {
-	t.Helper()
-	s := &sound{binaries: map[string]string{}}
-	for _, bug := range Bugs() {
-		for _, c := range bug.Caught {
-			if s.binaries[c.Room] == "" {
-				s.binaries[c.Room] = compile(t, c.Room, nil)
-			}
-		}
-	}
-	return s
+	dir     string
+	mu      sync.Mutex // held while compiling
+	results sync.Map   // func() error, by catch without what it says
 }
 
 func (s *sound) check(c Catch) error {
 	c.Says = ""
 	result, _ := s.results.LoadOrStore(c, sync.OnceValue(func() error {
-		output, err := run(c, s.binaries[c.Room])
+		s.mu.Lock()
+		binary, err := compile(s.dir, c.Room, nil)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		output, err := run(c, binary)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w:\n%s", err, tail(output))

@@ -32,7 +32,7 @@ func Named(name string) (Bug, error) {
 
 // Overlay writes the changed files and a description of them to dir, and returns the argument of
 // `go build -overlay`. root is the folder of the product's module. Each text must occur exactly once
-// in its file as it is there.
+// in its file, as the replacements before it leave the file.
 func Overlay(root, dir string, replacements []Replacement) (string, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -40,17 +40,18 @@ func Overlay(root, dir string, replacements []Replacement) (string, error) {
 	}
 	texts := map[string]string{} // by file, as changed so far
 	for _, r := range replacements {
-		source, err := os.ReadFile(filepath.Join(root, r.File))
-		if err != nil {
-			return "", fmt.Errorf("plant in %s: %w", r.File, err)
+		text, changed := texts[r.File]
+		if !changed {
+			source, err := os.ReadFile(filepath.Join(root, r.File))
+			if err != nil {
+				return "", fmt.Errorf("plant in %s: %w", r.File, err)
+			}
+			text = string(source)
 		}
-		if n := strings.Count(string(source), r.Old); n != 1 {
+		if n := strings.Count(text, r.Old); n != 1 {
 			return "", fmt.Errorf("plant in %s: this text occurs %d times, want once; correct it in proof/planted:\n%s", r.File, n, r.Old)
 		}
-		if _, changed := texts[r.File]; !changed {
-			texts[r.File] = string(source)
-		}
-		texts[r.File] = strings.Replace(texts[r.File], r.Old, r.New, 1)
+		texts[r.File] = strings.Replace(text, r.Old, r.New, 1)
 	}
 	description := struct{ Replace map[string]string }{map[string]string{}}
 	for file, text := range texts {

@@ -20,7 +20,11 @@ func TestSimulationFindsPlantedBugs(t *testing.T) {
 	}
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
-		if output, err := simulate(compile(t, engine, nil), 1); err != nil {
+		binary, err := compile(t.TempDir(), engine, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if output, err := simulate(binary, 1); err != nil {
 			t.Errorf("without a bug: %v\n%s", err, output)
 		}
 	})
@@ -30,11 +34,15 @@ func TestSimulationFindsPlantedBugs(t *testing.T) {
 		}
 		t.Run(bug.Name, func(t *testing.T) {
 			t.Parallel()
-			found, err := found(compile(t, engine, bug.Plant), bug.Simulated)
+			binary, err := compile(t.TempDir(), engine, bug.Plant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Log(found)
+			finding, err := firstFinding(binary, bug.Simulated)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(finding)
 		})
 	}
 }
@@ -42,9 +50,9 @@ func TestSimulationFindsPlantedBugs(t *testing.T) {
 // seeds is within how many the simulation must find a bug.
 const seeds = 2000
 
-// found returns the first finding. That a run does not drain is none: it is what a time-out would be
-// elsewhere.
-func found(binary, says string) (string, error) {
+// firstFinding returns what the simulation finds. That a run does not drain is no
+// finding: elsewhere it would be a time-out.
+func firstFinding(binary, says string) (string, error) {
 	for first := 1; first <= seeds; {
 		output, err := simulate(binary, first)
 		if err == nil {
