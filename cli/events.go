@@ -47,7 +47,7 @@ func (c *Context) eventsCommand() *cobra.Command {
 			return clientError(err)
 		}
 		if c.JSON() {
-			return c.PrintJSON(eventsJSON{page.Events, page.Next})
+			return c.PrintJSON(page) // as the HTTP interface has it
 		}
 		if len(page.Events) == 0 {
 			return c.Printf("no events behind version %d\n", *after)
@@ -61,12 +61,6 @@ func (c *Context) eventsCommand() *cobra.Command {
 		return nil
 	}
 	return cmd
-}
-
-// eventsJSON is the form of events for programs: that of the HTTP interface. NB: must not change.
-type eventsJSON struct {
-	Events []client.Event `json:"events"`
-	Next   int64          `json:"next,omitempty"`
 }
 
 // largestPage is the largest page that a server gives.

@@ -78,12 +78,9 @@ func stateAsOf(ctx context.Context, cl *client.Client, args []string, asked *cli
 func (c *Context) printState(aggregate string, state client.State) error {
 	if c.JSON() {
 		return c.PrintJSON(struct {
-			AggregateID string          `json:"aggregate_id"`
-			Version     int64           `json:"version"`
-			RecordedAt  time.Time       `json:"recorded_at"`
-			State       json.RawMessage `json:"state"`
-			Position    string          `json:"position"`
-		}{state.AggregateID, state.Version, state.RecordedAt, state.Data, state.Position.String()})
+			client.State
+			Position string `json:"position"`
+		}{state, state.Position.String()})
 	}
 	err := c.PrintFields(
 		[2]string{aggregate, state.AggregateID},

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 )
 
 // Command is an intent to send.
@@ -66,9 +66,9 @@ func (c *Client) Send(ctx context.Context, command Command) (Outcome, error) {
 			return unknown, fmt.Errorf("write the command's fields as JSON: %w", err)
 		}
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {command.CommandID}}
+	header := http.Header{"Content-Type": {api.ContentTypeJSON}, api.HeaderIdempotencyKey: {command.CommandID}}
 	if command.CorrelationID != "" {
-		header.Set("Foldlog-Correlation-Id", command.CorrelationID)
+		header.Set(api.HeaderCorrelationID, command.CorrelationID)
 	}
 	if command.ExpectedVersion != nil {
 		header.Set("If-Match", strconv.Quote(strconv.FormatInt(*command.ExpectedVersion, 10)))
@@ -98,24 +98,18 @@ func (c *Client) Command(ctx context.Context, aggregate, id, commandID string) (
 }
 
 func outcomeOf(body []byte) (Outcome, error) {
-	var o struct {
-		CommandID    string    `json:"command_id"`
-		Accepted     bool      `json:"accepted"`
-		FirstVersion int64     `json:"first_version"`
-		Version      int64     `json:"version"`
-		EventIDs     []string  `json:"event_ids"`
-		RecordedAt   time.Time `json:"recorded_at"`
-		Token        string    `json:"token"`
-		Repeat       bool      `json:"repeat"`
-		Code         string    `json:"code"`
-		Detail       string    `json:"detail"`
-		Field        string    `json:"field"`
+	var o api.Accepted
+	var refusal api.Rejected
+	token, err := foldlog.Token(nil), json.Unmarshal(body, &o)
+	if err == nil && !o.Accepted {
+		err = json.Unmarshal(body, &refusal)
 	}
-	err := json.Unmarshal(body, &o)
-	token, tokenErr := foldlog.ParseToken(o.Token)
-	if err = errors.Join(err, tokenErr); err != nil {
+	if err == nil {
+		token, err = foldlog.ParseToken(o.Token)
+	}
+	if err != nil {
 		return Outcome{}, fmt.Errorf("read the outcome %q: %w", body, err)
 	}
 	return Outcome{CommandID: o.CommandID, Accepted: o.Accepted, FirstVersion: o.FirstVersion, Version: o.Version, EventIDs: o.EventIDs,
-		RecordedAt: o.RecordedAt, Token: token, Repeat: o.Repeat, Code: o.Code, Detail: o.Detail, Field: o.Field}, nil
+		RecordedAt: o.RecordedAt, Token: token, Repeat: o.Repeat, Code: refusal.Code, Detail: refusal.Detail, Field: refusal.Field}, nil
 }

@@ -1,9 +1,6 @@
 // Package client speaks the HTTP interface of a Foldlog server: commands with their outcomes,
 // states now and as of a moment, events, traces, views.
 //
-// Importers: applications and their commands. It imports the root package, the standard library and
-// a UUID library.
-//
 // Invariants:
 //
 //  1. A command has one id for all of its attempts, so however often it is sent it is executed

@@ -10,36 +10,25 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 )
 
-// Event is an event of an aggregate: its envelope and where its record is.
-type Event struct {
-	EventID       string    `json:"event_id"`
-	EventType     string    `json:"event_type"`
-	AggregateID   string    `json:"aggregate_id"`
-	Version       int64     `json:"version"`
-	RecordedAt    time.Time `json:"recorded_at"`
-	CommandID     string    `json:"command_id"`
-	CorrelationID string    `json:"correlation_id"`
-	// CausationID is the id of the command; "" where the event has none.
-	CausationID string          `json:"causation_id"`
-	Actor       string          `json:"actor"`
-	Data        json.RawMessage `json:"data"`
-	Log         LogPlace        `json:"log"`
-}
-
-// LogPlace is where an event's record is, and what its headers say.
-type LogPlace struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
-	// Cause is the place of the command, as foldlog.Position writes it; "" where the record does
-	// not say.
-	Cause string `json:"cause,omitempty"`
-	// Chain is the event's link in the hash chain of its aggregate, hexadecimal; "" where the
-	// record has none.
-	Chain string `json:"chain,omitempty"`
-}
+// What an aggregate's history and a conversation consist of.
+type (
+	// Event is an event of an aggregate: its envelope and where its record is.
+	Event = api.Event[json.RawMessage]
+	// LogPlace is where an event's record is, and what its headers say.
+	LogPlace = api.LogPlace
+	// EventPage is a part of an aggregate's events in the order of their versions. Its Next is the
+	// After of the next page.
+	EventPage = api.EventPage[json.RawMessage]
+	// Trace is a conversation as a tree.
+	Trace = api.Trace[json.RawMessage]
+	// TracedCommand is a command with what became of it.
+	TracedCommand = api.TracedCommand[json.RawMessage]
+	// TracedEvent is an event with the commands that follow from it.
+	TracedEvent = api.TracedEvent[json.RawMessage]
+)
 
 // EventQuery asks for events of an aggregate.
 type EventQuery struct {
@@ -49,14 +38,6 @@ type EventQuery struct {
 	Limit int
 	// Token is what the answer must have seen.
 	Token foldlog.Token
-}
-
-// EventPage is a part of an aggregate's events in the order of their versions. Next is the After of
-// the next page, 0 at the end.
-type EventPage struct {
-	Events   []Event       `json:"events"`
-	Next     int64         `json:"next"`
-	Position foldlog.Token `json:"-"`
 }
 
 // EventPage returns a page of an aggregate's events. An aggregate without events is a [*Problem] of
@@ -117,44 +98,6 @@ func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Mom
 		values.Set("at", moment.At.UTC().Format(time.RFC3339Nano))
 	}
 	return c.state(ctx, withQuery(path("v1", aggregate, id), values), aggregate, id, after)
-}
-
-// Trace is a conversation as a tree: commands, under them their events, under those the commands
-// that policies sent because of them.
-type Trace struct {
-	// ID is what was asked for.
-	ID             string          `json:"id"`
-	CorrelationIDs []string        `json:"correlation_ids"`
-	Commands       []TracedCommand `json:"commands"`
-	// Truncated says that the server returned only the oldest part.
-	Truncated bool `json:"truncated,omitempty"`
-	// Position is up to where the server had seen everything.
-	Position foldlog.Token `json:"-"`
-}
-
-// TracedCommand is a command with what became of it.
-type TracedCommand struct {
-	Aggregate   string `json:"aggregate"`
-	AggregateID string `json:"aggregate_id"`
-	CommandID   string `json:"command_id"`
-	// CommandType is "" where the outcome is beyond the horizon.
-	CommandType   string `json:"command_type,omitempty"`
-	CorrelationID string `json:"correlation_id"`
-	// Actor is "" where it is not known: of a command without events that no policy sent.
-	Actor      string    `json:"actor,omitempty"`
-	RecordedAt time.Time `json:"recorded_at"`
-	Accepted   bool      `json:"accepted"`
-	// Code, Detail and Field say why, where the command was refused.
-	Code   string        `json:"code,omitempty"`
-	Detail string        `json:"detail,omitempty"`
-	Field  string        `json:"field,omitempty"`
-	Events []TracedEvent `json:"events"`
-}
-
-// TracedEvent is an event with the commands that follow from it.
-type TracedEvent struct {
-	Event
-	Commands []TracedCommand `json:"commands"`
 }
 
 // Trace returns the conversations in which the id is a command's, an event's or the correlation id.

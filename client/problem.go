@@ -3,53 +3,27 @@ package client
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/foldlog/foldlog/api"
 )
 
-// Problem is an answer other than success (RFC 9457).
-type Problem struct {
-	// Status is the HTTP status.
-	Status int `json:"status"`
-	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty
-	// where the answer did not come from a Foldlog server.
-	Code   string `json:"code"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	// Field names what was wrong in the request, for "invalid_field".
-	Field string `json:"field"`
-	// CommandID is the command's id, where the request was a command.
-	CommandID string `json:"command_id"`
-	// Repeat says that the command had been refused before, under the same id.
-	Repeat bool `json:"repeat"`
-	// Instance identifies the request in the server's log.
-	Instance string `json:"instance"`
+// Problem is an answer other than success.
+type Problem = api.Problem
 
+// refusal is a problem with what else its answer said.
+type refusal struct {
+	problem    *Problem
 	retryAfter time.Duration
 	body       []byte
 }
 
-// Error returns status, code, field and detail.
-func (p *Problem) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", p.Status)
-	for _, part := range []string{p.Code, p.Field, p.Detail} {
-		if part != "" {
-			b.WriteString(" " + part)
-			if part != p.Detail {
-				b.WriteString(":")
-			}
-		}
-	}
-	if p.Instance != "" {
-		fmt.Fprintf(&b, " (%s)", p.Instance)
-	}
-	return strings.TrimSuffix(b.String(), ":")
-}
+func (r *refusal) Error() string { return r.problem.Error() }
+func (r *refusal) Unwrap() error { return r.problem }
 
 // CodeOf returns the code of the problem that err is or wraps, or "".
 func CodeOf(err error) string {
@@ -63,19 +37,18 @@ func CodeOf(err error) string {
 // maxForeign is how much of an answer that is no problem document is shown.
 const maxForeign = 200
 
-func problemOf(resp *http.Response, body []byte) *Problem {
+func refusalOf(resp *http.Response, body []byte) *refusal {
 	p := &Problem{}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if media != "application/problem+json" || json.Unmarshal(body, p) != nil {
+	if media != api.ContentTypeProblem || json.Unmarshal(body, p) != nil {
 		text := strings.TrimSpace(string(body))
 		if len(text) > maxForeign {
 			text = text[:maxForeign] + "..."
 		}
 		p = &Problem{Title: http.StatusText(resp.StatusCode), Detail: text}
 	}
-	p.Status, p.body = resp.StatusCode, body
-	p.retryAfter = retryAfterOf(resp.Header.Get("Retry-After"), time.Now())
-	return p
+	p.Status = resp.StatusCode
+	return &refusal{p, retryAfterOf(resp.Header.Get("Retry-After"), time.Now()), body}
 }
 
 // retryAfterOf reads seconds or a date (RFC 9110, section 10.2.3). What cannot be read is 0.

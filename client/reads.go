@@ -12,38 +12,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 )
 
-// State is an aggregate's state.
-type State struct {
-	AggregateID string          `json:"aggregate_id"`
-	Version     int64           `json:"version"`
-	RecordedAt  time.Time       `json:"recorded_at"`
-	Data        json.RawMessage `json:"state"`
-	// Position is up to where the server had seen everything.
-	Position foldlog.Token `json:"-"`
-}
-
-// Row is a row of a view.
-type Row struct {
-	Key  string          `json:"key"`
-	Data json.RawMessage `json:"row"`
-	// Version is the version of the projection that the row is of.
-	Version int `json:"-"`
-	// Position is up to where the server had seen everything.
-	Position foldlog.Token `json:"-"`
-}
-
-// Page is a part of a view's rows in the order of their keys. Next is the After of the next page,
-// "" at the end.
-type Page struct {
-	Rows     []Row         `json:"rows"`
-	Next     string        `json:"next"`
-	Position foldlog.Token `json:"-"`
-}
+// The answers to reads. The data of the domain is JSON text, so numbers stay exact.
+type (
+	// State is an aggregate's state.
+	State = api.State[json.RawMessage]
+	// Row is a row of a view.
+	Row = api.Row[json.RawMessage]
+	// Page is a part of a view's rows in the order of their keys. Its Next is the After of the next
+	// page.
+	Page = api.Page[json.RawMessage]
+)
 
 // Query asks for rows of a view.
 type Query struct {
@@ -133,7 +116,7 @@ func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Se
 // versionOf returns the version of the projection that an answer is of; 0 where the server does not
 // say.
 func versionOf(h http.Header) int {
-	version, _ := strconv.Atoi(h.Get("Foldlog-View-Version"))
+	version, _ := strconv.Atoi(h.Get(api.HeaderViewVersion))
 	return version
 }
 
@@ -144,15 +127,15 @@ func (c *Client) read(ctx context.Context, target string, after foldlog.Token, i
 
 // readWith is read that returns the answer's header, too.
 func (c *Client) readWith(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, http.Header, error) {
-	header := http.Header{"Accept": {"application/json"}}
+	header := http.Header{"Accept": {api.ContentTypeJSON}}
 	if text := after.String(); text != "" {
-		header.Set("Foldlog-After", text)
+		header.Set(api.HeaderAfter, text)
 	}
 	resp, err := c.do(ctx, request{method: http.MethodGet, path: target, header: header})
 	if err != nil {
 		return nil, nil, err
 	}
-	position, err := foldlog.ParseToken(resp.header.Get("Foldlog-Position"))
+	position, err := foldlog.ParseToken(resp.header.Get(api.HeaderPosition))
 	if err = errors.Join(err, json.Unmarshal(resp.body, into)); err != nil {
 		return nil, nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -163,20 +146,18 @@ func (c *Client) readWith(ctx context.Context, target string, after foldlog.Toke
 // waits for.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.attempt(ctx, request{method: http.MethodGet, path: "/readyz"})
-	var p *Problem
-	if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+	var refused *refusal
+	if !errors.As(err, &refused) || refused.problem.Status != http.StatusServiceUnavailable {
 		return err
 	}
-	var body struct {
-		Waiting map[string]string `json:"waiting"`
-	}
-	if json.Unmarshal(p.body, &body) != nil || len(body.Waiting) == 0 {
+	var body api.Readiness
+	if json.Unmarshal(refused.body, &body) != nil || len(body.Waiting) == 0 {
 		return err
 	}
 	var reasons []string
 	for _, part := range slices.Sorted(maps.Keys(body.Waiting)) {
 		reasons = append(reasons, part+": "+body.Waiting[part])
 	}
-	p.Detail = "not ready: " + strings.Join(reasons, "; ")
-	return p
+	refused.problem.Detail = "not ready: " + strings.Join(reasons, "; ")
+	return refused
 }

@@ -42,9 +42,9 @@ func (c *Client) do(ctx context.Context, req request) (*response, error) {
 		}
 		// Full jitter: clients that were refused together do not come back together.
 		wait := rand.N(delay) + delay/10
-		var p *Problem
-		if errors.As(err, &p) {
-			wait = max(wait, p.retryAfter)
+		var refused *refusal
+		if errors.As(err, &refused) {
+			wait = max(wait, refused.retryAfter)
 		}
 		if ctx.Err() != nil || time.Now().Add(wait).After(deadline) {
 			return nil, err
@@ -59,7 +59,7 @@ func (c *Client) do(ctx context.Context, req request) (*response, error) {
 	}
 }
 
-// attempt calls once. Its errors are a *Problem or say that there is no whole answer.
+// attempt calls once. Its errors are a *refusal or say that there is no whole answer.
 func (c *Client) attempt(ctx context.Context, req request) (*response, error) {
 	r, err := http.NewRequestWithContext(ctx, req.method, c.base+req.path, bytes.NewReader(req.body))
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Client) attempt(ctx context.Context, req request) (*response, error) {
 		return nil, fmt.Errorf("the answer of %s %s is larger than %d bytes", req.method, req.path, maxAnswer)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, problemOf(resp, body)
+		return nil, refusalOf(resp, body)
 	}
 	return &response{header: resp.Header, body: body}, nil
 }

@@ -151,32 +151,3 @@ func (a *Aggregate) readEventEnvelope(o opened) (e foldlog.Event[any], eventType
 func errVersion(version int64) error {
 	return fmt.Errorf("version is %d: versions count from 1", version)
 }
-
-// EventBody is an event's envelope as it is in JSON, with the field names of the Avro envelope.
-// Make one with [NewEventBody].
-//
-// NB: must not change. Clients read events by these names.
-type EventBody struct {
-	EventID       string    `json:"event_id"`
-	EventType     string    `json:"event_type"`
-	AggregateID   string    `json:"aggregate_id"`
-	Version       int64     `json:"version"`
-	RecordedAt    time.Time `json:"recorded_at"`
-	CommandID     string    `json:"command_id"`
-	CorrelationID string    `json:"correlation_id"`
-	CausationID   *string   `json:"causation_id"`
-	Actor         string    `json:"actor"`
-	Data          any       `json:"data"`
-}
-
-// NewEventBody returns the event as it is in JSON.
-func NewEventBody(e foldlog.Event[any]) EventBody {
-	body := EventBody{
-		EventID: e.EventID, EventType: e.Type, AggregateID: e.AggregateID, Version: e.Version, RecordedAt: e.RecordedAt.UTC(),
-		CommandID: e.CommandID, CorrelationID: e.CorrelationID, Actor: e.Actor, Data: e.Data,
-	}
-	if e.CausationID != "" {
-		body.CausationID = &e.CausationID
-	}
-	return body
-}

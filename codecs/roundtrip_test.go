@@ -218,35 +218,6 @@ func TestChain(t *testing.T) {
 	}
 }
 
-func TestEventBody(t *testing.T) {
-	w := newWorld(t)
-	text, err := json.Marshal(NewEventBody(fullEvent()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got map[string]any
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	data := got["data"].(map[string]any)
-	if got["event_type"] != "LampSetUp" || got["recorded_at"] != "2026-05-04T03:02:01.987654Z" || got["version"] != json.Number("7") ||
-		data["amount"] != json.Number("9223372036854775807") || data["label"] != fullSetUp().Label {
-		t.Errorf("got %s", text)
-	}
-	schema := w.lamp.events.latest.Schema.Type
-	for _, f := range schema.Fields {
-		if _, there := got[f.Name]; !there {
-			t.Errorf("the JSON lacks the envelope's field %s", f.Name)
-		}
-		delete(got, f.Name)
-	}
-	if len(got) > 0 {
-		t.Errorf("the JSON has more than the envelope: %v", got)
-	}
-}
-
 func TestHeaders(t *testing.T) {
 	rec := Record{Topic: "t", Partition: 2, Offset: 3, Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)}
 	want := map[string]string{

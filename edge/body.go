@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -39,7 +40,7 @@ func jsonBodyOf(r *http.Request) ([]byte, error) {
 func bodyFailure(err error) error {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return fail(CodeTimeout, "the body came too slowly").because(err)
+		return fail(api.CodeTimeout, "the body came too slowly").because(err)
 	}
 	return fail(foldlog.CodeMalformed, "the body broke off").because(err)
 }
@@ -52,14 +53,14 @@ func checkMediaType(h http.Header) error {
 		return err
 	}
 	media, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil || media != "application/json" {
-		return fail(CodeUnsupportedMediaType, "the content type is %q; send application/json", contentType)
+	if err != nil || media != api.ContentTypeJSON {
+		return fail(api.CodeUnsupportedMediaType, "the content type is %q; send application/json", contentType)
 	}
 	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return fail(CodeUnsupportedMediaType, "the charset is %q; send UTF-8", charset)
+		return fail(api.CodeUnsupportedMediaType, "the charset is %q; send UTF-8", charset)
 	}
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return fail(CodeUnsupportedMediaType, "the content encoding is %q; send the body as it is", coding)
+		return fail(api.CodeUnsupportedMediaType, "the content encoding is %q; send the body as it is", coding)
 	}
 	return nil
 }

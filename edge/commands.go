@@ -2,9 +2,9 @@ package edge
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/gateway"
 )
 
@@ -37,7 +37,7 @@ func (s *Server) send(r *http.Request, command gateway.Command) (outcome foldlog
 	if command.ExpectedVersion, err = expectedVersionOf(r.Header); err != nil {
 		return outcome, err
 	}
-	if command.CorrelationID, _, err = idHeader(r.Header, HeaderCorrelationID); err != nil {
+	if command.CorrelationID, _, err = idHeader(r.Header, api.HeaderCorrelationID); err != nil {
 		return outcome, err
 	}
 	if command.Body, err = jsonBodyOf(r); err != nil {
@@ -48,24 +48,13 @@ func (s *Server) send(r *http.Request, command gateway.Command) (outcome foldlog
 	return s.config.Gateway.Send(r.Context(), command)
 }
 
-// accepted is the body of an accepted command.
-type accepted struct {
-	CommandID    string    `json:"command_id"`
-	Accepted     bool      `json:"accepted"`
-	FirstVersion int64     `json:"first_version"`
-	Version      int64     `json:"version"`
-	EventIDs     []string  `json:"event_ids"`
-	RecordedAt   time.Time `json:"recorded_at"`
-	Token        string    `json:"token,omitempty"`
-	Repeat       bool      `json:"repeat,omitempty"`
-}
-
-func acceptedOf(o foldlog.Outcome) accepted {
+// acceptedOf is the body of an accepted command.
+func acceptedOf(o foldlog.Outcome) api.Accepted {
 	ids := o.EventIDs
 	if ids == nil {
 		ids = []string{} // [] in JSON, not null
 	}
-	return accepted{CommandID: o.CommandID, Accepted: true, FirstVersion: o.FirstVersion, Version: o.Version, EventIDs: ids,
+	return api.Accepted{CommandID: o.CommandID, Accepted: true, FirstVersion: o.FirstVersion, Version: o.Version, EventIDs: ids,
 		RecordedAt: o.RecordedAt.UTC(), Token: o.Token().String(), Repeat: o.Repeat}
 }
 

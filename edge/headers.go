@@ -12,24 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/foldlog/foldlog"
-)
-
-// Header names of the HTTP interface.
-//
-// NB: must not change. Clients send and read them.
-const (
-	// HeaderIdempotencyKey has the command's id. One is generated where it is missing.
-	HeaderIdempotencyKey = "Idempotency-Key"
-	// HeaderCorrelationID has the id of the conversation. It defaults to the command's id.
-	HeaderCorrelationID = "Foldlog-Correlation-Id"
-	// HeaderAfter has tokens, separated by commas: the read waits until all of them are visible.
-	HeaderAfter = "Foldlog-After"
-	// HeaderPosition has the token up to which a read has seen everything.
-	HeaderPosition = "Foldlog-Position"
-	// HeaderViewVersion has the version of the projection that rows are of.
-	HeaderViewVersion = "Foldlog-View-Version"
-	// HeaderRequestID has the id by which the server's log speaks of the request.
-	HeaderRequestID = "Foldlog-Request-Id"
+	"github.com/foldlog/foldlog/api"
 )
 
 // once returns the header's only value, and whether there is one.
@@ -46,7 +29,7 @@ func once(h http.Header, name string) (string, bool, error) {
 
 // commandIDOf returns the client's id for the command, or a new one.
 func commandIDOf(h http.Header) (string, error) {
-	id, given, err := idHeader(h, HeaderIdempotencyKey)
+	id, given, err := idHeader(h, api.HeaderIdempotencyKey)
 	if err != nil || given {
 		return id, err
 	}
@@ -109,15 +92,15 @@ func unchanged(h http.Header, tag string) bool {
 // understand them.
 func (s *Server) afterOf(h http.Header) (foldlog.Token, error) {
 	var all foldlog.Token
-	for _, value := range h.Values(HeaderAfter) {
+	for _, value := range h.Values(api.HeaderAfter) {
 		for text := range strings.SplitSeq(value, ",") {
 			token, err := foldlog.ParseToken(strings.TrimSpace(text))
 			if err != nil {
-				return nil, invalid(HeaderAfter, "%v", err)
+				return nil, invalid(api.HeaderAfter, "%v", err)
 			}
 			for _, p := range token {
 				if s.config.Topology.Aggregate(p.Aggregate) == nil {
-					return nil, invalid(HeaderAfter, "%q is the token of another system", text)
+					return nil, invalid(api.HeaderAfter, "%q is the token of another system", text)
 				}
 				all = all.With(p)
 			}

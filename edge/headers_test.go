@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/bank"
 )
 
@@ -60,11 +61,11 @@ func TestCommandID(t *testing.T) {
 		t.Errorf("generated %q and %q, %v", first, second, err)
 	}
 	for _, bad := range []string{"", "a b", "ü", "\t", strings.Repeat("x", foldlog.MaxIDLength+1)} {
-		if id, err := commandIDOf(header("Idempotency-Key", bad)); field(t, err) != HeaderIdempotencyKey {
+		if id, err := commandIDOf(header("Idempotency-Key", bad)); field(t, err) != api.HeaderIdempotencyKey {
 			t.Errorf("%q: %q, %v", bad, id, err)
 		}
 	}
-	if _, err := commandIDOf(header("Idempotency-Key", "a", "Idempotency-Key", "b")); field(t, err) != HeaderIdempotencyKey {
+	if _, err := commandIDOf(header("Idempotency-Key", "a", "Idempotency-Key", "b")); field(t, err) != api.HeaderIdempotencyKey {
 		t.Errorf("twice: %v", err)
 	}
 }
@@ -82,7 +83,7 @@ func TestTokensAreMerged(t *testing.T) {
 	}
 	other := foldlog.Token{{Aggregate: "counter", Partition: 1, Offset: 5}}
 	for _, bad := range []string{"nonsense!", "AAAA", other.String()} {
-		if got, err := s.afterOf(header("Foldlog-After", bad)); field(t, err) != HeaderAfter {
+		if got, err := s.afterOf(header("Foldlog-After", bad)); field(t, err) != api.HeaderAfter {
 			t.Errorf("%q: %v, %v", bad, got, err)
 		}
 	}
@@ -114,11 +115,11 @@ func TestMediaTypes(t *testing.T) {
 	}
 	for _, bad := range []string{"", "text/json", "application/json; charset=latin1", "application/x-www-form-urlencoded",
 		"application/json, text/plain", ";"} {
-		if err := checkMediaType(header("Content-Type", bad)); field(t, err) != CodeUnsupportedMediaType {
+		if err := checkMediaType(header("Content-Type", bad)); field(t, err) != api.CodeUnsupportedMediaType {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if err := checkMediaType(header("Content-Type", "application/json", "Content-Encoding", "gzip")); field(t, err) != CodeUnsupportedMediaType {
+	if err := checkMediaType(header("Content-Type", "application/json", "Content-Encoding", "gzip")); field(t, err) != api.CodeUnsupportedMediaType {
 		t.Errorf("gzip: %v", err)
 	}
 }

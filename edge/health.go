@@ -3,19 +3,14 @@ package edge
 import (
 	"errors"
 	"net/http"
+
+	"github.com/foldlog/foldlog/api"
 )
 
 // health says that the process answers.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request, _ params) error {
 	w.Header().Set("Cache-Control", "no-store")
 	return answer(w, map[string]bool{"healthy": true})
-}
-
-// readiness is the body of /readyz.
-type readiness struct {
-	Ready bool `json:"ready"`
-	// Waiting says for each part that is not ready what it waits for.
-	Waiting map[string]string `json:"waiting,omitempty"`
 }
 
 // ready is 200 where requests can be answered from here, else 503 with what is waited for. The body
@@ -40,5 +35,5 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ params) error {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return writeJSON(w, status, "application/json", readiness{Ready: len(waiting) == 0, Waiting: waiting})
+	return writeJSON(w, status, api.ContentTypeJSON, api.Readiness{Ready: len(waiting) == 0, Waiting: waiting})
 }

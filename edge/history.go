@@ -8,40 +8,21 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
-	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/views"
 )
 
-// eventBody is an event in JSON: its envelope, and where its record is.
-type eventBody struct {
-	codecs.EventBody
-	Log logBody `json:"log"`
-}
-
-// logBody says where an event's record is, and what its headers say.
-//
-// NB: must not change. Clients read it by these names.
-type logBody struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
-	// Cause is the place of the command, as foldlog.Position writes it.
-	Cause string `json:"cause,omitempty"`
-	// Chain is the link in the hash chain, hexadecimal.
-	Chain string `json:"chain,omitempty"`
-}
-
-func (s *Server) eventBodyOf(aggregate string, e views.HistoryEvent) eventBody {
-	return eventBody{codecs.NewEventBody(e.Event), logBody{
-		Topic: s.config.Names.Events(aggregate), Partition: e.Partition, Offset: e.Offset, Cause: e.Cause, Chain: hex.EncodeToString(e.Chain),
-	}}
-}
-
-// eventsBody is a page of an aggregate's events. Next is what to send as after for the next page;
-// without it this was the last.
-type eventsBody struct {
-	Events []eventBody `json:"events"`
-	Next   int64       `json:"next,omitempty"`
+// eventOf is an event in JSON: its envelope, and where its record is.
+func (s *Server) eventOf(aggregate string, e views.HistoryEvent) api.Event[any] {
+	body := api.Event[any]{
+		EventID: e.EventID, EventType: e.Type, AggregateID: e.AggregateID, Version: e.Version, RecordedAt: e.RecordedAt.UTC(),
+		CommandID: e.CommandID, CorrelationID: e.CorrelationID, Actor: e.Actor, Data: e.Data,
+		Log: api.LogPlace{Topic: s.config.Names.Events(aggregate), Partition: e.Partition, Offset: e.Offset, Cause: e.Cause, Chain: hex.EncodeToString(e.Chain)},
+	}
+	if e.CausationID != "" {
+		body.CausationID = &e.CausationID
+	}
+	return body
 }
 
 // events answers with an aggregate's events in the order of their versions.
@@ -72,9 +53,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, p params) error 
 	if page.Newest == 0 {
 		return notFound("%s %q has no events", aggregate, id)
 	}
-	body := eventsBody{Events: make([]eventBody, len(page.Events)), Next: page.Next}
+	body := api.EventPage[any]{Events: make([]api.Event[any], len(page.Events)), Next: page.Next}
 	for i, e := range page.Events {
-		body.Events[i] = s.eventBodyOf(aggregate, e)
+		body.Events[i] = s.eventOf(aggregate, e)
 	}
 	return answer(w, body)
 }

@@ -176,7 +176,7 @@ func TestHistoryOverHTTP(t *testing.T) {
 			}
 			all = append(all, event)
 		}
-		if len(all) != 12 || all[0].Version != 2 || all[11].Version != 13 || all[11].CausationID != "last-1" || len(all[11].Log.Chain) != 64 {
+		if len(all) != 12 || all[0].Version != 2 || all[11].Version != 13 || *all[11].CausationID != "last-1" || len(all[11].Log.Chain) != 64 {
 			t.Errorf("%d events: %+v", len(all), all)
 		}
 		page, err := c.EventPage(t.Context(), "account", "alice", client.EventQuery{Limit: 13})

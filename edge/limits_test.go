@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/bank"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/gateway"
@@ -302,7 +303,7 @@ func TestPanicsAndDefectsAreHiddenAndLogged(t *testing.T) {
 		if strings.Contains(got.body, "hunter2") {
 			t.Errorf("%s: said outside: %s", path, got.body)
 		}
-		id := got.header.Get(HeaderRequestID)
+		id := got.header.Get(api.HeaderRequestID)
 		if id == "" || !strings.Contains(got.body, id) || !strings.Contains(s.logs.String(), "level=ERROR msg=\"request failed\" id="+id) {
 			t.Errorf("%s: request id %q is not in answer and log", path, id)
 		}

@@ -9,25 +9,9 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/gateway"
 	"github.com/foldlog/foldlog/views"
-)
-
-// Codes that only the edge gives, beside those of the root package.
-//
-// NB: must not change. Clients compare them.
-const (
-	// CodeMethodNotAllowed: the path exists, the method does not (405).
-	CodeMethodNotAllowed = "method_not_allowed"
-	// CodeTimeout: the request's body came too slowly (408).
-	CodeTimeout = "request_timeout"
-	// CodeUnsupportedMediaType: the body is not plain application/json (415).
-	CodeUnsupportedMediaType = "unsupported_media_type"
-	// CodeTooManyRequests: as many requests are under way as are allowed (429).
-	CodeTooManyRequests = "too_many_requests"
-	// CodeUnavailable: the log cannot be reached and nothing was written, or a view is not
-	// recovered yet (503).
-	CodeUnavailable = "unavailable"
 )
 
 // statusClientGone is what logs and metrics say of a request whose client went away before the
@@ -42,21 +26,21 @@ func statusOf(code string) int {
 		return http.StatusBadRequest
 	case foldlog.CodeNotFound:
 		return http.StatusNotFound
-	case CodeMethodNotAllowed:
+	case api.CodeMethodNotAllowed:
 		return http.StatusMethodNotAllowed
-	case CodeTimeout:
+	case api.CodeTimeout:
 		return http.StatusRequestTimeout
 	case foldlog.CodeVersionConflict:
 		return http.StatusPreconditionFailed
 	case foldlog.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case CodeUnsupportedMediaType:
+	case api.CodeUnsupportedMediaType:
 		return http.StatusUnsupportedMediaType
-	case CodeTooManyRequests:
+	case api.CodeTooManyRequests:
 		return http.StatusTooManyRequests
 	case foldlog.CodeInternal:
 		return http.StatusInternalServerError
-	case CodeUnavailable:
+	case api.CodeUnavailable:
 		return http.StatusServiceUnavailable
 	case foldlog.CodeOutcomeUnknown, foldlog.CodeNotYetVisible:
 		return http.StatusGatewayTimeout
@@ -135,7 +119,7 @@ func failureOf(ctx context.Context, err error) *failure {
 		return fail(foldlog.CodeNotYetVisible, "what Foldlog-After names is not visible here yet; ask again").because(err)
 	}
 	if errors.Is(err, gateway.ErrNothingWritten) {
-		return fail(CodeUnavailable, "the log cannot be reached; nothing was written").because(err)
+		return fail(api.CodeUnavailable, "the log cannot be reached; nothing was written").because(err)
 	}
 	mayBeWritten, noOutcome := errors.Is(err, gateway.ErrMayBeWritten), errors.Is(err, gateway.ErrNoOutcome)
 	switch {
@@ -151,24 +135,10 @@ func failureOf(ctx context.Context, err error) *failure {
 	return fail(foldlog.CodeInternal, "internal error").because(err)
 }
 
-// problem is the problem document of RFC 9457. Its type is about:blank: the code says what the
-// status does not.
-type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail,omitempty"`
-	Code      string `json:"code"`
-	Field     string `json:"field,omitempty"`
-	CommandID string `json:"command_id,omitempty"`
-	Repeat    bool   `json:"repeat,omitempty"`
-	// Instance is the request's id, by which the log says more.
-	Instance string `json:"instance,omitempty"`
-}
-
+// writeProblem answers with the problem document of RFC 9457.
 func writeProblem(w http.ResponseWriter, f *failure, requestID string) {
 	status := f.status()
-	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: f.detail, Code: f.code, Field: f.field,
+	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: f.detail, Code: f.code, Field: f.field,
 		CommandID: f.commandID, Repeat: f.repeat}
 	if f.code == foldlog.CodeInternal {
 		p.Detail = "internal error"
@@ -186,7 +156,7 @@ func writeProblem(w http.ResponseWriter, f *failure, requestID string) {
 		h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	}
 	// A problem document has strings and numbers only, so it can always be written.
-	_ = writeJSON(w, status, "application/problem+json", p)
+	_ = writeJSON(w, status, api.ContentTypeProblem, p)
 }
 
 // retryAfter is what refused clients are asked to wait.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/views"
 )
 
@@ -48,7 +49,7 @@ func TestProblemDocuments(t *testing.T) {
 		{fmt.Errorf("get: %w: waiting", views.ErrNotYetVisible),
 			`{"type":"about:blank","title":"Gateway Timeout","status":504,` +
 				`"detail":"what Foldlog-After names is not visible here yet; ask again","code":"not_yet_visible","instance":"urn:uuid:ID"}`},
-		{fail(CodeUnavailable, "the log cannot be reached").because(secret),
+		{fail(api.CodeUnavailable, "the log cannot be reached").because(secret),
 			`{"type":"about:blank","title":"Service Unavailable","status":503,` +
 				`"detail":"the log cannot be reached","code":"unavailable","instance":"urn:uuid:ID"}`},
 	} {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/views"
 )
@@ -39,9 +39,9 @@ func readFailure(r *http.Request, err error) error {
 	case r.Context().Err() != nil:
 		return r.Context().Err()
 	case errors.Is(err, views.ErrNotReady):
-		return fail(CodeUnavailable, "this view is not recovered yet").because(err)
+		return fail(api.CodeUnavailable, "this view is not recovered yet").because(err)
 	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, views.ErrNotYetVisible):
-		return fail(CodeUnavailable, "this view did not answer in time").because(err)
+		return fail(api.CodeUnavailable, "this view did not answer in time").because(err)
 	}
 	return err
 }
@@ -49,16 +49,8 @@ func readFailure(r *http.Request, err error) error {
 func setPosition(w http.ResponseWriter, position foldlog.Token) {
 	w.Header().Set("Cache-Control", "no-cache")
 	if text := position.String(); text != "" {
-		w.Header().Set(HeaderPosition, text)
+		w.Header().Set(api.HeaderPosition, text)
 	}
-}
-
-// stateBody is the body of an aggregate's state.
-type stateBody struct {
-	AggregateID string    `json:"aggregate_id"`
-	Version     int64     `json:"version"`
-	RecordedAt  time.Time `json:"recorded_at"`
-	State       any       `json:"state"`
 }
 
 // state answers with an aggregate's state, now or as of a moment.
@@ -97,17 +89,7 @@ func answerState(w http.ResponseWriter, r *http.Request, id string, state codecs
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return answer(w, stateBody{AggregateID: id, Version: state.Version, RecordedAt: state.RecordedAt.UTC(), State: state.Data})
-}
-
-// rejected is the body of a refused command that was asked for later.
-type rejected struct {
-	CommandID  string    `json:"command_id"`
-	Accepted   bool      `json:"accepted"`
-	Code       string    `json:"code"`
-	Detail     string    `json:"detail,omitempty"`
-	Field      string    `json:"field,omitempty"`
-	RecordedAt time.Time `json:"recorded_at"`
+	return answer(w, api.State[any]{AggregateID: id, Version: state.Version, RecordedAt: state.RecordedAt.UTC(), Data: state.Data})
 }
 
 // outcome answers with what became of a command. It is 200 for a rejection, too: the question was
@@ -137,7 +119,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error
 	if rejection == nil {
 		return answer(w, acceptedOf(o))
 	}
-	body := rejected{CommandID: o.CommandID, Code: rejection.Code, Detail: rejection.Message, Field: rejection.Field, RecordedAt: o.RecordedAt.UTC()}
+	body := api.Rejected{CommandID: o.CommandID, Code: rejection.Code, Detail: rejection.Message, Field: rejection.Field, RecordedAt: o.RecordedAt.UTC()}
 	if rejection.Code == foldlog.CodeInternal {
 		body.Detail = "internal error"
 	}
@@ -147,14 +129,8 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error
 // view returns the table of the version that serves now, and says which one it is.
 func (s *Server) view(w http.ResponseWriter, p params) *views.Table {
 	table := s.config.Views.Projection(p["view"])
-	w.Header().Set(HeaderViewVersion, strconv.Itoa(table.Version()))
+	w.Header().Set(api.HeaderViewVersion, strconv.Itoa(table.Version()))
 	return table
-}
-
-// rowBody is the body of a view's row.
-type rowBody struct {
-	Key string `json:"key"`
-	Row any    `json:"row"`
 }
 
 // row answers with one row of a view.
@@ -179,14 +155,7 @@ func (s *Server) row(w http.ResponseWriter, r *http.Request, p params) error {
 	if !row.Found {
 		return notFound("view %s has no row %q", p["view"], key)
 	}
-	return answer(w, rowBody{Key: row.Key, Row: row.Value})
-}
-
-// pageBody is a page of a view's rows. Next is what to send as after for the next page; without it
-// this was the last.
-type pageBody struct {
-	Rows []rowBody `json:"rows"`
-	Next string    `json:"next,omitempty"`
+	return answer(w, api.Row[any]{Key: row.Key, Data: row.Value})
 }
 
 // page answers with a view's rows in the order of their keys.
@@ -211,9 +180,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 	if err != nil {
 		return readFailure(r, err)
 	}
-	body := pageBody{Rows: make([]rowBody, len(page.Rows)), Next: page.Next}
+	body := api.Page[any]{Rows: make([]api.Row[any], len(page.Rows)), Next: page.Next}
 	for i, row := range page.Rows {
-		body.Rows[i] = rowBody{Key: row.Key, Row: row.Value}
+		body.Rows[i] = api.Row[any]{Key: row.Key, Data: row.Value}
 	}
 	setPosition(w, page.Position)
 	return answer(w, body)

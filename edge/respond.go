@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"github.com/foldlog/foldlog/api"
 )
 
 // writeJSON answers with v as JSON. It returns an error, and has written nothing, where v has no
@@ -26,5 +28,5 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) err
 }
 
 func answer(w http.ResponseWriter, v any) error {
-	return writeJSON(w, http.StatusOK, "application/json", v)
+	return writeJSON(w, http.StatusOK, api.ContentTypeJSON, v)
 }

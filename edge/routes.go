@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 )
 
 // handler answers a request or returns an error that has not been answered yet.
@@ -59,7 +60,7 @@ func (rt router) find(method, escapedPath string) (*route, handler, params, erro
 			h, ok = r.methods[http.MethodGet] // net/http leaves the body out
 		}
 		if !ok {
-			f := fail(CodeMethodNotAllowed, "this path has no method %s", method)
+			f := fail(api.CodeMethodNotAllowed, "this path has no method %s", method)
 			f.allow = r.allow()
 			return r, nil, nil, f
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/api"
 )
 
 // serve is what surrounds every request: its id, its place among those under way, its route, the
@@ -20,7 +21,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.metrics.inFlight.Dec()
 	id := uuid.NewString()
 	rec := &recorder{ResponseWriter: w}
-	rec.Header().Set(HeaderRequestID, id)
+	rec.Header().Set(api.HeaderRequestID, id)
 	rec.Header().Set("X-Content-Type-Options", "nosniff")
 
 	rt, handle, p, err := s.routes.find(r.Method, r.URL.EscapedPath())
@@ -44,7 +45,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, rt *route, handl
 		case s.places <- struct{}{}:
 			defer func() { <-s.places }()
 		default:
-			return fail(CodeTooManyRequests, "%d requests are under way; try again", s.config.MaxInFlight)
+			return fail(api.CodeTooManyRequests, "%d requests are under way; try again", s.config.MaxInFlight)
 		}
 	}
 	defer func() {
