@@ -2,9 +2,7 @@ package views
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/lovoo/goka/storage"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/gokashell"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -40,9 +39,15 @@ func (r *replica) tail(ctx context.Context) error {
 	var consumer sarama.Consumer
 	view, err := goka.NewView(r.cluster.Brokers, goka.Table(r.topic), codecs.Raw{},
 		goka.WithViewHasher(topology.Hasher),
-		goka.WithViewLogger(gokaLogger{r.log}),
-		goka.WithViewStorageBuilder(func(_ string, p int32) (storage.Storage, error) { return &gokaStorage{r, p}, nil }),
-		goka.WithViewTopicManagerBuilder(func([]string) (goka.TopicManager, error) { return &gokaTopics{r}, nil }),
+		goka.WithViewLogger(gokashell.Log(func(line string) { r.log.Info(line, "by", "goka") })),
+		goka.WithViewStorageBuilder(func(_ string, p int32) (storage.Storage, error) {
+			// open since before the restore; the callback below writes rows and position together
+			opened := func() error { return nil }
+			return &gokashell.Storage{Opened: opened, Reached: func() int64 { return r.position(p) }}, nil
+		}),
+		goka.WithViewTopicManagerBuilder(func([]string) (goka.TopicManager, error) {
+			return gokashell.Topics{Count: r.partitions, Reached: r.position}, nil
+		}),
 		goka.WithViewConsumerSaramaBuilder(func(brokers []string, _ string) (sarama.Consumer, error) {
 			consumer, err = sarama.NewConsumer(brokers, config)
 			return consumer, err
@@ -110,67 +115,4 @@ func (r *replica) consumerConfig() (*sarama.Config, error) {
 	config.Net.DialTimeout = 5 * time.Second
 	config.Net.ReadTimeout = 10 * time.Second // a frozen broker; well above MaxWaitTime
 	return config, nil
-}
-
-// gokaTopics tells Goka's view what the restore reached: it has nothing to recover. Everything else
-// about topics is ours.
-type gokaTopics struct{ r *replica }
-
-var errNotOurs = errors.New("views do not manage topics through Goka")
-
-func (t *gokaTopics) EnsureTableExists(string, int) error  { return errNotOurs }
-func (t *gokaTopics) EnsureStreamExists(string, int) error { return errNotOurs }
-func (t *gokaTopics) EnsureTopicExists(string, int, int, map[string]string) error {
-	return errNotOurs
-}
-func (t *gokaTopics) Close() error { return nil }
-
-func (t *gokaTopics) Partitions(string) ([]int32, error) {
-	all := make([]int32, t.r.partitions)
-	for p := range all {
-		all[p] = int32(p)
-	}
-	return all, nil
-}
-
-func (t *gokaTopics) GetOffset(_ string, p int32, _ int64) (int64, error) {
-	return t.r.position(p), nil
-}
-
-// gokaStorage is a partition of the store as Goka's view needs it: where to go on. Rows are written
-// by the update callback, together with the position, and read through [Table], so nothing else is
-// asked of it.
-type gokaStorage struct {
-	r         *replica
-	partition int32
-}
-
-var errReadElsewhere = errors.New("views are not read through Goka")
-
-func (s *gokaStorage) GetOffset(int64) (int64, error) { return s.r.position(s.partition) - 1, nil }
-
-// SetOffset has nothing to do: the callback wrote the position with the record.
-func (s *gokaStorage) SetOffset(int64) error { return nil }
-
-func (s *gokaStorage) Open() error                { return nil } // open since before the restore
-func (s *gokaStorage) Close() error               { return nil } // it outlives the Goka view
-func (s *gokaStorage) MarkRecovered() error       { return nil }
-func (s *gokaStorage) Has(string) (bool, error)   { return false, errReadElsewhere }
-func (s *gokaStorage) Get(string) ([]byte, error) { return nil, errReadElsewhere }
-func (s *gokaStorage) Set(string, []byte) error   { return errReadElsewhere }
-func (s *gokaStorage) Delete(string) error        { return errReadElsewhere }
-func (s *gokaStorage) Iterator() (storage.Iterator, error) {
-	return nil, errReadElsewhere
-}
-func (s *gokaStorage) IteratorWithRange(_, _ []byte) (storage.Iterator, error) {
-	return nil, errReadElsewhere
-}
-
-// gokaLogger takes what Goka prints into the log.
-type gokaLogger struct{ log *slog.Logger }
-
-func (l gokaLogger) Print(args ...any)   { l.log.Info(fmt.Sprint(args...), "by", "goka") }
-func (l gokaLogger) Println(args ...any) { l.log.Info(fmt.Sprint(args...), "by", "goka") }
-func (l gokaLogger) Printf(format string, args ...any) {
-	l.log.Info(fmt.Sprintf(format, args...), "by", "goka")
 }

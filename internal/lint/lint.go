@@ -44,8 +44,8 @@ var rooms = map[string]room{
 	"codecs":                 {imports: []string{".", "topology", "schemas", "internal/avro", "internal/record", "internal/retry"}},
 	"processors":             {imports: []string{".", "topology", "codecs", "processors/step", "processors/exactlyonce", "internal/record", "internal/cluster", "internal/versions", "internal/retry"}},
 	"processors/step":        {imports: []string{"internal/record"}, libraries: none},
-	"processors/exactlyonce": {imports: []string{".", "topology", "processors/step", "internal/record", "internal/cluster", "internal/retry", "internal/localdb"}},
-	"views":                  {imports: []string{".", "topology", "codecs", "internal/cluster", "internal/kafkalog", "internal/versions", "internal/record", "internal/retry", "internal/localdb"}},
+	"processors/exactlyonce": {imports: []string{".", "topology", "processors/step", "internal/record", "internal/cluster", "internal/retry", "internal/localdb", "internal/gokashell"}},
+	"views":                  {imports: []string{".", "topology", "codecs", "internal/cluster", "internal/kafkalog", "internal/versions", "internal/record", "internal/retry", "internal/localdb", "internal/gokashell"}},
 	"replay":                 {libraries: none},
 	"replay/kit":             {imports: []string{".", "topology", "codecs", "internal/cluster", "internal/kafkalog", "internal/record", "internal/retry", "internal/localdb"}},
 	"replay/verify":          {imports: []string{".", "topology", "codecs", "replay/kit", "internal/kafkalog", "internal/record"}},
@@ -68,6 +68,7 @@ var rooms = map[string]room{
 	"internal/kafkalog":         {imports: []string{"internal/cluster"}},
 	"internal/retry":            {libraries: none},
 	"internal/localdb":          {},
+	"internal/gokashell":        {},
 	"internal/versions":         {imports: []string{"topology", "internal/cluster", "internal/retry"}},
 	"internal/kafkatest":        {},
 	"internal/record":           {libraries: []string{"github.com/twmb/franz-go/pkg/kgo"}},
@@ -93,7 +94,7 @@ var owners = map[string][]string{
 	"github.com/twmb/avro":  {"internal/avro", "replay/backup/archive"}, // the archive for its container files
 	"github.com/riferrei":   {"schemas"},
 	// the bench measures against it
-	"github.com/lovoo/goka":              {"processors/exactlyonce", "views", "proof/bench"},
+	"github.com/lovoo/goka":              {"processors/exactlyonce", "views", "internal/gokashell", "proof/bench"},
 	"github.com/spf13":                   {"cli", "bank/bankapp", "proof/cmd/foldlog-torture"},
 	"github.com/twmb/franz-go/pkg/kfake": {"devcluster"},
 }

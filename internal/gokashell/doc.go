@@ -1,0 +1,10 @@
+// Package gokashell keeps Goka to what it does here: it owns partitions, their goroutines, setup,
+// cleanup and stop. What it would do with topics and the disk is answered from our own knowledge.
+// The engine and the views put it around their Goka processor and Goka view.
+//
+// # Invariants
+//
+//  1. Goka finds nothing to recover: the restore that ran before it reached the end. Its own
+//     recovery would wait for ever for a record behind the marker of the last transaction.
+//  2. Goka creates no topic, and neither reads nor writes a row ([ErrRefused]).
+package gokashell
