@@ -23,18 +23,18 @@ type Aggregate struct {
 	commandLayout, eventLayout, stateLayout, outcomeLayout layout
 }
 
-// commandCodec has a command in its form of today.
+// commandCodec has a command in its present form.
 type commandCodec struct {
 	*slot
 	spec   topology.CommandSpec
 	branch int
-	// forms are all that the command's record has had, oldest first; see canonicalForm.
+	// forms are all forms that the command's record has had, oldest first; see canonicalForm.
 	forms []commandForm
 	// retired are the fields of the record that are copies; see settle.
 	retired []retiredField
 }
 
-// eventCodec has an event in its form of today.
+// eventCodec has an event in its present form.
 type eventCodec struct {
 	*slot
 	spec   topology.EventSpec
@@ -55,9 +55,9 @@ func layoutOf(t *topic) layout {
 // Spec returns the aggregate type's declaration.
 func (a *Aggregate) Spec() *topology.AggregateSpec { return a.spec }
 
-// Chain returns the link of the hash chain that follows previous for an event's value: SHA-256 of
-// the previous link, the fingerprint of the schema that the value was written with, and the value
-// without its prefix. The first link follows 32 zero bytes. The error is an *Undecodable or wraps
+// Chain returns the link of the hash chain that follows previous for an event's value. It is the
+// SHA-256 of the previous link, the fingerprint of the writer's schema, and the value without its
+// prefix. The first link follows 32 zero bytes. The error is an *Undecodable or wraps
 // schemas.ErrUnavailable.
 func (a *Aggregate) Chain(ctx context.Context, previous [32]byte, value []byte) ([32]byte, error) {
 	return a.events.chain(ctx, previous, value)
@@ -83,7 +83,7 @@ func (b *builder) aggregate(spec *topology.AggregateSpec) *Aggregate {
 	return a
 }
 
-// branches returns where the records of an envelope's data stand, by their short names.
+// branches returns the places of an envelope's data records, by their short names.
 func branches(t *topic) map[string]place {
 	index := map[string]place{}
 	for i, branch := range t.latest.Schema.Type.Field("data").Type.Branches {

@@ -9,7 +9,7 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// checkTime returns nil where the time can be written so that every reader can take it.
+// checkTime returns nil if every reader can take the time.
 func checkTime(t time.Time) error {
 	if micros := t.UnixMicro(); micros < avro.MinMicros || micros > avro.MaxMicros {
 		return fmt.Errorf("recorded_at %s is outside the years 1 to 9999", t)
@@ -17,7 +17,7 @@ func checkTime(t time.Time) error {
 	return nil
 }
 
-// checkTexts returns nil where the texts are valid UTF-8.
+// checkTexts returns nil if the texts are valid UTF-8.
 func checkTexts(texts ...string) error {
 	for _, s := range texts {
 		if !utf8.ValidString(s) {
@@ -41,7 +41,7 @@ func (a *Aggregate) commandFor(data any) *commandCodec {
 	return a.commandType[reflect.TypeOf(data)]
 }
 
-// shared returns the bytes as a string, and likely itself where that is what they say.
+// shared returns the bytes as a string. If they equal likely, it returns likely itself.
 func shared(b []byte, likely string) string {
 	if string(b) == likely {
 		return likely

@@ -28,9 +28,9 @@ func (c *Codecs) Projection(id string) *Projection { return c.projections[id] }
 
 // New checks that every declared Go struct matches its Avro record field by field, registers the
 // schemas of every topic, all versions in order, and returns the codecs. While the registry is
-// unavailable it tries again, with growing pauses, until the context ends. The error joins
-// everything that does not match, or says why the registry refuses a schema, or wraps
-// [ErrNewerSchema] where the registry has a version that cannot be read.
+// unavailable it tries again, with growing pauses, until the context ends. The error joins all
+// mismatches, or says why the registry refuses a schema. It wraps [ErrNewerSchema] if the registry
+// has a version that cannot be read.
 func New(ctx context.Context, t *topology.Topology, names topology.Names, set *schemas.Set, reg *schemas.Registry,
 	logger *slog.Logger) (*Codecs, error) {
 	b := &builder{set: set, registry: reg, names: names, log: logger, topics: map[string]*topic{}}
@@ -46,7 +46,7 @@ func New(ctx context.Context, t *topology.Topology, names topology.Names, set *s
 	return c, nil
 }
 
-// bindAll returns the codecs of the topology, or an error that joins everything that does not match.
+// bindAll returns the codecs of the topology, or an error that joins all mismatches.
 func (b *builder) bindAll(t *topology.Topology) (*Codecs, error) {
 	c := &Codecs{aggregates: map[string]*Aggregate{}, projections: map[string]*Projection{}}
 	for _, a := range t.Aggregates {
@@ -74,7 +74,7 @@ func (b *builder) problem(format string, args ...any) {
 	b.problems = append(b.problems, fmt.Errorf(format, args...))
 }
 
-// topic returns the topic of that base name, or nil and a problem where it has no schema.
+// topic returns the topic of that base name, or nil and a problem if it has no schema.
 func (b *builder) topic(base string) *topic {
 	latest := b.set.Latest(base)
 	if latest.Schema.Type == nil {
@@ -93,7 +93,7 @@ func (b *builder) topic(base string) *topic {
 	return t
 }
 
-// register registers all versions of a topic's schema. What is known of them from the start needs
+// register registers all versions of a topic's schema. Versions that are known from the start need
 // no look-up later.
 func (b *builder) register(ctx context.Context, base string) error {
 	subject := topology.Subject(b.names.Prefix + base)

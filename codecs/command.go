@@ -14,29 +14,29 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Command is a command as it came from its log.
+// Command is a decoded command.
 type Command struct {
-	// Command has all of its metadata. Its Data is a value of the declared Go type, or nil where
-	// there is a Problem with it.
+	// Command has all of its metadata. Its Data is a value of the declared Go type, or nil if there
+	// is a Problem with it.
 	foldlog.Command[any]
-	// Spec is the command's declaration; zero where the type is unknown.
+	// Spec is the command's declaration; zero if the type is unknown.
 	Spec topology.CommandSpec
-	// Type is the type that the sender wrote, at most [foldlog.MaxIDLength] bytes of it.
+	// Type is the type that the sender wrote, cut to [foldlog.MaxIDLength] bytes.
 	Type string
-	// PayloadHash decides whether a second command with this id is the same one. It covers type,
-	// data as canonical Avro in the oldest form of its record that says the same, and expected
-	// version; of a command whose data cannot be read, the whole value.
+	// PayloadHash decides whether a second command with this id is the same one. It covers the
+	// type, the expected version, and the data as canonical Avro in the oldest form of its record
+	// with the same meaning. If the data cannot be read, it covers the whole value.
 	PayloadHash []byte
-	// Problem, where not nil, says why the command cannot be executed, though it can be answered.
-	// Its code is one of [foldlog.CodeInvalidField] and [foldlog.CodeKeyMismatch], or what the
-	// command's own Validate returned.
+	// Problem, if not nil, says why the command cannot be executed, though it can be answered. Its
+	// code is [foldlog.CodeInvalidField], [foldlog.CodeKeyMismatch], or that of the command's own
+	// Validate.
 	Problem *foldlog.Rejection
 }
 
-// DecodeCommand reads a record of the commands topic, JSON or Avro. The header content-type decides
-// which; where it is absent or names something else, the first byte does (0 is Avro). The error is
-// an *Undecodable, where there is no outcome to be given because the aggregate's id or the
-// command's id cannot be read, or wraps schemas.ErrUnavailable.
+// DecodeCommand reads a record of the commands topic, JSON or Avro. The header content-type
+// decides. If it is absent or has another value, the first byte decides (0 is Avro). The error
+// wraps schemas.ErrUnavailable, or is an *Undecodable: then no outcome can be given, because the
+// aggregate's id or the command's id cannot be read.
 //
 // A record without a key is addressed by aggregate_id. Ids, correlation and actor are filled in as
 // documented for the topic.
@@ -44,8 +44,8 @@ func (a *Aggregate) DecodeCommand(ctx context.Context, rec Record) (Command, err
 	return a.decodeCommand(ctx, rec, true)
 }
 
-// DecodeCommandUnhashed is DecodeCommand without the PayloadHash, which is a third of the work: for
-// whoever reads a log and answers nothing.
+// DecodeCommandUnhashed is DecodeCommand without the PayloadHash, which is a third of the work. It
+// is for readers of a log that answer nothing.
 func (a *Aggregate) DecodeCommandUnhashed(ctx context.Context, rec Record) (Command, error) {
 	return a.decodeCommand(ctx, rec, false)
 }
@@ -81,7 +81,7 @@ func undecodable(value []byte, format string, args ...any) error {
 	return &Undecodable{Raw: value, Cause: fmt.Errorf(format, args...)}
 }
 
-// isJSON reports how a command is encoded.
+// isJSON reports whether a command is encoded in JSON.
 func isJSON(rec *Record) bool {
 	switch header := rec.Header(HeaderContentType); string(header) {
 	case "":
@@ -102,8 +102,8 @@ func isJSON(rec *Record) bool {
 	return len(rec.Value) == 0 || rec.Value[0] != avro.Magic
 }
 
-// command completes what was read: ids, actor, the problems in their order of precedence, and the
-// Go value.
+// command completes a command that was read: ids, actor, the problems in their order of precedence,
+// and the Go value.
 func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 	var cmd Command
 	if r.codec != nil {
@@ -135,7 +135,7 @@ func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 		if r.problem != nil {
 			break
 		}
-		// the bytes were sound, so this is a defect; better one dead letter than a stop
+		// The bytes were sound, so this is a defect. One dead letter is better than a stop.
 		if err != nil {
 			return Command{}, &Undecodable{Raw: rec.Value, Cause: err}
 		}
@@ -166,8 +166,8 @@ func clipID(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// validate runs the payload's own check. Its panic is a defect of the domain, and that command's
-// alone.
+// validate runs the payload's own check. A panic in it is a defect of the domain and affects only
+// that command.
 func validate(data any) (r *foldlog.Rejection) {
 	v, ok := data.(foldlog.Validator)
 	if !ok {
@@ -188,8 +188,8 @@ func validate(data any) (r *foldlog.Rejection) {
 	return foldlog.Reject(foldlog.CodeInternal, "%v", err)
 }
 
-// payloadHash hashes what makes two commands the same. Lengths come before texts, so that no two
-// inputs are the same bytes.
+// payloadHash hashes the parts that make two commands the same. Lengths come before texts, so that
+// no two inputs are the same bytes.
 //
 // NB: must not change. Outcomes have it, and a repeated command is compared with them.
 func payloadHash(name string, form int, body []byte, expected *int64) []byte {
@@ -213,7 +213,7 @@ func payloadHash(name string, form int, body []byte, expected *int64) []byte {
 	return h.Sum(nil)
 }
 
-// valueHash stands in for payloadHash where the data cannot be read. It is never the same as one.
+// valueHash stands in for payloadHash if the data cannot be read. It is never equal to one.
 func valueHash(value []byte) []byte {
 	h := sha256.New()
 	h.Write([]byte{2}) // not read

@@ -2,7 +2,7 @@ package codecs
 
 import "github.com/foldlog/foldlog/internal/avro"
 
-// openAvro reads a command's envelope. What it returns points into the envelope.
+// openAvro reads a command's envelope. The result points into the envelope.
 func (a *Aggregate) openAvro(e opened) *raw {
 	r := &raw{}
 	var data []byte
@@ -81,7 +81,7 @@ func (r *raw) find(a *Aggregate) {
 	}
 }
 
-// withoutData names a field of the data as HTTP does, where the data is the whole body.
+// withoutData drops "data" from the path of a field: over HTTP the data is the whole body.
 func withoutData(f *avro.Fault) *avro.Fault {
 	const prefix = "data."
 	if len(f.Path) > len(prefix) && f.Path[:len(prefix)] == prefix {

@@ -8,7 +8,7 @@ import (
 )
 
 // EncodeCommand returns the value of a command's record in Avro. The data is a value of a declared
-// Go type. How large a record may be is for the writer to check. Actor is written as it is; who
+// Go type. The writer checks the size of the record. Actor is written unchanged; a writer that
 // vouches for it says so in [HeaderActor].
 func (a *Aggregate) EncodeCommand(cmd foldlog.Command[any]) ([]byte, error) {
 	codec := a.commandFor(cmd.Data)
@@ -52,8 +52,8 @@ func (a *Aggregate) EncodeJSON(name string, body []byte, cmd foldlog.Command[any
 	return a.encodeCommand(codec, cmd, read)
 }
 
-// encodeCommand writes a command. What has been read are the data's canonical bytes; nil if they
-// are to be made of the Go value.
+// encodeCommand writes a command. read has the data's canonical bytes, or nil if they are to be
+// made of the Go value.
 func (a *Aggregate) encodeCommand(codec *commandCodec, cmd foldlog.Command[any], read []byte) ([]byte, error) {
 	err := checkTexts(cmd.CommandID, cmd.AggregateID, cmd.CorrelationID, cmd.CausationID, cmd.Actor)
 	dst := avro.AppendPrefix(make([]byte, 0, 256), a.commands.id)

@@ -7,20 +7,20 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// A command's record has had one form after another, and producers write all of them. Which form a
-// command came in must not matter to whether a second one with its id is the same: the sender may
-// have been upgraded in between, or the process that answered first may be one that knows older
-// versions only. So the payload hash covers the oldest form that says all that the command says.
+// A command's record has had one form after another, and producers write all of them. A repeated
+// command must be recognised in any form: the sender may have been upgraded in between, or the
+// process that answered first may know only older versions. So the payload hash covers the oldest
+// form with the same meaning.
 
 // commandForm is a form that a command's record has had.
 type commandForm struct {
 	record *avro.Type
-	// slot reads it as today's Go value.
+	// slot reads the form as today's Go value.
 	slot *slot
-	// down leads from today's full record to this form, nil where it lacks something that has no
-	// default; up from this form to the slot's record.
+	// down leads from today's full record to this form; it is nil if the record lacks a field
+	// without a default. up leads from this form to the slot's record.
 	down, up *avro.Plan
-	// older leads from the slot's record to each older form, nil where there is no way.
+	// older leads from the slot's record to each older form; nil if there is no way.
 	older []*avro.Plan
 }
 
@@ -55,9 +55,9 @@ func formsOf(t *topic, at place, today *slot) ([]commandForm, error) {
 	return forms, nil
 }
 
-// readJSON returns the canonical bytes of a JSON object and what reads them: today's form, or else
-// the newest of the old forms with a Go type of their own that it fits. A fault is that of today's
-// form.
+// readJSON returns the canonical bytes of a JSON object and the slot that reads them. That is
+// today's form or, if the object does not fit, the newest fitting old form with a Go type of its
+// own. A fault is that of today's form.
 func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *avro.Fault) {
 	body, f := c.binding.Record.AppendJSON(make([]byte, 0, len(object)), object)
 	if f == nil {
@@ -75,9 +75,9 @@ func (c *commandCodec) readJSON(object []byte) ([]byte, *slot, *avro.Fault) {
 	return nil, nil, f
 }
 
-// canonicalForm returns the oldest form that says all that a command says, as its place in forms
-// and in its own bytes. The body is in the form that the slot reads, data what it read, or nil
-// where it could not.
+// canonicalForm returns the oldest form with the same meaning as a command, as its place in forms
+// and in its own bytes. The body is in the slot's form. data is its Go value, or nil if it could
+// not be read.
 func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []byte) {
 	latest := len(c.forms) - 1
 	if latest == 0 {
@@ -101,7 +101,7 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	for latest > 0 && c.forms[latest].slot != from {
 		latest--
 	}
-	// what today's form cannot say in an old one, the form that it came in may
+	// An old command may have a meaning that today's form lacks, and the form that it came in has.
 	for i, down := range c.forms[latest].older {
 		if old := c.sameIn(i, down, body, full); old != nil {
 			return i, old
@@ -110,8 +110,8 @@ func (c *commandCodec) canonicalForm(from *slot, body []byte, data any) (int, []
 	return latest, body
 }
 
-// sameIn returns what bytes become in an older form by a plan, where that says the same as today's
-// full bytes, else nil.
+// sameIn converts bytes to an older form by a plan. It returns nil unless the result means the same
+// as today's full bytes.
 func (c *commandCodec) sameIn(form int, down *avro.Plan, body, full []byte) []byte {
 	if down == nil || full == nil {
 		return nil

@@ -64,7 +64,7 @@ func (a *Aggregate) openJSON(value []byte) (*raw, error) {
 // NB: must not change. Producers write them.
 var envelopeFields = []string{"command_id", "type", "aggregate_id", "expected_version", "correlation_id", "causation_id", "actor", "data"}
 
-// repeated notes a field that appears twice. Of an id nobody can say which one is meant.
+// repeated notes a field that appears twice. For an id, nobody can tell which of the two is meant.
 func (r *raw) repeated(name string) {
 	f := avro.Faultf("appears twice").In(name)
 	switch name {

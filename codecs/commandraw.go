@@ -10,8 +10,8 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// raw is a command taken apart: what JSON and Avro have in common. Texts are nil where they are
-// absent; a fault is what is wrong with the field that it is named after.
+// raw is a command taken apart: the common part of JSON and Avro. Absent texts are nil. A fault
+// belongs to the field that it is named after.
 type raw struct {
 	typ, commandID, aggregateID, correlationID, causationID, actor                            []byte
 	typeFault, commandIDFault, aggregateIDFault, correlationFault, causationFault, actorFault *avro.Fault
@@ -21,7 +21,7 @@ type raw struct {
 	// canonical bytes of the data, nil where there is something wrong with it
 	body []byte
 	slot *slot // reads the body
-	// the first thing that is wrong with what does not make the command unanswerable
+	// The canonical bytes of the data; nil if they have a fault.
 	problem *avro.Fault
 }
 
@@ -32,7 +32,7 @@ func (r *raw) note(f *avro.Fault) {
 }
 
 // fillIDs fills in the command's id and the aggregate's. Without them nobody can be answered, so
-// the error says what is wrong with them.
+// their faults are an error.
 func (r *raw) fillIDs(meta *foldlog.Meta, rec *Record) error {
 	switch {
 	case r.commandIDFault != nil:
@@ -67,7 +67,7 @@ func (r *raw) fillIDs(meta *foldlog.Meta, rec *Record) error {
 	return foldlog.CheckAggregateID(meta.AggregateID)
 }
 
-// fillMeta fills in correlation, causation and actor, and notes what is wrong with them.
+// fillMeta fills in correlation, causation and actor, and notes their faults.
 func (r *raw) fillMeta(meta *foldlog.Meta, rec *Record) {
 	meta.CorrelationID = r.id("correlation_id", r.correlationID, r.correlationFault, meta.CommandID)
 	meta.CausationID = r.id("causation_id", r.causationID, r.causationFault, "")
@@ -92,7 +92,7 @@ func (r *raw) fillMeta(meta *foldlog.Meta, rec *Record) {
 	}
 }
 
-// id returns the text where it is a sound id, and otherwise what stands in for it.
+// id returns the text if it is a sound id, and otherwise the substitute.
 func (r *raw) id(name string, text []byte, f *avro.Fault, otherwise string) string {
 	switch {
 	case f != nil:
@@ -109,7 +109,7 @@ func (r *raw) id(name string, text []byte, f *avro.Fault, otherwise string) stri
 	return id
 }
 
-// noteError notes a rejection under another field's name; nil is none.
+// noteError notes a rejection under another field's name. It ignores nil.
 func (r *raw) noteError(field string, err error) {
 	if rejection, ok := foldlog.AsRejection(err); ok {
 		r.note(&avro.Fault{Path: field, Message: rejection.Message})
@@ -123,9 +123,9 @@ func checkActor(actor []byte) *avro.Fault {
 	return nil
 }
 
-// defaultCommandID returns the id of a command whose sender gave none: the place where it first
-// stood in the log. That is the one that its sender knows, and a command that is forwarded twice,
-// since the forwarder crashed in between, stays one command.
+// defaultCommandID returns the id of a command whose sender gave none: its first place in the log.
+// The sender knows that place. And a command that is forwarded twice, since the forwarder crashed
+// in between, stays one command.
 //
 // NB: must not change. Outcomes are found by it.
 func defaultCommandID(rec *Record) string {
@@ -134,7 +134,7 @@ func defaultCommandID(rec *Record) string {
 	if topic != nil && partition != nil && offset != nil {
 		id = string(topic) + "-" + string(partition) + "-" + string(offset)
 	}
-	// a topic's name has up to 249 characters; the end of the id tells its commands apart
+	// A topic's name has up to 249 characters. The end of the id tells its commands apart.
 	if len(id) > foldlog.MaxIDLength {
 		id = id[len(id)-foldlog.MaxIDLength:]
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // EncodeEvent returns the value of an event's record. The event's type must be the declared one of
-// its data, a value of the declared Go type. The time is cut to microseconds. How large a record
-// may be is for the writer to check.
+// its data, a value of the declared Go type. The time is cut to microseconds. The writer checks the
+// size of the record.
 func (a *Aggregate) EncodeEvent(e foldlog.Event[any]) ([]byte, error) {
 	value, err := a.appendEvent(avro.AppendPrefix(make([]byte, 0, 384), a.events.id), e)
 	if err != nil {
@@ -94,9 +94,9 @@ func (a *Aggregate) DecodeEvent(ctx context.Context, value []byte) (foldlog.Even
 	return e, nil
 }
 
-// DecodeEventEnvelope returns the event in a record's value without its data. It reads events of
-// types that are not known here, too: what happened can be kept and found by whoever does not
-// understand it yet. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+// DecodeEventEnvelope returns the event in a record's value without its data. It also reads events
+// of types that are unknown here: they can be kept and found before a release understands them. The
+// error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (foldlog.Event[any], error) {
 	o, err := a.events.open(ctx, value)
 	if err != nil {
@@ -116,7 +116,7 @@ func (a *Aggregate) DecodeEventEnvelope(ctx context.Context, value []byte) (fold
 	return e, nil
 }
 
-// readEventEnvelope returns an event without type and data, and both as they were written.
+// readEventEnvelope returns an event without type and data, and both of them in their written form.
 func (a *Aggregate) readEventEnvelope(o opened) (e foldlog.Event[any], eventType, data []byte) {
 	for i, field := range a.eventLayout {
 		v := o.parts.Values[i]

@@ -31,8 +31,8 @@ func CloudEventHeaders(source string, e foldlog.Event[any]) []Header {
 	}
 }
 
-// Rekeyed returns an event's record as it goes to the partition of a row. The progress that it
-// announces stays behind: it is announced to every partition, after the event.
+// Rekeyed returns the copy of an event's record that goes to the partition of a row. The progress
+// that the event announces stays behind: it is announced to every partition, after the event.
 func Rekeyed(event Record, topic, key string) Record {
 	headers := make([]Header, 0, len(event.Headers))
 	for _, h := range event.Headers {
@@ -43,7 +43,7 @@ func Rekeyed(event Record, topic, key string) Record {
 	return Record{Topic: topic, Key: []byte(key), Value: event.Value, Headers: headers, Timestamp: event.Timestamp}
 }
 
-// OriginHeaders returns the headers of a forwarded command that say where it stood at first.
+// OriginHeaders returns the headers of a forwarded command with its first place.
 func OriginHeaders(r Record) []Header {
 	return []Header{
 		{Key: HeaderOriginTopic, Value: []byte(r.Topic)},
@@ -52,8 +52,8 @@ func OriginHeaders(r Record) []Header {
 	}
 }
 
-// DeadLetterHeaders returns the headers that say why the group could not handle the record, and
-// where it stands. The record's own headers are not among them.
+// DeadLetterHeaders returns the headers that say why the group could not handle the record, and its
+// place. The record's own headers are not among them.
 func DeadLetterHeaders(r Record, group string, cause error) []Header {
 	return []Header{
 		{Key: HeaderDeadLetterCause, Value: []byte(causeText(cause))},

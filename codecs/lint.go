@@ -8,7 +8,8 @@ import (
 )
 
 // Lint returns everything that is wrong with a declared system: its topology, its schema files, and
-// how Go types and Avro records differ. Types and records are compared once the rest is in order.
+// the differences between Go types and Avro records. Types and records are compared once the rest
+// is in order.
 func Lint(t *topology.Topology, files fs.FS) []topology.Finding {
 	findings := t.Lint()
 	add := func(rule string, err error) {

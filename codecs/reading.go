@@ -9,26 +9,25 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// reading is how values are read that were written with one published version of a topic's schema.
+// reading reads values that were written with one published version of a topic's schema.
 type reading struct {
 	version schemas.Version
-	// reader is what they are read as: the latest type without its retired fields, but for records
-	// that have another Go type in this version.
+	// reader is the type that values are read as: the latest type without its retired fields.
+	// Records with another Go type in this version keep their form.
 	reader *avro.Type
-	// slots have the records within, by the latest type's branch of data, or one for a state or
-	// row; nil where a topic has no Go types or a branch is not declared.
+	// slots read the records inside, by the latest type's branch of data. A state or row has one. A
+	// slot is nil if a topic has no Go types or a branch is not declared.
 	slots []*slot
 }
 
-// slot reads one record of a domain, in the form that it has in some versions, as the Go type of
-// today.
+// slot reads one record of a domain, in the form of some versions, as today's Go type.
 type slot struct {
 	binding *avro.Binding
 	upcasts []topology.UpcastSpec // from the binding's type to today's
 }
 
-// decode returns today's value of canonical bytes. A panic of the domain's upcast is an error: that
-// record's alone.
+// decode returns today's value of canonical bytes. A panic of the domain's upcast is an error of
+// that record alone.
 func (s *slot) decode(body []byte) (value any, err error) {
 	value, err = s.binding.Decode(body)
 	if err != nil || len(s.upcasts) == 0 {
@@ -45,7 +44,7 @@ func (s *slot) decode(body []byte) (value any, err error) {
 	return value, nil
 }
 
-// place says where a record of a domain stands in a topic's type.
+// place is the place of a domain's record in a topic's type.
 type place struct {
 	field  string // "" is the whole value
 	branch int    // of the latest type's union in the field; -1 where the field is no union
@@ -53,7 +52,7 @@ type place struct {
 
 var wholeValue = place{branch: -1}
 
-// find returns the record of a version's type, or nil where the version lacks it.
+// find returns the record of a version's type, or nil if the version lacks it.
 func (p place) find(t, latest *avro.Type) *avro.Type {
 	if p.field == "" {
 		return t
@@ -92,8 +91,8 @@ func (p place) put(latest, record *avro.Type) *avro.Type {
 	return &changed
 }
 
-// bind binds the record at a place, in all its forms: today's, which it returns, and older ones,
-// which go into the readings of the versions that have them.
+// bind binds the record at a place, in all its forms. It returns today's form. Older ones go into
+// the readings of their versions.
 func (b *builder) bind(t *topic, where string, at place, maxBytes int, typ reflect.Type, upcasts []topology.UpcastSpec) *slot {
 	last := len(t.readings)
 	for i := range upcasts {
@@ -127,7 +126,7 @@ func (b *builder) bind(t *topic, where string, at place, maxBytes int, typ refle
 	return today
 }
 
-// bindForm binds the record as one version of the schema has it.
+// bindForm binds the record in the form of one version of the schema.
 func (b *builder) bindForm(t *topic, where string, at place, maxBytes int, version schemas.Version, typ reflect.Type) *slot {
 	full := at.find(version.Schema.Type, t.latest.Schema.Type)
 	if full == nil {

@@ -14,20 +14,21 @@ type Header = record.Header
 const (
 	// HeaderChain has the 32 raw bytes of the event's link in the hash chain of its aggregate.
 	HeaderChain = "foldlog-chain"
-	// HeaderCause has the position of the command that an event or outcome follows from, as
-	// foldlog.Position writes it.
+	// HeaderCause has the position of the command that an event or outcome follows from, in the
+	// form of foldlog.Position.
 	HeaderCause = "foldlog-cause"
-	// HeaderProgress marks a progress record and has the position up to which it speaks.
+	// HeaderProgress marks a progress record. It has the position up to which everything is
+	// complete.
 	HeaderProgress = "foldlog-progress"
 	// HeaderActor has the identity that the writer of a command vouches for. Without it the
 	// record's own actor is only a claim.
 	HeaderActor = "foldlog-actor"
-	// HeaderContentType says how the value is encoded: ContentTypeAvro or ContentTypeJSON.
+	// HeaderContentType names the value's encoding: ContentTypeAvro or ContentTypeJSON.
 	HeaderContentType = "content-type"
 	// HeaderTraceparent has the W3C trace context.
 	HeaderTraceparent = "traceparent"
-	// HeaderOriginTopic, HeaderOriginPartition and HeaderOriginOffset say where a forwarded command
-	// stood at first.
+	// HeaderOriginTopic, HeaderOriginPartition and HeaderOriginOffset have the first place of a
+	// forwarded command.
 	HeaderOriginTopic     = "foldlog-origin-topic"
 	HeaderOriginPartition = "foldlog-origin-partition"
 	HeaderOriginOffset    = "foldlog-origin-offset"
@@ -39,7 +40,7 @@ const (
 	HeaderDeadLetterOffset    = "foldlog-dead-letter-offset"
 	HeaderDeadLetterTimestamp = "foldlog-dead-letter-timestamp"
 	HeaderDeadLetterGroup     = "foldlog-dead-letter-group"
-	// HeaderDeadLetterTruncated is "true" where the value was too large to be kept in full.
+	// HeaderDeadLetterTruncated is "true" if the value was too large to be kept in full.
 	HeaderDeadLetterTruncated = "foldlog-dead-letter-truncated"
 	// Copies of CloudEvents attributes, for routing. The envelope is the truth.
 	HeaderCESpecVersion = "ce_specversion"
@@ -50,15 +51,15 @@ const (
 	HeaderCESubject     = "ce_subject"
 )
 
-// Who an actor is, and who says so.
+// Forms of actors, by the party that names them.
 //
 // NB: must not change. Events carry them.
 const (
 	// PolicyActorPrefix comes before the name of the policy that sent a command.
 	PolicyActorPrefix = "policy:"
-	// ClaimedActorPrefix comes before what a producer said of itself.
+	// ClaimedActorPrefix comes before a producer's name for itself.
 	ClaimedActorPrefix = "claimed:"
-	// AnonymousActor is one who said nothing.
+	// AnonymousActor is a sender without a name.
 	AnonymousActor = "anonymous"
 )
 
@@ -69,11 +70,11 @@ const (
 )
 
 // Raw is the codec for stream libraries that insist on one (it has the methods of a goka.Codec):
-// bytes in, the same bytes out, never an error. What the bytes mean is found out later, where a
-// failure can become a dead letter instead of stopping the reader.
+// bytes in, the same bytes out, never an error. The bytes are decoded later, so that a failure
+// becomes a dead letter instead of stopping the reader.
 type Raw struct{}
 
-// Encode returns the bytes, which must be a []byte or nil; anything else is a defect of the caller
+// Encode returns the bytes, which must be a []byte or nil. Anything else is a defect of the caller
 // and panics.
 func (Raw) Encode(value any) ([]byte, error) {
 	if value == nil {
@@ -82,5 +83,5 @@ func (Raw) Encode(value any) ([]byte, error) {
 	return value.([]byte), nil
 }
 
-// Decode returns the bytes as they are.
+// Decode returns the bytes unchanged.
 func (Raw) Decode(data []byte) (any, error) { return data, nil }

@@ -9,10 +9,10 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// checkRegistered returns an error where the topic's subject has a version that says something
-// which has no place here: a newer program registered it, and what it writes, this one would set
-// aside. The error wraps [ErrNewerSchema]. Commands are another matter: producers register schemas
-// of their own, and a command that is not known is answered; so there the log says it.
+// checkRegistered returns an error if the topic's subject has a version with values that have no
+// place here: a newer program registered it, and this one would set its records aside. The error
+// wraps [ErrNewerSchema]. For commands the log says it instead: producers register schemas of their
+// own, and an unknown command is answered.
 func (b *builder) checkRegistered(ctx context.Context, t *topic, ids map[int]bool) error {
 	subject := topology.Subject(b.names.Prefix + t.base)
 	var have schemas.Registered
@@ -40,7 +40,7 @@ func (b *builder) checkRegistered(ctx context.Context, t *topic, ids map[int]boo
 	return nil
 }
 
-// unreadablePart says what of a schema's values could not be read here; "" where all could.
+// unreadablePart names the values of a schema that could not be read here; "" if all could.
 func (t *topic) unreadablePart(text string) string {
 	w := t.newWriter(text)
 	if w.err != nil {

@@ -7,19 +7,19 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// Events and rows have retired fields for readers alone. In commands producers write them, too: one
-// that takes the newest schema from the registry and was not changed itself fills the field that it
-// knows, and the new ones get their defaults. That is a command of the old form.
+// Only readers need the retired fields of events and rows. Producers also write those of commands:
+// an unchanged producer that takes the newest schema from the registry fills the field that it
+// knows, and the new fields get their defaults. That is a command of the old form.
 
 // retiredField is a field of a command's full record that is a copy of another one, with the bytes
-// of both where nobody said anything.
+// of both if neither was set.
 type retiredField struct {
 	name            string
 	at, source      int
 	unsaid, without []byte
 }
 
-// retiredOf returns the retired fields of the record at a place, and has the readings of today's
+// retiredOf returns the retired fields of the record at a place, and makes the readings of today's
 // form read them.
 func retiredOf(t *topic, at place, today *slot) (retired []retiredField) {
 	fields := today.binding.Full.Fields
@@ -40,8 +40,8 @@ func retiredOf(t *topic, at place, today *slot) (retired []retiredField) {
 	return retired
 }
 
-// settle returns what a command in today's full form says: its bytes without the retired fields, or
-// those of an old form where only the retired fields say something, and what reads them.
+// settle returns the meaning of a command in today's full form, and the slot that reads it: its
+// bytes without the retired fields, or those of an old form if only the retired fields were set.
 func (c *commandCodec) settle(full []byte) ([]byte, *slot, *avro.Fault) {
 	if len(c.retired) == 0 {
 		return full, c.slot, nil

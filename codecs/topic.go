@@ -14,13 +14,13 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// topic reads the values of one topic, whatever schema each was written with, as the latest schema
-// has them.
+// topic reads the values of one topic in the form of the latest schema, whatever schema each was
+// written with.
 type topic struct {
 	base    string // without prefix
 	subject string
 	latest  schemas.Version
-	// readings has one for each published version.
+	// readings has one reading for each published version.
 	readings []*reading
 	// id is the latest schema's id in the registry.
 	id       int
@@ -28,8 +28,8 @@ type topic struct {
 	writers  writers
 }
 
-// writers has what is known of the schemas that values were written with, by id. It is read for
-// every value and hardly ever written.
+// writers are the known schemas of written values, by id. They are read for every value and hardly
+// ever changed.
 type writers struct {
 	known atomic.Pointer[map[int]*writer]
 	mu    sync.Mutex
@@ -73,7 +73,7 @@ func (t *topic) resolve(ctx context.Context, id int) (*writer, error) {
 	}
 	text, err := t.registry.Schema(ctx, id)
 	if err != nil {
-		// unknown ids are remembered by the registry, not here: they may come to be known
+		// The registry remembers unknown ids, not this map: they may become known later.
 		return nil, err
 	}
 	w := t.newWriter(text)
@@ -100,9 +100,9 @@ func (t *topic) newWriter(text string) *writer {
 	return w
 }
 
-// readingOf returns how values that were written with a schema are read: as those of the published
-// version that it is, and otherwise, since producers have schemas of their own, as those of the
-// version that it is most like; of equals the latest.
+// readingOf returns the reading for values of a schema. If the schema is a published version, it is
+// that version's. Otherwise it is that of the most similar version, and the latest of equally
+// similar ones: producers have schemas of their own.
 func (t *topic) readingOf(s avro.Schema) *reading {
 	best, least := t.readings[len(t.readings)-1], -1
 	for i := len(t.readings) - 1; i >= 0; i-- {
@@ -128,7 +128,7 @@ type opened struct {
 	reading *reading
 }
 
-// slot returns what reads the record of that branch, or nil.
+// slot returns the slot for the record of that branch, or nil.
 func (o opened) slot(branch int) *slot { return o.reading.slots[branch] }
 
 // open takes a value apart. The caller releases the parts when done with them. The error is an
@@ -181,7 +181,7 @@ func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32
 		return [32]byte{}, &Undecodable{Raw: value, Cause: err}
 	}
 	w, err := t.resolve(ctx, id)
-	// a schema that cannot be read as the latest still has an identity
+	// A schema that cannot be read as the latest still has an identity.
 	if err != nil && (w == nil || w.fingerprint == [32]byte{}) {
 		return [32]byte{}, t.unreadable(value, err)
 	}
@@ -194,7 +194,7 @@ func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32
 	return link, nil
 }
 
-// finish checks the size of what was encoded.
+// finish checks the size of an encoded value.
 func (t *topic) finish(value []byte) ([]byte, error) {
 	most := topology.MaxBatchBytes
 	if len(value) > most {

@@ -9,9 +9,9 @@ import (
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// Values are the values of one topic as they were written: which schema, which bytes. They are for
-// whoever takes records to another registry, whose ids are others, and must not change a byte of
-// what the chain is over.
+// Values are the values of one topic in their written form: schema and bytes. They are for programs
+// that take records to another registry with other ids, and must not change a byte that the chain
+// covers.
 type Values struct{ topic *topic }
 
 // EventValues, OutcomeValues and CommandValues return the values of the aggregate type's topics.
@@ -19,8 +19,8 @@ func (a *Aggregate) EventValues() Values   { return Values{a.events} }
 func (a *Aggregate) OutcomeValues() Values { return Values{a.outcomes} }
 func (a *Aggregate) CommandValues() Values { return Values{a.commands} }
 
-// Split returns the text of the schema that a value in Avro was written with, and the value without
-// what names it. The error is an *Undecodable or wraps schemas.ErrUnavailable.
+// Split returns the text of the schema of a value in Avro, and the value without its prefix. The
+// error is an *Undecodable or wraps schemas.ErrUnavailable.
 func (v Values) Split(ctx context.Context, value []byte) (schema string, body []byte, err error) {
 	id, body, err := avro.SplitWire(value)
 	if err != nil {
@@ -32,9 +32,9 @@ func (v Values) Split(ctx context.Context, value []byte) (schema string, body []
 	return schema, body, nil
 }
 
-// Prefix returns what a value begins with here that was written with the schema. Where no program
-// has registered it, it is registered: under the topic's subject, and what does not fit there, as a
-// producer's own schema of commands may not, under a subject of its own.
+// Prefix returns the prefix of values with the schema. If the schema is not registered here, it is
+// registered under the topic's subject. If it does not fit there, as a producer's own schema of
+// commands may not, it gets a subject of its own.
 func (v Values) Prefix(ctx context.Context, schema string) ([]byte, error) {
 	s, err := avro.Parse(schema)
 	if err != nil {

@@ -9,9 +9,8 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// Changes returns what is to be said about a new version of a schema beside the one before: whether
-// it can read what that one wrote, and what compatibility checkers do not look at. The findings
-// have no Where.
+// Changes judges a new version of a schema beside the one before: whether it can read the old data,
+// and changes that compatibility checkers do not look at. The findings have no Where.
 func Changes(older, newer avro.Schema) []Finding {
 	c := &changes{seen: map[[2]*avro.Type]bool{}}
 	if err := avro.Compatible(older, newer); err != nil {
@@ -41,7 +40,7 @@ func (c *changes) add(level Level, rule, path, format string, args ...any) {
 	c.findings = append(c.findings, Finding{Level: level, Rule: rule, Problem: problem})
 }
 
-// sameForm is about versions that differ in nothing that is written.
+// sameForm compares versions whose written data are the same.
 func (c *changes) sameForm(older, newer avro.Schema) {
 	if older.Compact() == newer.Compact() {
 		c.add(Doubtful, "same", "", "is the version before once more: remove it")
@@ -51,8 +50,8 @@ func (c *changes) sameForm(older, newer avro.Schema) {
 		"registries answer with the version before, and the change is never seen; leave it to the next version that adds something")
 }
 
-// compare looks at an older type and the newer one that reads it. What Compatible refuses is not
-// said again.
+// compare compares an older type with the newer one that reads it. It does not repeat the findings
+// of Compatible.
 func (c *changes) compare(path string, w, r *avro.Type) {
 	if c.seen[[2]*avro.Type{w, r}] {
 		return

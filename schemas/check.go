@@ -8,12 +8,12 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Check returns what is to be said about the versions of all topics, each beside the one before.
-// That every version can read all before it has been seen to by [Load]. Findings below [Refused]
-// about versions in the lock file are left out unless all is set: whoever published them meant it.
+// Check judges the versions of all topics, each beside the one before. [Load] has already checked
+// that every version can read all before it. Findings below [Refused] about versions in the lock
+// file are left out unless all is set: the author who published them meant it.
 func (s *Set) Check(all bool) []Finding {
 	var findings []Finding
-	// re-keyed topics share the schemas of events, all aggregates that of outcomes
+	// Re-keyed topics share the schemas of events, and all aggregates that of outcomes.
 	seen := map[string]bool{}
 	for _, topic := range s.Topics() {
 		versions := s.versions[topic]
@@ -48,15 +48,14 @@ func (s *Set) Subjects(names topology.Names) []Subject {
 	return subjects
 }
 
-// Subject is what a registry is to have under a name: the versions of a topic's schema, oldest
-// first.
+// Subject is the wanted content of a subject: the versions of a topic's schema, oldest first.
 type Subject struct {
 	Name     string
 	Versions []Version
 }
 
-// Compare returns how what is registered under the subject differs from the files, given the
-// registry's answer. Versions that are not registered yet are no difference.
+// Compare returns the differences between the registered versions of the subject and the files.
+// Versions that are not registered yet are no difference.
 func (s Subject) Compare(have Registered) []Finding {
 	var findings []Finding
 	add := func(level Level, rule, format string, args ...any) {
@@ -96,7 +95,7 @@ func orNone(level string) string {
 	return level
 }
 
-// Find returns the registered version that writes the same bytes, in the same form, as a published one.
+// Find returns the registered version with the same bytes and form as a published one.
 func (r Registered) Find(published Version) (RegisteredVersion, bool) {
 	for _, v := range r.Versions {
 		if have, err := avro.Parse(v.Text); err == nil && have.Fingerprint == published.Schema.Fingerprint {

@@ -8,7 +8,7 @@
 // Invariants:
 //
 //  1. A published version is never edited; a new one stands beside it, numbered without a gap.
-//     [LockFile] has what is published, and [Load] compares.
+//     [LockFile] lists the published versions, and [Load] compares.
 //  2. Every version of a topic can be read with the latest one (BACKWARD_TRANSITIVE), checked when
 //     the files are loaded and set in the registry before anything is registered.
 //  3. [Load] returns every problem at once, never only the first.

@@ -10,9 +10,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// The envelopes' fields with their types, as text that both the check and its message use. "?"
-// marks a union of null and the type with default null; "record" and "union" stand for the domain's
-// part.
+// The envelopes' fields with their types, in a notation for the check and its messages. "?" marks a
+// union of null and the type with default null; "record" and "union" stand for the domain's part.
 //
 // NB: must not change. Records in logs have them, and clients read them by these names.
 var (
@@ -88,8 +87,7 @@ func checkCommands(t *avro.Type, a *topology.AggregateSpec) []string {
 			problems = append(problems, fmt.Sprintf("data has no record %s for the declared command %s", c.Record(), c.Name))
 		}
 	}
-	// a record without a declared command is one that was retired: its old records must stay
-	// readable
+	// A record without a declared command was retired: its old records must stay readable.
 	return problems
 }
 
@@ -146,7 +144,7 @@ func checkRow(t *avro.Type) []string {
 	return checkRecord(t)
 }
 
-// checkRecord reports what is wrong with a record of a domain.
+// checkRecord reports the defects of a record of a domain.
 func checkRecord(t *avro.Type) []string {
 	problems := checkPayload(t, t.ShortName(), map[*avro.Type]bool{})
 	for _, f := range t.Fields {
@@ -162,8 +160,7 @@ func checkRecord(t *avro.Type) []string {
 	return problems
 }
 
-// checkPayload reports what a domain's records must not contain, since some reader would get it
-// wrong.
+// checkPayload reports the parts of a domain's records that some reader would get wrong.
 func checkPayload(t *avro.Type, where string, seen map[*avro.Type]bool) (problems []string) {
 	if seen[t] {
 		return nil

@@ -27,8 +27,8 @@ const outcomesDir = "outcomes"
 type Version struct {
 	// Number is N of vN.avsc.
 	Number int
-	// File is where the version was loaded from, such as "account.events/v2.avsc", and Locked
-	// whether the lock file has it; see [LockFile].
+	// File is the version's file, such as "account.events/v2.avsc". Locked is true if the lock file
+	// lists it; see [LockFile].
 	File   string
 	Locked bool
 	Schema avro.Schema
@@ -55,11 +55,11 @@ func (s *Set) Latest(topicBase string) (latest Version) {
 }
 
 // Load reads the schemas of all topics of the topology. Files are named by topic and version,
-// "account.events/v1.avsc". Outcomes have the embedded schema; a re-keyed topic has that of the
-// events it carries. The error joins everything that is wrong: missing files, gaps between
-// versions, files that belong to no topic, schemas that cannot be parsed, a version that cannot be
-// read with a later one, an envelope without its fields, declared commands and events without a
-// record, a published version that was edited (see [LockFile]).
+// "account.events/v1.avsc". Outcomes have the embedded schema; a re-keyed topic has that of its
+// events. The error joins all problems: missing files, gaps between versions, files that belong to
+// no topic, schemas that cannot be parsed, a version that cannot be read with a later one, an
+// envelope without its fields, declared commands and events without a record, and an edited
+// published version (see [LockFile]).
 func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 	l := &loader{files: files, set: &Set{versions: map[string][]Version{}}, expected: map[string]bool{}}
 	names := topology.Names{}
@@ -77,7 +77,7 @@ func Load(files fs.FS, t *topology.Topology) (*Set, error) {
 	}
 	for _, p := range t.Projections {
 		l.topic(names.Table(p.ID()), lock, checkRow)
-		// what was published stays, though its version may have been dropped
+		// Published versions stay, even if their version of the projection was dropped.
 		for gone := 1; gone < p.Version; gone++ {
 			l.expected[names.Table(topology.VersionID(p.Name, gone))] = true
 		}
@@ -103,7 +103,7 @@ func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf(format, args...))
 }
 
-// lock returns what is published, and reports what was edited since.
+// lock returns the published versions, and reports those that were edited since.
 func (l *loader) lock(files fs.FS) map[string]fingerprints {
 	locked, err := readLock(files)
 	if err != nil {
@@ -120,8 +120,7 @@ func (l *loader) topic(base string, lock map[string]fingerprints, check func(*av
 
 var versionFile = regexp.MustCompile(`^v([1-9][0-9]{0,5})\.avsc$`)
 
-// read returns the versions in a directory, as far as they are sound. The check is for the latest
-// one.
+// read returns the sound versions in a directory. The check is for the latest one.
 func (l *loader) read(files fs.FS, dir string, lock map[string]fingerprints, check func(*avro.Type) []string) []Version {
 	entries, err := fs.ReadDir(files, dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -35,7 +35,7 @@ func fingerprintsOf(text []byte) (fingerprints, error) {
 	return fingerprints{file: fmt.Sprintf("%x", sha256.Sum256(text)), canonical: fmt.Sprintf("%x", s.Fingerprint)}, nil
 }
 
-// readLock returns what the lock file lists, by file; nothing where there is no lock file.
+// readLock returns the entries of the lock file, by file. It returns none if there is no lock file.
 func readLock(files fs.FS) (map[string]fingerprints, error) {
 	text, err := fs.ReadFile(files, LockFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +59,7 @@ func readLock(files fs.FS) (map[string]fingerprints, error) {
 	return locked, lines.Err()
 }
 
-// checkLock returns how the files differ from what the lock file lists.
+// checkLock returns the differences between the files and the lock file.
 func checkLock(files fs.FS, locked map[string]fingerprints) (problems []error) {
 	for _, name := range slices.Sorted(maps.Keys(locked)) {
 		text, err := fs.ReadFile(files, name)
@@ -81,7 +81,7 @@ func checkLock(files fs.FS, locked map[string]fingerprints) (problems []error) {
 	return problems
 }
 
-// nextVersion returns the file for the version after the last one that is locked.
+// nextVersion returns the file for the version after the last locked one.
 func nextVersion(name string, locked map[string]fingerprints) string {
 	for n := 1; ; n++ {
 		next := path.Join(path.Dir(name), fmt.Sprintf("v%d.avsc", n))
@@ -92,8 +92,8 @@ func nextVersion(name string, locked map[string]fingerprints) string {
 }
 
 // AppendLock adds every schema file below the directory that the directory's lock file does not
-// list, and returns their names, sorted. Nothing is written where a listed file was edited or a new
-// one cannot be parsed.
+// list. It returns their names, sorted. It writes nothing if a listed file was edited or a new one
+// cannot be parsed.
 func AppendLock(dir string) (added []string, err error) {
 	files := os.DirFS(dir)
 	locked, err := readLock(files)

@@ -9,11 +9,12 @@ import (
 	"github.com/riferrei/srclient"
 )
 
-// Registered is what a registry has under a subject.
+// Registered is the content of a subject in the registry.
 type Registered struct {
-	// Versions are those that are not deleted, oldest first; none where there is no such subject.
+	// Versions are the versions that are not deleted, oldest first. There are none if the subject
+	// does not exist.
 	Versions []RegisteredVersion
-	// Compatibility is the subject's own level, or "" where it follows the registry's.
+	// Compatibility is the subject's own level, or "" if it follows the registry's.
 	Compatibility string
 }
 
@@ -25,9 +26,9 @@ type RegisteredVersion struct {
 
 const backwardTransitive = string(srclient.BackwardTransitive)
 
-// Registered returns what is registered under a subject. known is how many versions the caller
-// knows of: where there are no more, their texts are not asked for and the answer has no versions;
-// -1 asks for all. The error wraps [ErrUnavailable] (try again) or [ErrNotAvro].
+// Registered returns the content of a subject. known is the number of versions that the caller
+// knows. If there are no more, their texts are not fetched and the answer has no versions; -1
+// fetches all. The error wraps [ErrUnavailable] (try again) or [ErrNotAvro].
 func (r *Registry) Registered(ctx context.Context, subject string, known int) (Registered, error) {
 	got, err := r.shared(ctx, fmt.Sprintf("versions %d of %s", known, subject), func() (any, error) { return r.registered(subject, known) })
 	if err != nil {

@@ -24,16 +24,16 @@ type Config struct {
 	// URL is the registry's base URL, such as "http://localhost:8081" or
 	// "https://host/apis/ccompat/v7".
 	URL string
-	// User and Password are sent as HTTP basic authentication where User is not empty.
+	// User and Password are sent as HTTP basic authentication if User is not empty.
 	User     string
 	Password string
 	// TLS is the configuration for https; nil means Go's defaults.
 	TLS *tls.Config
 	// Timeout bounds one request; default 5 s.
 	Timeout time.Duration
-	// UnknownIDFor is how long the answer that an id is unknown is remembered, so that a flood of
-	// records with made-up ids does not become a flood of requests; default 5 s. Outages are never
-	// remembered.
+	// UnknownIDFor is the time for which the answer that an id is unknown is remembered. So a flood
+	// of records with made-up ids does not become a flood of requests. Default 5 s. Outages are
+	// never remembered.
 	UnknownIDFor time.Duration
 }
 
@@ -48,7 +48,7 @@ func (c *Config) EnsureDefaults() {
 }
 
 // Registry is a client of a schema registry. Answers are cached for ever, since neither an id nor a
-// registered schema changes its meaning; so an outage does not touch records whose schema was seen
+// registered schema changes its meaning. So an outage does not affect records whose schema was seen
 // before. It is safe for concurrent use.
 type Registry struct {
 	client  *srclient.SchemaRegistryClient
@@ -81,7 +81,8 @@ func New(config Config, logger *slog.Logger) *Registry {
 		Timeout:   config.Timeout,
 		Transport: &roundTripper{next: transport, user: config.User, password: config.Password},
 	}))
-	// it would keep ids and versions without their subject's context; ours is below
+	// The client's own cache would keep ids and versions without their subject's context; ours is
+	// below.
 	client.CachingEnabled(false)
 	return &Registry{
 		client: client, log: logger, config: config,
@@ -123,7 +124,7 @@ func (r *Registry) fetch(id int) (string, error) {
 	s, err := r.client.GetSchema(id)
 	if err != nil {
 		if err = classify(err); !errors.Is(err, ErrUnknownID) && !errors.Is(err, ErrUnavailable) {
-			// whatever it said, it was not about this id
+			// The answer was not about this id.
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	} else if err = selfContained(s); err == nil && s.Schema() == "" {
@@ -155,8 +156,8 @@ func selfContained(s *srclient.Schema) error {
 	return nil
 }
 
-// shared runs the call once for all who ask for the same key at the same time. The call itself is
-// bounded by the client's timeout, so it outlives the context of the one who started it: the others
+// shared runs the call once for all callers with the same key at the same time. The client's
+// timeout bounds the call, so it outlives the context of the caller that started it: the others
 // still want its answer.
 func (r *Registry) shared(ctx context.Context, key string, call func() (any, error)) (any, error) {
 	if err := ctx.Err(); err != nil {
@@ -199,8 +200,8 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	}
 	s, err := r.client.CreateSchema(key.subject, key.text, srclient.Avro)
 	if err != nil {
-		// Another process that starts at the same time may have been faster, which some registries
-		// answer with a conflict.
+		// Another process that starts at the same time may have been faster. Some registries answer
+		// with a conflict then.
 		there, lookupErr := r.client.LookupSchema(key.subject, key.text, srclient.Avro)
 		if lookupErr != nil {
 			return 0, classify(err)
@@ -212,8 +213,8 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 			return 0, err
 		}
 	}
-	// Some registries answer with an older schema that differs in documentation or aliases only.
-	// The data looks the same, so that is as good; anything else would make every record
+	// Some registries answer with an older schema that differs only in documentation or aliases.
+	// Its data look the same, so that is as good. Any other schema would make every record
 	// unreadable.
 	stored, err := avro.Parse(s.Schema())
 	if err != nil || stored.Fingerprint != wanted.Fingerprint {
@@ -227,8 +228,8 @@ func (r *Registry) register(key registeredSchema) (int, error) {
 	return s.ID(), nil
 }
 
-// demandCompatibility sets the subject's level where it differs. It reports pending where the
-// registry cannot hold the level of a subject without schemas (Apicurio).
+// demandCompatibility sets the subject's level if it differs. It reports pending if the registry
+// cannot hold the level of a subject without schemas (Apicurio).
 func (r *Registry) demandCompatibility(subject string) (pending bool, err error) {
 	level, err := r.client.GetCompatibilityLevel(subject, false)
 	if err != nil {
@@ -248,7 +249,7 @@ func (r *Registry) demandCompatibility(subject string) (pending bool, err error)
 	if err == nil {
 		return false, nil
 	}
-	// Another process that starts at the same time may have been faster: Apicurio answers 409 then.
+	// Another process is changing it; no schema is in question yet.
 	if level, readErr := r.client.GetCompatibilityLevel(subject, false); readErr == nil && *level == srclient.BackwardTransitive {
 		return false, nil
 	}

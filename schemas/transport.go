@@ -12,8 +12,8 @@ import (
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
-// roundTripper adds what the registry client lacks: credentials without a password, subjects
-// escaped for a path, a bound on answers, and errors that still know their HTTP status.
+// roundTripper adds four things to the registry client: credentials without a password, subjects
+// escaped for a path, a bound on answers, and errors that keep their HTTP status.
 type roundTripper struct {
 	next           http.RoundTripper
 	user, password string
@@ -27,8 +27,8 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.user != "" {
 		req.SetBasicAuth(t.user, t.password)
 	}
-	// The client escapes subjects as in a query, where a space is "+". In a path that is a plus
-	// sign.
+	// The client escapes subjects as in a query, where a space becomes "+". In a path that is a
+	// plus sign.
 	if escaped := req.URL.EscapedPath(); strings.Contains(escaped, "+") {
 		escaped = strings.ReplaceAll(escaped, "+", "%20")
 		path, err := url.PathUnescape(escaped)
@@ -46,7 +46,7 @@ func (t *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	// an answer that breaks off still has its status
+	// An answer that breaks off still has its status.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
 	return nil, newStatusError(resp.StatusCode, body)
 }
@@ -91,8 +91,8 @@ const (
 	codeSchemaNotFound  = 40403
 )
 
-// classify wraps a client's error with what it means. Only the registry's own word makes an id
-// unknown: a 404 of a proxy or of a wrong path says nothing about schemas.
+// classify adds the meaning to a client's error. Only the registry's own word makes an id unknown:
+// a 404 of a proxy or of a wrong path says nothing about schemas.
 func classify(err error) error {
 	var answered *statusError
 	if !errors.As(err, &answered) {

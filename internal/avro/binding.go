@@ -12,15 +12,15 @@ import (
 	"github.com/hamba/avro/v2"
 )
 
-// The library's part: between canonical bytes and Go structs. Nothing else of it is used, and no
-// other file knows it.
+// This file is the library's part: between canonical bytes and Go structs. Nothing else of the
+// library is used, and no other file knows it.
 
-// maxItems bounds the items of one array. The bytes that reach the library have passed a converter,
-// which lets no count pass that the bytes do not bear out; this is the second guard.
+// maxItems bounds the items of one array. A converter has already refused counts that the bytes
+// cannot hold; this is the second guard.
 const maxItems = 1 << 22
 
 // newAPI returns the library's configuration: a domain's structs have one set of tags, arrays and
-// maps are one block without a size, and no length is believed beyond the largest record.
+// maps are one block without a size, and lengths beyond the largest record are refused.
 func newAPI(maxBytes int) avro.API {
 	return avro.Config{
 		TagKey: "json", BlockLength: 1 << 30, DisableBlockSizeHeader: true, UnionResolutionError: true,
@@ -45,7 +45,7 @@ type Binding struct {
 	readers, writers, scratch sync.Pool
 }
 
-// Bind binds a Go type to a record. No length within is believed beyond maxBytes.
+// Bind binds a Go type to a record. Lengths inside beyond maxBytes are refused.
 func Bind(full *Type, typ reflect.Type, maxBytes int) (*Binding, error) {
 	b := &Binding{Record: full.Current(), Full: full, Go: typ}
 	var err error
@@ -75,8 +75,9 @@ func Bind(full *Type, typ reflect.Type, maxBytes int) (*Binding, error) {
 	return b, nil
 }
 
-// plain returns the type as a schema in JSON, with what decides about bytes only. Named types have
-// names of their own, as the library looks up those without a namespace in the record around them.
+// plain returns the type as a schema in JSON, with only the parts that decide about bytes. Named
+// types get names of their own, as the library looks up names without a namespace in the record
+// around them.
 func (t *Type) plain(names map[*Type]string) any {
 	if name := names[t]; name != "" {
 		return name
@@ -114,7 +115,7 @@ func (t *Type) plain(names map[*Type]string) any {
 	return out
 }
 
-// scratch is a struct to decode into. What is returned is a copy of it.
+// scratch is a struct to decode into. Callers get a copy of it.
 type scratch struct {
 	value   reflect.Value
 	pointer any
@@ -172,8 +173,8 @@ func (b *Binding) Append(dst []byte, value any) (out []byte, err error) {
 	return dst, err
 }
 
-// AppendChecked appends the canonical bytes of what encodes the record: it must be acceptable to a
-// reader, and the retired fields are added.
+// AppendChecked appends the canonical bytes of already encoded fields: a reader must be able to
+// accept them, and the retired fields are added.
 func (b *Binding) AppendChecked(dst, body []byte) ([]byte, error) {
 	out, err := b.Complete.Append(dst, body)
 	switch f := (*Fault)(nil); {

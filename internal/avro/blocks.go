@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Arrays and maps: read in whatever blocks they come, written as one block.
+// Arrays and maps may come in any number of blocks. They are written as one.
 
-// blocks reads the blocks of an array or map, calling item for each item, and returns how many
-// there were.
+// blocks reads the blocks of an array or map, calling item for each item. It returns the number of
+// items.
 func (c *converter) blocks(item func()) (n int) {
 	for c.err == nil {
 		count := c.long()

@@ -26,7 +26,7 @@ func (b *typeBuilder) schema(text string, parsed *twmb.Schema) (Schema, error) {
 	return Schema{Text: text, Fingerprint: sha256.Sum256(parsed.Canonical()), Type: typ, parsed: parsed}, nil
 }
 
-// build returns the type of a node within a namespace, which unqualified references belong to.
+// build returns the type of a node. Unqualified references belong to the given namespace.
 func (b *typeBuilder) build(n *twmb.SchemaNode, namespace string, depth int) (*Type, error) {
 	if depth > MaxDepth && !b.recursive {
 		return nil, fmt.Errorf("types nested more than %d levels deep", MaxDepth)

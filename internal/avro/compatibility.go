@@ -11,9 +11,9 @@ import (
 // notices that, since the type beneath is the same.
 func Compatible(writer, reader Schema) error { return compatible(writer, reader, true) }
 
-// Readable returns nil if every implementation can read with the reader schema what was written
-// with the writer schema. Beyond the Avro specification, a new field must state its default: for a
-// union that starts with null some implementations assume one, others (Java, Python) do not.
+// Readable returns nil if every implementation can read data of the writer schema with the reader
+// schema. Beyond the Avro specification, a new field must state its default: for a union that
+// starts with null some implementations assume one, others (Java, Python) do not.
 func Readable(writer, reader Schema) error { return compatible(writer, reader, false) }
 
 func compatible(writer, reader Schema, sameMeaning bool) error {
@@ -24,7 +24,7 @@ func compatible(writer, reader Schema, sameMeaning bool) error {
 	return c.check(writer.Type, reader.Type)
 }
 
-// strictness finds what the specification lets pass in schemas that are compatible by it.
+// strictness finds the differences that the specification accepts and this package refuses.
 type strictness struct {
 	sameMeaning bool
 	seen        map[[2]*Type]bool
@@ -76,8 +76,8 @@ func (c *strictness) check(w, r *Type) error {
 	return nil
 }
 
-// FieldFor returns the writer's field that a field of a reader is read from: the one with its name,
-// or with one of its aliases.
+// FieldFor returns the writer's field for a field of a reader: the one with its name, or with one
+// of its aliases.
 func (t *Type) FieldFor(reader *Field) *Field {
 	if f := t.Field(reader.Name); f != nil {
 		return f
@@ -91,7 +91,7 @@ func (t *Type) FieldFor(reader *Field) *Field {
 }
 
 // SameName reports whether a writer's named type is the reader's: by full name, alias, or
-// unqualified name, as the specification has it.
+// unqualified name, as the specification says.
 func SameName(writer, reader *Type) bool {
 	if writer.Name == reader.Name || writer.ShortName() == reader.ShortName() {
 		return true

@@ -11,9 +11,9 @@ import (
 )
 
 // converter reads bytes by a plan and writes canonical bytes of the reader's type: shortest
-// numbers, one block for an array or map, entries of a map sorted by key. It believes nothing that
-// the bytes claim: it stops at the first thing that cannot be a value (err), and notes the first
-// value that is sound but not acceptable (fault), reading on.
+// numbers, one block for an array or map, entries of a map sorted by key. It trusts no claim of the
+// bytes. It stops at the first part that cannot be a value (err). It notes the first value that is
+// sound but not acceptable (fault) and reads on.
 type converter struct {
 	src   []byte
 	pos   int
@@ -45,7 +45,7 @@ func newConverter(src []byte) *converter {
 	return c
 }
 
-// release gives the buffers back. Nothing that points into them may be used afterwards.
+// release gives the buffers back. Pointers into them must not be used afterwards.
 func (c *converter) release() {
 	c.src = nil
 	c.parts.reset()
@@ -55,7 +55,7 @@ func (c *converter) release() {
 	converters.Put(c)
 }
 
-// finish returns what is wrong after everything should have been read.
+// finish returns the error after the whole value should have been read.
 func (c *converter) finish() error {
 	if c.err == nil && c.pos != len(c.src) {
 		c.err = fmt.Errorf("has %d bytes after its end", len(c.src)-c.pos)
@@ -252,8 +252,8 @@ func (c *converter) skip(p *Plan) {
 	c.dst = c.dst[:mark]
 }
 
-// field reads a record's field, and names it in what goes wrong inside it. hadFault says that
-// something went wrong before.
+// field reads a record's field, and adds its name to a fault inside it. hadFault is true if there
+// was a fault before.
 func (c *converter) field(f *fieldPlan, hadFault bool) {
 	if f.target < 0 {
 		c.skip(f.inner)
@@ -306,8 +306,8 @@ func (c *converter) record(p *Plan) {
 	}
 }
 
-// Append appends the canonical bytes that the plan makes of a value. The error is a [*Fault] if the
-// value can be read and not be accepted.
+// Append appends the canonical bytes of a value that the plan reads. The error is a [*Fault] if the
+// value can be read but not accepted.
 func (p *Plan) Append(dst, src []byte) ([]byte, error) {
 	c := newConverter(src)
 	defer c.release()
@@ -320,7 +320,7 @@ func (p *Plan) Append(dst, src []byte) ([]byte, error) {
 	return append(dst, c.dst...), nil
 }
 
-// Convert returns the canonical bytes that the plan makes of a value, or nil if it cannot.
+// Convert returns the canonical bytes of a value that the plan reads, or nil if it cannot.
 func (p *Plan) Convert(src []byte) []byte {
 	out, err := p.Append(make([]byte, 0, len(src)), src)
 	if err != nil {

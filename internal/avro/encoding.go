@@ -6,7 +6,7 @@ import (
 )
 
 // Canonical bytes: shortest numbers, an array or map as one block, a map's entries sorted by key.
-// What reads them relies on their shape.
+// The readers below rely on this shape.
 
 // AppendLong appends a zigzag variable-length number, as int and long have it.
 func AppendLong(dst []byte, n int64) []byte { return binary.AppendVarint(dst, n) }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// ErrNewer is wrapped by the [Fault] of a value that the reader has no place for.
+// ErrNewer is wrapped by the [Fault] of a value that has no place in the reader's type.
 var ErrNewer = errors.New("written with a schema that knows more than this reader")
 
-// Fault is a value that can be read and not be accepted.
+// Fault is a value that can be read but not accepted.
 type Fault struct {
 	Path    string
 	Message string
@@ -47,7 +47,7 @@ func (f *Fault) Unwrap() error {
 	return nil
 }
 
-// Clip shortens what a sender wrote before it is repeated in a message.
+// Clip shortens a sender's text before it is repeated in a message.
 func Clip(s string) string {
 	const most = 100
 	if len(s) <= most {

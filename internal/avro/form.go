@@ -2,8 +2,8 @@ package avro
 
 import "slices"
 
-// Current returns the type without retired fields ([Field.CopyOf]): what a program works with,
-// where the type itself is what it writes. A type without retired fields is returned as it is.
+// Current returns the type without retired fields ([Field.CopyOf]). A program works with this type
+// and writes the full one. A type without retired fields is returned unchanged.
 func (t *Type) Current() *Type { return current(t, map[*Type]*Type{}) }
 
 func current(t *Type, done map[*Type]*Type) *Type {
@@ -42,7 +42,7 @@ func current(t *Type, done map[*Type]*Type) *Type {
 }
 
 // SameForm reports whether values of both types are the same bytes with the same meaning: the types
-// differ in documentation, defaults and aliases at most.
+// differ at most in documentation, defaults and aliases.
 func SameForm(a, b *Type) bool {
 	if a == b {
 		return true
@@ -64,8 +64,8 @@ func SameForm(a, b *Type) bool {
 	return (a.Items == nil || SameForm(a.Items, b.Items)) && (a.Values == nil || SameForm(a.Values, b.Values))
 }
 
-// Distance returns how many fields, branches and symbols only one of two types has: 0 for types
-// that say the same. It tells which of several versions a schema that is none of them is most like.
+// Distance returns the number of fields, branches and symbols that only one of two types has: 0 for
+// equal types. It finds the version that an unknown schema resembles most.
 func Distance(a, b *Type) int { return distance(a, b, map[[2]*Type]bool{}) }
 
 func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {

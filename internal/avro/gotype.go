@@ -66,8 +66,8 @@ func MatchGo(where string, goType reflect.Type, t *Type) (problems []string) {
 	return problems
 }
 
-// matchPrimitive reports whether a Go type takes every value of an Avro type and has no others, and
-// otherwise what would.
+// matchPrimitive reports whether a Go type takes every value of an Avro type and no others.
+// Otherwise it returns the wanted type.
 func matchPrimitive(goType reflect.Type, t *Type) (wanted string, ok bool) {
 	kind := goType.Kind()
 	switch {

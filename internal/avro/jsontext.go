@@ -11,9 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// ScanJSON returns the value in a text that is one JSON value in valid UTF-8 and nothing else. What
-// follows in this file relies on it: it walks text that is known to be sound, without building maps
-// of it.
+// ScanJSON returns the value in a text that is one JSON value in valid UTF-8 and nothing else. The
+// rest of this file relies on it: it walks sound text without building maps of it.
 func ScanJSON(text []byte) ([]byte, error) {
 	switch {
 	case len(text) == 0:
@@ -39,7 +38,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// valueEnd returns where the value that starts at i ends.
+// valueEnd returns the end of the value that starts at i.
 func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':
@@ -104,7 +103,7 @@ func elements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// next returns what follows a value: the next one's start or the closing bracket.
+// next returns the place behind a value: the start of the next one, or the closing bracket.
 func next(b []byte, end int) int {
 	i := skipSpace(b, end)
 	if b[i] == ',' {
@@ -115,7 +114,7 @@ func next(b []byte, end int) int {
 
 var errSurrogate = errors.New("has half of a surrogate pair, which is no character")
 
-// Unquote returns what a JSON string says. Without escapes that is a part of the text itself.
+// Unquote returns the text of a JSON string. Without escapes that is a part of the input itself.
 func Unquote(quoted []byte) ([]byte, error) {
 	inner := quoted[1 : len(quoted)-1]
 	escape := bytes.IndexByte(inner, '\\')

@@ -54,7 +54,7 @@ func (t *Type) AppendJSON(dst, value []byte) ([]byte, *Fault) {
 	return dst, t.Mismatch(value)
 }
 
-// expected says in words what a value of the type looks like in JSON.
+// expected describes a value of the type in JSON, in words.
 func (t *Type) expected() string {
 	switch t.Kind {
 	case Boolean:

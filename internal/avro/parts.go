@@ -1,7 +1,7 @@
 package avro
 
 // Parts are a record taken apart: the canonical bytes of each field of the reader's type, in its
-// order, and what is not acceptable about each. They are valid until Release.
+// order, and the fault of each. They are valid until Release.
 type Parts struct {
 	Values [][]byte
 	Faults []*Fault
@@ -79,5 +79,5 @@ func (e *Parts) Joined() []byte {
 	return c.dst[start:]
 }
 
-// Release gives the memory back. Nothing that points into it may be used afterwards.
+// Release gives the memory back. Pointers into it must not be used afterwards.
 func (e *Parts) Release() { e.from.release() }

@@ -5,16 +5,17 @@ import (
 	"slices"
 )
 
-// Plan says how a value written with one type becomes the canonical bytes of another: schema
-// resolution as the Avro specification has it, worked out once for a pair of types. Reader and
-// writer may be the same type; then a plan checks the bytes and makes them canonical.
+// Plan turns a value of one type into the canonical bytes of another: schema resolution by the Avro
+// specification, worked out once for a pair of types. Reader and writer may be the same type. Then
+// a plan checks the bytes and makes them canonical.
 type Plan struct {
 	op op
 	// logical is the reader's logical type, whose range is checked.
 	logical string
 	// size of a fixed.
 	size int
-	// inner is the plan of array items, map values, or of what is wrapped into a reader's union.
+	// inner is the plan of array items, of map values, or of a value that is wrapped into a
+	// reader's union.
 	inner *Plan
 	// index is the branch of the reader's union that opWrap writes.
 	index int
@@ -26,14 +27,13 @@ type Plan struct {
 	names   []string
 	// fields in the writer's order.
 	fields []fieldPlan
-	// defaults has, for each field of the reader, the bytes of its default where the writer does
-	// not have it, else nil.
+	// defaults has, for each field of the reader, the bytes of its default if the writer lacks the
+	// field, else nil.
 	defaults [][]byte
 	// copies has, for a retired field of the reader that the writer does not have, the reader's
 	// field that it is a copy of.
 	copies map[int]int
-	// ordered is true where the writer's fields come in the reader's order and no default is to be
-	// put in.
+	// ordered is true if the writer's fields come in the reader's order and no default is needed.
 	ordered bool
 }
 
@@ -60,11 +60,11 @@ const (
 	opFloatToDouble //
 )
 
-// branchPlan is what becomes of one branch of a writer's union.
+// branchPlan is the plan of one branch of a writer's union.
 type branchPlan struct {
-	// inner reads the branch. Where lost is set the result is thrown away.
+	// inner reads the branch. If lost is set, the result is thrown away.
 	inner *Plan
-	// index is the reader's branch, or -1 where the reader has no union.
+	// index is the reader's branch, or -1 if the reader has no union.
 	index int
 	// lost says why the reader cannot take this branch, or is "".
 	lost string
@@ -73,17 +73,18 @@ type branchPlan struct {
 type fieldPlan struct {
 	name  string
 	inner *Plan
-	// target is the reader's field, or -1 where it has none and the value is skipped.
+	// target is the reader's field, or -1 if it has none and the value is skipped.
 	target int
 }
 
-// Compile returns the plan from the writer's type to the reader's, or says why there is none.
+// Compile returns the plan from the writer's type to the reader's, or the reason why there is none.
 func Compile(writer, reader *Type) (*Plan, error) {
 	return (&compiler{done: map[[2]*Type]*Plan{}}).compile(writer, reader)
 }
 
 type compiler struct {
-	// a type used in many places is worked out once, or schemas could grow exponentially
+	// A type that occurs in many places is worked out once; otherwise schemas could grow
+	// exponentially.
 	done map[[2]*Type]*Plan
 }
 
@@ -161,7 +162,7 @@ func promotion(w, r *Type) (*Plan, error) {
 	case r.Kind == Float:
 		return &Plan{op: opIntToFloat}, nil
 	}
-	// int as long, bytes as string and the reverse have the same bytes
+	// int and long have the same bytes, and so have bytes and string.
 	return &Plan{op: primitive(r.Kind)}, nil
 }
 
@@ -261,8 +262,8 @@ func (c *compiler) record(w, r *Type) (*Plan, error) {
 	return p, nil
 }
 
-// sourceOf returns the reader's field that a retired field is a copy of, or -1 where the field is
-// not retired or the writer lacks the other one, too.
+// sourceOf returns the reader's field that a retired field is a copy of. It returns -1 if the field
+// is not retired or the writer lacks the other one, too.
 func sourceOf(rf *Field, w, r *Type) int {
 	if rf.CopyOf == "" || w.FieldFor(r.Field(rf.CopyOf)) == nil {
 		return -1
@@ -270,7 +271,7 @@ func sourceOf(rf *Field, w, r *Type) int {
 	return slices.IndexFunc(r.Fields, func(f Field) bool { return f.Name == rf.CopyOf })
 }
 
-// Loss says which value of the writer's type has no place in the reader's, or "".
+// Loss names a value of the writer's type that has no place in the reader's; "" if there is none.
 func (p *Plan) Loss() string { return p.loss(map[*Plan]bool{}) }
 
 func (p *Plan) loss(seen map[*Plan]bool) string {

@@ -11,8 +11,8 @@ import (
 // Schema is a parsed schema.
 type Schema struct {
 	Text string
-	// Fingerprint is the SHA-256 of the Parsing Canonical Form: the schema's identity, whatever its
-	// white space, documentation and id.
+	// Fingerprint is the SHA-256 of the Parsing Canonical Form: the schema's identity, independent
+	// of white space, documentation and id.
 	Fingerprint [32]byte
 	Type        *Type
 
@@ -30,8 +30,8 @@ const (
 	maxJSONDepth = 4 * MaxDepth
 )
 
-// Parse reads an Avro schema. It refuses recursive schemas, which no reader of a log can bound, and
-// those beyond [MaxSchemaBytes] and [MaxDepth]. The text may come from anyone.
+// Parse reads an Avro schema. It refuses recursive schemas, since no reader of a log can bound
+// them, and schemas beyond [MaxSchemaBytes] and [MaxDepth]. The text may come from anyone.
 func Parse(text string) (s Schema, err error) {
 	if len(text) > MaxSchemaBytes {
 		return Schema{}, fmt.Errorf("schema of %d bytes: at most %d are allowed", len(text), MaxSchemaBytes)
@@ -40,7 +40,7 @@ func Parse(text string) (s Schema, err error) {
 		return Schema{}, fmt.Errorf("schema nested %d levels deep: at most %d are allowed", depth, maxJSONDepth)
 	}
 	defer func() {
-		// the text is input: a parser's panic is that schema's fault alone
+		// The text is input: a panic of the parser is that schema's fault alone.
 		if p := recover(); p != nil {
 			s, err = Schema{}, fmt.Errorf("schema cannot be parsed: %v", p)
 		}
@@ -53,8 +53,8 @@ func Parse(text string) (s Schema, err error) {
 	return b.schema(text, parsed)
 }
 
-// ParseAny reads any Avro schema, recursive ones and those that refer to others, too. The others
-// come first, each after those that it refers to itself. What it returns is for [Readable] alone:
+// ParseAny reads any Avro schema, also recursive ones and those that refer to others. The others
+// come first, each after those that it refers to itself. The result is for [Readable] alone:
 // nothing else here may walk a type that contains itself.
 func ParseAny(text string, others ...string) (Schema, error) {
 	var known twmb.SchemaCache
@@ -83,7 +83,7 @@ func (s Schema) Compact() string {
 	return b.String()
 }
 
-// jsonDepth returns how deep brackets are nested outside of strings.
+// jsonDepth returns the nesting depth of brackets outside of strings.
 func jsonDepth(text string) int {
 	depth, deepest, inString := 0, 0, false
 	for i := 0; i < len(text); i++ {

@@ -28,7 +28,7 @@ var kinds = [...]string{"null", "boolean", "int", "long", "float", "double", "by
 // String returns the kind as Avro writes it.
 func (k Kind) String() string { return kinds[k] }
 
-// Logical types that are understood. Any other is read as the type beneath it, as the Avro
+// These logical types are understood. Any other is read as the type beneath it, as the Avro
 // specification says.
 const (
 	TimestampMicros = "timestamp-micros"
@@ -43,7 +43,7 @@ type Type struct {
 	Aliases []string
 	// Logical is the logical type, or "".
 	Logical string
-	// Foreign is a logical type that is not understood, or "". Its values are read as what is
+	// Foreign is a logical type that is not understood, or "". Its values are read as the type
 	// beneath it.
 	Foreign string
 	// Doc is the documentation of a record, enum or fixed.
@@ -55,7 +55,7 @@ type Type struct {
 	Values   *Type
 	Branches []*Type
 	Symbols  []string
-	// EnumDefault stands in for a symbol that the reader does not know, where HasEnumDefault.
+	// EnumDefault stands in for a symbol that the reader does not know, if HasEnumDefault is set.
 	EnumDefault    string
 	HasEnumDefault bool
 	Size           int
@@ -66,15 +66,15 @@ type Field struct {
 	Name    string
 	Aliases []string
 	Type    *Type
-	// Default, if HasDefault, is nil, bool, int32, int64, float32, float64, string, []byte, []any or
-	// map[string]any. Unsaid has its canonical bytes.
+	// Default is nil, bool, int32, int64, float32, float64, string, []byte, []any or
+	// map[string]any, if HasDefault is set. Unsaid has its canonical bytes.
 	Default    any
 	HasDefault bool
 	Unsaid     []byte
 	Doc        string
-	// CopyOf, where not empty, makes the field a retired one: no program uses it any more, and it
-	// is still written, as a copy of the field with this name, for readers that know no other. It
-	// is the attribute "copyOf" in the schema.
+	// CopyOf makes the field a retired one if it is not empty. No program uses the field any more,
+	// but it is still written, as a copy of the field with this name, for old readers. It is the
+	// attribute "copyOf" in the schema.
 	CopyOf string
 }
 
@@ -88,8 +88,7 @@ func (t *Type) Field(name string) *Field {
 	return nil
 }
 
-// Nullable returns the other branch of a union of null and one other type, and which branch null
-// is.
+// Nullable returns the other branch of a union of null and one other type, and the index of null.
 func (t *Type) Nullable() (other *Type, nullIndex int, ok bool) {
 	if t.Kind != Union || len(t.Branches) != 2 {
 		return nil, 0, false
@@ -106,7 +105,7 @@ func (t *Type) Nullable() (other *Type, nullIndex int, ok bool) {
 // ShortName returns the name without its namespace.
 func (t *Type) ShortName() string { return t.Name[strings.LastIndexByte(t.Name, '.')+1:] }
 
-// Describe returns the type as people say it: its name where it has one, else its kind.
+// Describe names the type for people: by its name if it has one, else by its kind.
 func (t *Type) Describe() string {
 	if t.Name != "" {
 		return t.Kind.String() + " " + t.Name

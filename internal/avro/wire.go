@@ -25,7 +25,7 @@ func SplitWire(value []byte) (id int, body []byte, err error) {
 	return int(binary.BigEndian.Uint32(value[1:prefixSize])), value[prefixSize:], nil
 }
 
-// AppendPrefix starts a value that the schema's id announces.
+// AppendPrefix appends the prefix with the schema's id.
 func AppendPrefix(dst []byte, id int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, Magic), uint32(id))
 }
