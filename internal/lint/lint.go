@@ -51,7 +51,7 @@ var rooms = map[string]room{
 	"replay/verify":          {imports: []string{".", "topology", "codecs", "replay/kit", "internal/kafkalog", "internal/record"}},
 	"replay/rebuild":         {imports: []string{"topology", "processors", "replay/kit", "replay/verify", "internal/cluster", "internal/retry", "internal/versions"}},
 	"replay/recovery":        {imports: []string{".", "topology", "codecs", "replay/kit", "internal/cluster", "internal/record"}},
-	"replay/backup": {imports: []string{".", "topology", "schemas", "codecs", "replay/kit", "replay/recovery", "replay/backup/archive", "internal/avro", "internal/cluster",
+	"replay/backup": {imports: []string{".", "topology", "codecs", "replay/kit", "replay/recovery", "replay/backup/archive", "internal/avro", "internal/cluster",
 		"internal/record"}},
 	"replay/backup/archive": {imports: []string{"internal/record"}},
 	"gateway":               {imports: []string{".", "topology", "codecs", "views", "internal/cluster", "internal/record"}},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay/backup/archive"
 	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/topology"
@@ -108,9 +107,9 @@ func (x *exporting) run(ctx context.Context, now time.Time) error {
 	for _, a := range config.Topology.Aggregates {
 		x.stop[a.Name] = make([]int64, config.Settings.Partitions)
 		x.ends[a.Name] = make([]archive.Ends, config.Settings.Partitions)
-		for _, kind := range x.kinds() {
-			for p := range int32(config.Settings.Partitions) {
-				x.kit.Total += x.left(kind, a.Name, p).Size()
+		for p := range int32(config.Settings.Partitions) {
+			for _, g := range x.growing(a, p) {
+				x.kit.Total += g.left.Size()
 			}
 		}
 	}
@@ -135,85 +134,79 @@ func (x *exporting) run(ctx context.Context, now time.Time) error {
 	return x.archive.Finish(cut)
 }
 
-// left returns what the archive does not have yet of a partition.
-func (x *exporting) left(kind archive.Kind, aggregate string, partition int32) kit.Span {
-	s := x.cut.span(x.topicOf(kind, aggregate), partition)
-	s.From = max(s.From, x.nextOf(kind, aggregate, partition))
-	return s
+// growing is a log of one partition, and what the archive has of it and does not have yet.
+type growing struct {
+	kind archive.Kind
+	spec *topology.AggregateSpec
+	last *archive.File // nil if there is none
+	next int64         // offset after the last one that the archive has
+	left kit.Span
+	// values takes values apart, and about says whose one is and when it was recorded; nil for
+	// commands, which are taken as they are.
+	values codecs.Values
+	about  func(ctx context.Context, value []byte) (aggregateID string, recorded time.Time, err error)
 }
 
-// kinds returns the kinds of files that grow from export to export.
-func (x *exporting) kinds() []archive.Kind {
-	all := []archive.Kind{archive.Events, archive.Outcomes}
+// growing returns the logs of a partition that an archive has more of from export to export.
+func (x *exporting) growing(spec *topology.AggregateSpec, partition int32) []growing {
+	codec, names := x.kit.Config.Codecs.Aggregate(spec.Name), x.kit.Names
+	all := []growing{
+		{kind: archive.Events, left: x.cut.span(names.Events(spec.Name), partition), values: codec.EventValues(),
+			about: func(ctx context.Context, value []byte) (string, time.Time, error) {
+				e, err := codec.DecodeEventEnvelope(ctx, value)
+				return e.AggregateID, e.RecordedAt, err
+			}},
+		{kind: archive.Outcomes, left: x.cut.span(names.Outcomes(spec.Name), partition), values: codec.OutcomeValues(),
+			about: func(ctx context.Context, value []byte) (string, time.Time, error) {
+				o, err := codec.DecodeOutcome(ctx, value)
+				return o.AggregateID, o.RecordedAt, err
+			}},
+	}
 	if x.commands {
-		all = append(all, archive.Commands)
+		handled := x.cut.span(names.Commands(spec.Name), partition)
+		handled.To = min(handled.To, x.cut.handled[spec.Name][partition])
+		all = append(all, growing{kind: archive.Commands, left: handled})
+	}
+	for i := range all {
+		g := &all[i]
+		g.spec = spec
+		if files := x.archive.Of(g.kind, spec.Name, partition); len(files) > 0 {
+			g.last = &files[len(files)-1]
+			g.next = g.last.Last + 1
+		}
+		g.left.From = max(g.left.From, g.next)
 	}
 	return all
-}
-
-func (x *exporting) topicOf(kind archive.Kind, aggregate string) string {
-	switch kind {
-	case archive.Events:
-		return x.kit.Names.Events(aggregate)
-	case archive.Outcomes:
-		return x.kit.Names.Outcomes(aggregate)
-	}
-	return x.kit.Names.Commands(aggregate)
-}
-
-// nextOf returns the offset after the last one that the archive has.
-func (x *exporting) nextOf(kind archive.Kind, aggregate string, partition int32) int64 {
-	if f := x.lastOf(kind, aggregate, partition); f != nil {
-		return f.Last + 1
-	}
-	return 0
-}
-
-func (x *exporting) lastOf(kind archive.Kind, aggregate string, partition int32) *archive.File {
-	files := x.archive.Of(kind, aggregate, partition)
-	if len(files) == 0 {
-		return nil
-	}
-	return &files[len(files)-1]
 }
 
 func (x *exporting) exportPartition(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
 	ends := &x.ends[spec.Name][partition]
 	ends.Commands = x.cut.handled[spec.Name][partition]
-	for _, kind := range x.kinds() {
-		topic := x.topicOf(kind, spec.Name)
-		if err := x.checkSame(ctx, log, kind, spec, partition); err != nil {
+	for _, g := range x.growing(spec, partition) {
+		if err := x.checkSame(ctx, log, &g); err != nil {
 			return err
 		}
-		next, start := x.nextOf(kind, spec.Name, partition), x.cut.start[topic][partition]
-		s := x.left(kind, spec.Name, partition)
-		write := x.writeEvent
-		switch kind {
-		case archive.Outcomes:
-			write = x.writeOutcome
-		case archive.Commands:
-			write, s.To = x.writeCommand, min(s.To, ends.Commands)
-		}
+		topic, start := g.left.Topic, x.cut.start[g.left.Topic][partition]
 		switch {
-		case start <= next:
-		case kind == archive.Events:
-			return fmt.Errorf("%w: %s/%d begins at offset %d, and the archive has the events before %d: events are kept for ever", kit.ErrDamaged, topic, partition, start, next)
+		case start <= g.next:
+		case g.kind == archive.Events:
+			return fmt.Errorf("%w: %s/%d begins at offset %d, and the archive has the events before %d: events are kept for ever", kit.ErrDamaged, topic, partition, start, g.next)
 		default:
 			x.mu.Lock()
 			x.missing = append(x.missing, fmt.Sprintf("%s/%d begins at offset %d, and the archive ends at %d: what is in between was removed by retention before it was exported",
-				topic, partition, start, next))
+				topic, partition, start, g.next))
 			x.mu.Unlock()
 		}
-		stop, err := x.copyTo(ctx, log, s, kind, spec, write)
+		stop, err := x.copy(ctx, log, &g)
 		if err != nil {
 			return err
 		}
-		switch kind {
+		switch g.kind {
 		case archive.Events:
 			x.stop[spec.Name][partition] = stop
-			ends.Events = x.rangeOf(kind, spec.Name, partition, 0)
+			ends.Events = x.rangeOf(g.kind, spec.Name, partition, 0)
 		case archive.Outcomes:
-			ends.Outcomes = x.rangeOf(kind, spec.Name, partition, x.outcomesFrom(spec.Name, partition, next, start))
+			ends.Outcomes = x.rangeOf(g.kind, spec.Name, partition, x.outcomesFrom(spec.Name, partition, g.next, start))
 		}
 	}
 	return nil
@@ -243,70 +236,61 @@ func (x *exporting) rangeOf(kind archive.Kind, aggregate string, partition int32
 	return r
 }
 
-// checkSame returns an error where the last record of a partition in the archive is not the one in
-// the log.
-func (x *exporting) checkSame(ctx context.Context, log *kit.Log, kind archive.Kind, spec *topology.AggregateSpec, partition int32) error {
-	f, topic := x.lastOf(kind, spec.Name, partition), x.topicOf(kind, spec.Name)
-	if f == nil || kind == archive.Commands || f.Last < x.cut.start[topic][partition] {
+// checkSame returns an error if the last record of a log in the archive is not the one in the log.
+func (x *exporting) checkSame(ctx context.Context, log *kit.Log, g *growing) error {
+	topic, p := g.left.Topic, g.left.Partition
+	if g.last == nil || g.kind == archive.Commands || g.last.Last < x.cut.start[topic][p] {
 		return nil
 	}
-	other := fmt.Errorf("%w: %s/%d/%d is not what the archive has: export to a directory of its own", ErrOtherLog, topic, partition, f.Last)
-	if f.Last >= x.cut.end[topic][partition] {
+	other := fmt.Errorf("%w: %s/%d/%d is not what the archive has: export to a directory of its own", ErrOtherLog, topic, p, g.last.Last)
+	if g.last.Last >= x.cut.end[topic][p] {
 		return other
 	}
-	r, err := log.Last(ctx, kit.Span{Topic: topic, Partition: partition, From: f.Last, To: f.Last + 1})
+	r, err := log.Last(ctx, kit.Span{Topic: topic, Partition: p, From: g.last.Last, To: g.next})
 	switch {
 	case err != nil:
 		return err
 	case r == nil || r.Value == nil:
 		return other
 	}
-	_, body, err := valuesOf(x.kit.Config.Codecs.Aggregate(spec.Name), kind).Split(ctx, r.Value)
-	if cause, failure := kit.CauseOf(r); err == nil && failure == nil && cause.Offset >= x.cut.handled[spec.Name][partition] {
-		return fmt.Errorf("%w: the archive has what follows from the command %s, which group %s has not handled: its offsets were set back", ErrOtherLog, cause, x.kit.Names.Group(spec.Name))
+	_, body, err := g.values.Split(ctx, r.Value)
+	if cause, failure := kit.CauseOf(r); err == nil && failure == nil && cause.Offset >= x.cut.handled[g.spec.Name][p] {
+		return fmt.Errorf("%w: the archive has what follows from the command %s, which group %s has not handled: its offsets were set back", ErrOtherLog, cause, x.kit.Names.Group(g.spec.Name))
 	}
-	if kit.Undecodable(err) || err == nil && archive.Sum(body) != f.LastSHA256 {
+	if kit.Undecodable(err) || err == nil && archive.Sum(body) != g.last.LastSHA256 {
 		return other
 	}
 	return err
 }
 
-func valuesOf(codec *codecs.Aggregate, kind archive.Kind) codecs.Values {
-	switch kind {
-	case archive.Events:
-		return codec.EventValues()
-	case archive.Outcomes:
-		return codec.OutcomeValues()
-	}
-	return codec.CommandValues()
-}
-
-// copyTo writes the records of a span to the archive, up to the first one that follows from a
+// copy writes what is left of a log to the archive, up to the first record that follows from a
 // command that was not handled, and returns where it stopped.
-func (x *exporting) copyTo(ctx context.Context, log *kit.Log, s kit.Span, kind archive.Kind, spec *topology.AggregateSpec,
-	write func(context.Context, *archive.Writer, *codecs.Aggregate, *record.Record) error) (stop int64, err error) {
-	w := x.archive.Writer(kind, spec.Name, s.Partition, x.number)
+func (x *exporting) copy(ctx context.Context, log *kit.Log, g *growing) (stop int64, err error) {
+	p := g.left.Partition
+	w := x.archive.Writer(g.kind, g.spec.Name, p, x.number)
 	defer w.Abandon()
-	codec, handled := x.kit.Config.Codecs.Aggregate(spec.Name), x.cut.handled[spec.Name][s.Partition]
-	for r, err := range log.Records(ctx, s) {
+	for r, err := range log.Records(ctx, g.left) {
 		if err != nil {
 			return 0, err
 		}
-		if kind != archive.Commands {
-			cause, err := kit.CauseOf(r)
-			if err != nil || cause.Aggregate != spec.Name || cause.Partition != s.Partition {
+		if g.kind == archive.Commands {
+			err = x.writeCommand(ctx, w, g.spec, r)
+		} else {
+			cause, failure := kit.CauseOf(r)
+			if failure != nil || cause.Aggregate != g.spec.Name || cause.Partition != p {
 				return 0, kit.NamesNoCommand(r)
 			}
-			if cause.Offset >= handled {
+			if cause.Offset >= x.cut.handled[g.spec.Name][p] {
 				return r.Offset, w.Close()
 			}
+			err = g.write(ctx, w, r)
 		}
-		if err := write(ctx, w, codec, r); err != nil {
-			if kit.Undecodable(err) {
-				err = kit.Unreadable(r, err)
-			}
+		if kit.Undecodable(err) {
+			err = kit.Unreadable(r, err)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
-	return s.To, w.Close()
+	return g.left.To, w.Close()
 }

@@ -14,19 +14,18 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// consistentCut is a state of the whole system that it could have been in at one moment, of which an
-// archive is made. It is a place in each log of commands: what follows from the commands before it
-// belongs to it, and nothing else. That is consistent if nothing belongs to it without its
-// cause: no command that a policy gave, and that was handled, without the event that it follows
-// from.
+// consistentCut is a state that the whole system could have been in at one moment. An archive is
+// made of it. It is a place in each log of commands: what follows from the commands before it
+// belongs to it, and nothing else. It is consistent if nothing belongs to it without its cause: no
+// command that a policy gave, and that was handled, without the event that it follows from.
 type consistentCut struct {
 	start, end kit.Offsets
 	// handled is, by aggregate type and partition, the place: the offset of the first command that
 	// was not handled.
 	handled map[string][]int64
-	// answered is, by policy, up to where it had answered the events of its source; -1 where it
-	// never ran. It was looked at after handled was, and before end: whatever it sent for the
-	// events before is in the log of commands.
+	// answered is, by policy, the offset up to which it had answered the events of its source; -1
+	// if it never ran. It was looked at after handled was, and before end: all commands that it
+	// sent for the events before are in the log of commands.
 	answered map[string][]int64
 }
 
@@ -37,10 +36,7 @@ func (c *consistentCut) span(topic string, partition int32) kit.Span {
 // takeCut decides what is exported.
 func (x *exporting) takeCut(ctx context.Context) (err error) {
 	n, t := x.kit.Names, x.kit.Config.Topology
-	var topics []string
-	for _, a := range t.Aggregates {
-		topics = append(topics, n.Commands(a.Name), n.Events(a.Name), n.Outcomes(a.Name))
-	}
+	topics := x.kit.LogTopics()
 	if err := x.kit.CheckTopics(ctx, topics); err != nil {
 		return err
 	}
@@ -74,8 +70,8 @@ func (x *exporting) takeCut(ctx context.Context) (err error) {
 	return x.agree(ctx, earlier)
 }
 
-// handled returns which commands every aggregate type has handled. If a group has no offset, it follows
-// from what it wrote.
+// handled returns which commands every aggregate type has handled. If a group has no offset, it
+// follows from what the group wrote.
 func (x *exporting) handled(ctx context.Context) (map[string][]int64, error) {
 	all := map[string][]int64{}
 	for _, a := range x.kit.Config.Topology.Aggregates {
@@ -151,8 +147,8 @@ func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error
 }
 
 // withCauses lowers what was handled, by aggregate type and partition, until no command that was
-// has a cause that follows from one that was not. Of events that are in any case there the cause is
-// not among those given.
+// has a cause that follows from one that was not. Caused lacks the events that are there in any
+// case.
 func withCauses(handled map[string][]int64, commands []sent, caused map[string]foldlog.Position) {
 	for again := true; again; {
 		again = false
@@ -211,8 +207,8 @@ func (x *exporting) eachSent(ctx context.Context, log *kit.Log, spec *topology.A
 	return nil
 }
 
-// sentBy returns the policy that a command comes from and what it follows from; is is false if it is
-// not one that a policy wrote.
+// sentBy returns the policy that a command comes from and what it follows from. It reports whether
+// a policy wrote the command.
 func sentBy(ctx context.Context, codec *codecs.Aggregate, r *record.Record) (policy string, c sent, is bool, err error) {
 	if policy, is = strings.CutPrefix(string(r.Header(codecs.HeaderActor)), codecs.PolicyActorPrefix); !is {
 		return "", c, false, nil

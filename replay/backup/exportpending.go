@@ -94,7 +94,7 @@ func (x *exporting) exportPending(ctx context.Context, log *kit.Log, spec *topol
 		if is && x.again[againKey(policy, c.event)] {
 			continue
 		}
-		if err := x.writeCommand(ctx, w, codec, r); err != nil {
+		if err := x.writeCommand(ctx, w, spec, r); err != nil {
 			return err
 		}
 		x.ends[spec.Name][partition].Pending++

@@ -9,56 +9,36 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay/backup/archive"
 	"github.com/foldlog/foldlog/replay/kit"
+	"github.com/foldlog/foldlog/topology"
 )
 
-// writeEvent writes an event to the archive. Its headers are columns, or copies of the envelope;
+// write writes an event or outcome to the archive. Its headers are columns, or copies of the value;
 // what else there is goes along.
-func (x *exporting) writeEvent(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
-	e, err := codec.DecodeEventEnvelope(ctx, r.Value)
+func (g *growing) write(ctx context.Context, w *archive.Writer, r *record.Record) error {
+	id, recorded, err := g.about(ctx, r.Value)
 	if err != nil {
 		return err
 	}
-	if err := checkKey(r, e.AggregateID); err != nil {
-		return err
+	if id != string(r.Key) {
+		return &codecs.Undecodable{Raw: r.Value, Cause: fmt.Errorf("its key is %q and its aggregate %q", r.Key, id)}
 	}
-	schema, body, err := codec.EventValues().Split(ctx, r.Value)
+	schema, body, err := g.values.Split(ctx, r.Value)
 	if err != nil {
 		return err
 	}
 	row := rowOf(r, body)
-	row.Chain = r.Header(codecs.HeaderChain)
-	row.Complete = r.Header(codecs.HeaderProgress) != nil
-	return w.Write(schema, e.RecordedAt, row)
-}
-
-func (x *exporting) writeOutcome(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
-	o, err := codec.DecodeOutcome(ctx, r.Value)
-	if err != nil {
-		return err
+	if g.kind == archive.Events {
+		row.Chain, row.Complete = r.Header(codecs.HeaderChain), r.Header(codecs.HeaderProgress) != nil
 	}
-	if err := checkKey(r, o.AggregateID); err != nil {
-		return err
-	}
-	schema, body, err := codec.OutcomeValues().Split(ctx, r.Value)
-	if err != nil {
-		return err
-	}
-	return w.Write(schema, o.RecordedAt, rowOf(r, body))
-}
-
-func checkKey(r *record.Record, aggregateID string) error {
-	if aggregateID != string(r.Key) {
-		return &codecs.Undecodable{Raw: r.Value, Cause: fmt.Errorf("its key is %q and its aggregate %q", r.Key, aggregateID)}
-	}
-	return nil
+	return w.Write(schema, recorded, row)
 }
 
 // writeCommand writes a command as it is, whether it can be read or not. Only what names its schema
 // is replaced, if it has one.
-func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, codec *codecs.Aggregate, r *record.Record) error {
+func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, spec *topology.AggregateSpec, r *record.Record) error {
 	c := archive.Command{Key: r.Key, Value: r.Value}
 	if codecs.IsAvro(*r) {
-		text, body, err := codec.CommandValues().Split(ctx, r.Value)
+		text, body, err := x.kit.Config.Codecs.Aggregate(spec.Name).CommandValues().Split(ctx, r.Value)
 		switch {
 		case err == nil:
 			if c.Schema, err = fingerprintOf(text); err == nil {

@@ -123,12 +123,8 @@ func (v *importing) run(ctx context.Context) error {
 }
 
 // findEnds notes where the topics begin and end.
-func (v *importing) findEnds(ctx context.Context) error {
-	var topics []string
-	for _, a := range v.kit.Config.Topology.Aggregates {
-		topics = append(topics, v.kit.Names.Commands(a.Name), v.kit.Names.Events(a.Name), v.kit.Names.Outcomes(a.Name))
-	}
-	var err error
+func (v *importing) findEnds(ctx context.Context) (err error) {
+	topics := v.kit.LogTopics()
 	if v.start, err = v.kit.Starts(ctx, topics...); err != nil {
 		return err
 	}

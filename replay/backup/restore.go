@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/foldlog/foldlog/codecs"
@@ -26,48 +25,35 @@ func (v *importing) restore(ctx context.Context, log *kit.Log, spec *topology.Ag
 	return v.restoreCommands(ctx, log, spec, partition)
 }
 
-// rows goes through what the archive has of a partition, until ctx ends.
-func (v *importing) rows(ctx context.Context, kind archive.Kind, aggregate string, partition int32) iter.Seq2[archive.Written, error] {
-	return func(yield func(archive.Written, error) bool) {
-		for row, err := range v.archive.Rows(v.files[kind][aggregate][partition]) {
-			if err == nil {
-				err = ctx.Err()
-			}
-			if !yield(row, err) {
-				return
-			}
-		}
-	}
-}
-
 // refill writes records to one partition, in their order. Nobody else writes, and there are no
 // transactions, so how many records the partition has says how many of them an import that was
 // interrupted has written.
 type refill struct {
 	run       *importing
-	kit       *kit.Reader
-	writer    *kit.Writer // nil while what is there is only compared
-	there     int64       // how many records the partition had
+	spec      *topology.AggregateSpec
+	there     int64 // how many records the partition had
 	topic     string
 	partition int32
 	first     int64 // offset of the first record that comes from the archive
 	at        int64 // offset of the next one
 	last      *record.Record
+	values    codecs.Values
+	prefixes  map[string][]byte // what values begin with, by the schema that they were written with
 }
 
 // refill begins with fillers up to the first offset.
-func (v *importing) refill(ctx context.Context, log *kit.Log, topic string, partition int32, first int64) (*refill, error) {
-	f := &refill{run: v, kit: v.kit, writer: v.writer, topic: topic, partition: partition, first: first, there: v.there[topic][partition]}
+func (v *importing) refill(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, topic string, partition int32, first int64, values codecs.Values) (*refill, error) {
+	f := &refill{run: v, spec: spec, topic: topic, partition: partition, first: first, there: v.there[topic][partition], values: values, prefixes: map[string][]byte{}}
 	if f.there > first && f.there > v.start[topic][partition] {
 		var err error
 		if f.last, err = log.Last(ctx, kit.Span{Topic: topic, Partition: partition, From: f.there - 1, To: f.there}); err != nil {
 			return nil, err
 		}
 	}
-	for at := f.there; at < first && f.writer != nil; at++ {
-		f.writer.Write(ctx, &record.Record{Topic: topic, Partition: partition})
+	for at := f.there; at < first && v.writer != nil; at++ {
+		v.writer.Write(ctx, &record.Record{Topic: topic, Partition: partition})
 		v.kit.Progress(1)
-		if err := f.writer.Failure(); err != nil {
+		if err := v.writer.Failure(); err != nil {
 			return nil, err
 		}
 	}
@@ -75,16 +61,36 @@ func (v *importing) refill(ctx context.Context, log *kit.Log, topic string, part
 	return f, nil
 }
 
+// fill writes the records of the rows of a kind.
+func (f *refill) fill(ctx context.Context, kind archive.Kind, recordOf func(archive.Written) (*record.Record, error)) error {
+	for row, err := range f.run.archive.Rows(f.run.files[kind][f.spec.Name][f.partition]) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		r, err := recordOf(row)
+		if err != nil {
+			return err
+		}
+		r.Topic, r.Partition, r.Timestamp = f.topic, f.partition, row.Time
+		if err := f.add(ctx, r); err != nil {
+			return err
+		}
+	}
+	return f.finish(ctx)
+}
+
 // add writes the next record unless it is there already.
 func (f *refill) add(ctx context.Context, r *record.Record) error {
-	r.Topic, r.Partition = f.topic, f.partition
 	at := f.at
 	f.at++
-	f.kit.Progress(1)
+	f.run.kit.Progress(1)
 	switch {
-	case at >= f.there && f.writer != nil:
-		f.writer.Write(ctx, r)
-		return f.writer.Failure()
+	case at >= f.there && f.run.writer != nil:
+		f.run.writer.Write(ctx, r)
+		return f.run.writer.Failure()
 	case at == f.there-1 && !f.isLast(r):
 		return fmt.Errorf("%w: %s/%d/%d is not what an import of this archive would have written: import into an empty cluster", ErrOtherLog, f.topic, f.partition, at)
 	}
@@ -108,40 +114,34 @@ func sameValue(a, b []byte) bool {
 // finish returns once everything is written.
 func (f *refill) finish(ctx context.Context) error {
 	end := f.there
-	if f.writer != nil {
-		if err := f.writer.Flush(ctx); err != nil {
+	if f.run.writer != nil {
+		if err := f.run.writer.Flush(ctx); err != nil {
 			return err
 		}
-		ends, err := f.kit.Ends(ctx, f.topic)
+		ends, err := f.run.kit.Ends(ctx, f.topic)
 		if err != nil {
 			return err
 		}
 		end = ends[f.topic][f.partition]
 	}
-	if end > f.at || end < f.at && f.writer != nil {
+	if end > f.at || end < f.at && f.run.writer != nil {
 		return fmt.Errorf("%w: %s/%d ends at %d, and the archive leads to %d: somebody else writes to it, or has", ErrOtherLog, f.topic, f.partition, end, f.at)
 	}
 	f.run.count(func(done *Imported) { done.Found += max(min(f.there, f.at)-f.first, 0) })
 	return nil
 }
 
-// prefixes has what values begin with, by the schema that they were written with.
-type prefixes struct {
-	values codecs.Values
-	known  map[string][]byte
-}
-
-// value returns a value as it is in this cluster.
-func (p *prefixes) value(ctx context.Context, schema string, body []byte) ([]byte, error) {
-	prefix, known := p.known[schema]
+// value returns a value as it is in this cluster, which has other ids of schemas.
+func (f *refill) value(ctx context.Context, schema string, body []byte) ([]byte, error) {
+	prefix, known := f.prefixes[schema]
 	if !known {
 		var err error
-		if prefix, err = p.values.Prefix(ctx, schema); err != nil {
+		if prefix, err = f.values.Prefix(ctx, schema); err != nil {
 			return nil, err
 		}
-		p.known[schema] = prefix
+		f.prefixes[schema] = prefix
 	}
-	return append(append(make([]byte, 0, len(prefix)+len(body)), prefix...), body...), nil
+	return slices.Concat(prefix, body), nil
 }
 
 // head is what an aggregate's last event was.
@@ -162,38 +162,31 @@ func (v *importing) restoreEvents(ctx context.Context, log *kit.Log, spec *topol
 			return h, nil
 		})
 	codec, source := v.kit.Config.Codecs.Aggregate(spec.Name), codecs.CloudEventSource(v.kit.Config.Topology.Name, spec.Name)
-	to, err := v.refill(ctx, log, v.kit.Names.Events(spec.Name), partition, 0)
+	to, err := v.refill(ctx, log, spec, v.kit.Names.Events(spec.Name), partition, 0, codec.EventValues())
 	if err != nil {
 		return err
 	}
 	answered := map[string]int64{}
-	values := &prefixes{codec.EventValues(), map[string][]byte{}}
-	for row, err := range v.rows(ctx, archive.Events, spec.Name, partition) {
+	err = to.fill(ctx, archive.Events, func(row archive.Written) (*record.Record, error) {
+		value, err := to.value(ctx, row.Schema, row.Value)
 		if err != nil {
-			return err
-		}
-		value, err := values.value(ctx, row.Schema, row.Value)
-		if err != nil {
-			return err
+			return nil, err
 		}
 		e, err := codec.DecodeEventEnvelope(ctx, value)
 		if err != nil {
-			return v.unreadable(row, err)
+			return nil, unreadable(row, err)
 		}
 		before, _, err := heads.Get(e.AggregateID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		now := head{version: e.Version}
 		if now.chain, err = codec.Chain(ctx, before.chain, value); err != nil {
-			return v.unreadable(row, err)
+			return nil, unreadable(row, err)
 		}
 		if e.Version != before.version+1 || !bytes.Equal(row.Chain, now.chain[:]) || topology.PartitionOf([]byte(e.AggregateID), v.kit.Config.Settings.Partitions) != partition {
-			return fmt.Errorf("%w: %s: the event of offset %d, version %d of %s, does not follow from the one before it, version %d: its chain is %s, not %s",
+			return nil, fmt.Errorf("%w: %s: the event of offset %d, version %d of %s, does not follow from the one before it, version %d: its chain is %s, not %s",
 				archive.ErrDamaged, row.File.Path, row.Offset, e.Version, e.AggregateID, before.version, kit.ShortHash(row.Chain), kit.ShortHash(now.chain[:]))
-		}
-		if err := heads.Put(e.AggregateID, now); err != nil {
-			return err
 		}
 		for _, p := range v.kit.Config.Topology.Policies {
 			if p.Source == spec.Name && row.Offset < v.cut.AnsweredBy(p.Name, partition) {
@@ -205,13 +198,11 @@ func (v *importing) restoreEvents(ctx context.Context, log *kit.Log, spec *topol
 		if row.Complete {
 			headers = append(headers, record.Header{Key: codecs.HeaderProgress, Value: []byte(row.Cause)})
 		}
-		if err := to.add(ctx, &record.Record{Key: []byte(e.AggregateID), Value: value, Headers: headers, Timestamp: row.Time}); err != nil {
-			return err
-		}
-	}
+		return &record.Record{Key: []byte(e.AggregateID), Value: value, Headers: headers}, heads.Put(e.AggregateID, now)
+	})
 	v.goOn(spec.Name, partition, answered)
 	v.count(func(done *Imported) { done.Events += to.at })
-	return to.finish(ctx)
+	return err
 }
 
 // goOn notes where the policies go on that follow the events of a partition.
@@ -235,68 +226,57 @@ func (v *importing) count(add func(*Imported)) {
 	add(&v.done)
 }
 
-func (v *importing) unreadable(row archive.Written, err error) error {
+func unreadable(row archive.Written, err error) error {
 	return fmt.Errorf("%s, offset %d: %w", row.File.Path, row.Offset, err)
 }
 
 func (v *importing) restoreOutcomes(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
 	codec := v.kit.Config.Codecs.Aggregate(spec.Name)
-	to, err := v.refill(ctx, log, v.kit.Names.Outcomes(spec.Name), partition, v.outcomesBase(spec.Name, partition))
+	to, err := v.refill(ctx, log, spec, v.kit.Names.Outcomes(spec.Name), partition, v.outcomesBase(spec.Name, partition), codec.OutcomeValues())
 	if err != nil {
 		return err
 	}
-	values := &prefixes{codec.OutcomeValues(), map[string][]byte{}}
-	for row, err := range v.rows(ctx, archive.Outcomes, spec.Name, partition) {
+	err = to.fill(ctx, archive.Outcomes, func(row archive.Written) (*record.Record, error) {
+		value, err := to.value(ctx, row.Schema, row.Value)
 		if err != nil {
-			return err
-		}
-		value, err := values.value(ctx, row.Schema, row.Value)
-		if err != nil {
-			return err
+			return nil, err
 		}
 		o, err := codec.DecodeOutcome(ctx, value)
 		if err != nil {
-			return v.unreadable(row, err)
+			return nil, unreadable(row, err)
 		}
 		headers := append([]record.Header{{Key: codecs.HeaderCause, Value: []byte(row.Cause)}}, row.Headers...)
-		if err := to.add(ctx, &record.Record{Key: []byte(o.AggregateID), Value: value, Headers: headers, Timestamp: row.Time}); err != nil {
-			return err
-		}
-	}
+		return &record.Record{Key: []byte(o.AggregateID), Value: value, Headers: headers}, nil
+	})
 	v.count(func(done *Imported) { done.Outcomes += to.at - to.first })
-	return to.finish(ctx)
+	return err
 }
 
 // restoreCommands makes the log of commands go on where the old one ended: events and outcomes name
 // places in it, and tokens do. What was handled is not needed there, so up to the first command
 // that was not there are fillers, which are removed later.
 func (v *importing) restoreCommands(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
-	to, err := v.refill(ctx, log, v.kit.Names.Commands(spec.Name), partition, v.cut.Aggregates[spec.Name][partition].Commands)
+	first, values := v.cut.Aggregates[spec.Name][partition].Commands, v.kit.Config.Codecs.Aggregate(spec.Name).CommandValues()
+	to, err := v.refill(ctx, log, spec, v.kit.Names.Commands(spec.Name), partition, first, values)
 	if err != nil {
 		return err
 	}
-	values := &prefixes{v.kit.Config.Codecs.Aggregate(spec.Name).CommandValues(), map[string][]byte{}}
-	for row, err := range v.rows(ctx, archive.Pending, spec.Name, partition) {
-		if err != nil {
-			return err
-		}
+	err = to.fill(ctx, archive.Pending, func(row archive.Written) (*record.Record, error) {
 		c, err := archive.ParseCommand(row.Value)
 		if err != nil {
-			return fmt.Errorf("%w: %s, offset %d: %w", archive.ErrDamaged, row.File.Path, row.Offset, err)
+			return nil, fmt.Errorf("%w: %w", archive.ErrDamaged, unreadable(row, err))
 		}
 		if c.Schema != "" {
 			text, known := v.archive.Manifest().Schemas[c.Schema]
 			if !known {
-				return fmt.Errorf("%w: %s lacks the schema %s of a command", archive.ErrDamaged, archive.ManifestFile, c.Schema)
+				return nil, fmt.Errorf("%w: %s lacks the schema %s of a command", archive.ErrDamaged, archive.ManifestFile, c.Schema)
 			}
-			if c.Value, err = values.value(ctx, text, c.Value); err != nil {
-				return err
+			if c.Value, err = to.value(ctx, text, c.Value); err != nil {
+				return nil, err
 			}
 		}
-		if err := to.add(ctx, &record.Record{Key: c.Key, Value: c.Value, Headers: row.Headers, Timestamp: row.Time}); err != nil {
-			return err
-		}
-	}
+		return &record.Record{Key: c.Key, Value: c.Value, Headers: row.Headers}, nil
+	})
 	v.count(func(done *Imported) { done.Pending += to.at - to.first })
-	return to.finish(ctx)
+	return err
 }

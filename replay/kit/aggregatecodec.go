@@ -16,7 +16,7 @@ const (
 
 // encode returns what is spilled of an aggregate.
 func (f *AggregateFolds) encode(a *AggregateFold) ([]byte, error) {
-	flags := uint64(0)
+	flags := int64(0)
 	if a.Damaged {
 		flags |= flagDamaged
 	}
@@ -26,10 +26,10 @@ func (f *AggregateFolds) encode(a *AggregateFold) ([]byte, error) {
 	if a.Version > 0 && !a.Damaged {
 		flags |= flagRows
 	}
-	b := binary.AppendUvarint(make([]byte, 0, 512), flags)
+	b := binary.AppendVarint(make([]byte, 0, 512), flags)
 	b = binary.AppendVarint(b, a.Version)
 	b = binary.AppendVarint(b, a.Cause)
-	b = binary.AppendUvarint(b, a.Matched)
+	b = binary.AppendVarint(b, int64(a.Matched))
 	b = binary.AppendVarint(b, a.RecordedAt.UnixMicro())
 	b = append(b, a.Chain[:]...)
 	if a.OtherChain != nil {
@@ -50,9 +50,9 @@ func (f *AggregateFolds) encode(a *AggregateFold) ([]byte, error) {
 
 func (f *AggregateFolds) decode(b []byte) (*AggregateFold, error) {
 	s := spilled{rest: b}
-	flags := s.uvarint()
+	flags := s.varint()
 	a := &AggregateFold{State: f.Spec.Decider.Initial(), Rows: make([]any, len(f.Projections)), Damaged: flags&flagDamaged != 0,
-		Version: s.varint(), Cause: s.varint(), Matched: s.uvarint(), RecordedAt: time.UnixMicro(s.varint()).UTC()}
+		Version: s.varint(), Cause: s.varint(), Matched: uint64(s.varint()), RecordedAt: time.UnixMicro(s.varint()).UTC()}
 	copy(a.Chain[:], s.bytes(len(a.Chain)))
 	if flags&flagOtherChain != 0 {
 		a.OtherChain = new([32]byte)
@@ -102,38 +102,27 @@ func (s *spilled) bytes(n int) []byte {
 	return part
 }
 
-func (s *spilled) uvarint() uint64 {
-	v, n := binary.Uvarint(s.rest)
-	s.skip(n)
-	return v
-}
-
 func (s *spilled) varint() int64 {
 	v, n := binary.Varint(s.rest)
-	s.skip(n)
-	return v
-}
-
-// skip goes past a number of so many bytes; 0 and less stand for none.
-func (s *spilled) skip(n int) {
 	if s.short = s.short || n <= 0; !s.short {
 		s.rest = s.rest[n:]
 	}
+	return v
 }
 
 // part takes what appendPart has written.
 func (s *spilled) part() []byte {
-	size := s.uvarint()
-	if s.short = s.short || size > uint64(len(s.rest))+1; s.short || size == 0 {
+	size := s.varint()
+	if size < 0 {
 		return nil
 	}
-	return s.bytes(int(size - 1))
+	return s.bytes(int(size))
 }
 
-// appendPart appends a length and bytes; nil is told from empty.
+// appendPart appends a length and bytes; -1 for nil, which is told from empty.
 func appendPart(b, part []byte) []byte {
 	if part == nil {
-		return append(b, 0)
+		return binary.AppendVarint(b, -1)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(part))+1), part...)
+	return append(binary.AppendVarint(b, int64(len(part))), part...)
 }

@@ -43,15 +43,15 @@ const (
 // Finding is one thing that is not as it must be.
 type Finding struct {
 	Check Check `json:"check"`
-	// Topic, Partition and Offset are the record's place. Offset is -1 where the finding is that
-	// there is none, and Partition where it is not in Kafka.
+	// Topic, Partition and Offset are the record's place. Offset is -1 if there is no record, and
+	// Partition if the place is not in Kafka.
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 	// Part is the aggregate type or projection, Key the aggregate's id or the row's key.
 	Part string `json:"part"`
 	Key  string `json:"key"`
-	// Version is the event's or row's version; 0 where it is not known.
+	// Version is the event's or row's version; 0 if it is not known.
 	Version int64 `json:"version,omitempty"`
 	// Want is what was expected, Have is what was found.
 	Want string `json:"want"`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,18 +19,14 @@ var ErrActive = errors.New("processors are running")
 
 // RefuseActive fails if a consumer group of the system has members.
 func (r *Reader) RefuseActive(ctx context.Context) error {
-	described, err := r.Admin.DescribeGroups(ctx, r.groups()...)
+	members, err := r.Members(ctx, r.groups()...)
 	if err != nil {
-		return fmt.Errorf("describe the consumer groups: %w", err)
+		return err
 	}
 	var active []string
-	for _, g := range described.Sorted() {
-		switch {
-		case errors.Is(g.Err, kerr.GroupIDNotFound):
-		case g.Err != nil:
-			return fmt.Errorf("describe group %s: %w", g.Group, g.Err)
-		case len(g.Members) > 0:
-			active = append(active, fmt.Sprintf("%s (%d)", g.Group, len(g.Members)))
+	for _, group := range slices.Sorted(maps.Keys(members)) {
+		if n := members[group]; n > 0 {
+			active = append(active, fmt.Sprintf("%s (%d)", group, n))
 		}
 	}
 	if len(active) > 0 {
@@ -38,20 +36,57 @@ func (r *Reader) RefuseActive(ctx context.Context) error {
 	return nil
 }
 
+// Members returns how many members groups have.
+func (r *Reader) Members(ctx context.Context, groups ...string) (members map[string]int, err error) {
+	err = r.Patiently(ctx, func() error {
+		members = map[string]int{}
+		described, err := r.Admin.DescribeGroups(ctx, groups...)
+		if err != nil {
+			return fmt.Errorf("describe the consumer groups: %w", err)
+		}
+		for _, g := range described {
+			if g.Err != nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
+				return fmt.Errorf("describe group %s: %w", g.Group, g.Err)
+			}
+			members[g.Group] = len(g.Members)
+		}
+		return nil
+	})
+	return members, err
+}
+
 // groups returns every consumer group of the system.
 func (r *Reader) groups() []string {
-	var all []string
+	all := slices.Collect(maps.Keys(r.ProjectionInputs()))
 	for _, a := range r.Config.Topology.Aggregates {
 		all = append(all, r.Names.Group(a.Name))
 	}
 	for _, p := range r.Config.Topology.Policies {
 		all = append(all, r.Names.Group(p.Name))
 	}
+	return all
+}
+
+// ProjectionInputs returns the topic that each consumer group of a projection reads, by group.
+func (r *Reader) ProjectionInputs() map[string]string {
+	inputs := map[string]string{}
 	for _, p := range r.Config.Topology.Projections {
-		all = append(all, r.Names.Group(p.ID()))
+		input := r.Names.Events(p.Source)
 		if p.Rekeyed() {
-			all = append(all, r.Names.RekeyGroup(p.ID()))
+			inputs[r.Names.RekeyGroup(p.ID())] = input
+			input = r.Names.RekeyedTopic(p.ID())
 		}
+		inputs[r.Names.Group(p.ID())] = input
+	}
+	return inputs
+}
+
+// LogTopics returns the topics that nothing else can be made without: commands, outcomes and
+// events.
+func (r *Reader) LogTopics() []string {
+	var all []string
+	for _, a := range r.Config.Topology.Aggregates {
+		all = append(all, r.Names.Commands(a.Name), r.Names.Outcomes(a.Name), r.Names.Events(a.Name))
 	}
 	return all
 }

@@ -27,7 +27,8 @@ type spiller interface {
 	close()
 }
 
-// NewBudget returns a budget of so many bytes that spills into a directory, which need not be there.
+// NewBudget returns a budget of so many bytes that spills into a directory. The directory need not
+// exist.
 func NewBudget(dir string, limit int64) *Budget { return &Budget{dir: dir, limit: limit} }
 
 // Close removes what was spilled.

@@ -10,5 +10,5 @@
 //
 //  1. A version serves only after each of its rows was what the events lead to.
 //  2. What serves is never deleted.
-//  3. It goes on where it was interrupted, and several that run at once share the work.
+//  3. A run continues an interrupted one, and several that run at once share the work.
 package rebuild

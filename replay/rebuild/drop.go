@@ -49,8 +49,8 @@ func Drop(ctx context.Context, c Config) (done *Dropped, err error) {
 
 // drop deletes what there is of a version that nobody runs any more.
 func (v *change) drop(ctx context.Context, id string, done *Dropped) error {
-	topics := []string{v.kit.Names.Table(id), v.kit.Names.RekeyedTopic(id)}
-	for _, group := range v.versionGroups(id) {
+	topics, groups := []string{v.kit.Names.Table(id), v.kit.Names.RekeyedTopic(id)}, []string{v.kit.Names.Group(id), v.kit.Names.RekeyGroup(id)}
+	for _, group := range groups {
 		topics = append(topics, v.kit.Names.DeadLetters(group))
 		if err := v.awaitLeft(ctx, group); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (v *change) drop(ctx context.Context, id string, done *Dropped) error {
 		}
 		done.Topics = append(done.Topics, topic)
 	}
-	for _, group := range v.versionGroups(id) {
+	for _, group := range groups {
 		_, err := v.kit.Admin.DeleteGroup(ctx, group)
 		switch {
 		case err == nil:
@@ -85,15 +85,15 @@ func (v *change) drop(ctx context.Context, id string, done *Dropped) error {
 func (v *change) awaitLeft(ctx context.Context, group string) error {
 	deadline := time.Now().Add(v.kit.Config.Patience)
 	for range retry.Attempts(ctx, lookEvery, lookEvery) {
-		g, err := v.describeGroup(ctx, group)
+		members, err := v.kit.Members(ctx, group)
 		if err != nil {
 			return err
 		}
-		if len(g.Members) == 0 {
+		if members[group] == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return refuse("consumer group %s still has %d members: stop the 'foldlog rebuild' that fills it, or the release that does not know of versions, and run this again", group, len(g.Members))
+			return refuse("consumer group %s still has %d members: stop the 'foldlog rebuild' that fills it, or the release that does not know of versions, and run this again", group, members[group])
 		}
 	}
 	return ctx.Err()

@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/foldlog/foldlog/internal/retry"
 	"github.com/foldlog/foldlog/processors"
@@ -46,40 +44,51 @@ func (v *change) fill(ctx context.Context, now *topology.ProjectionSpec) (int64,
 	return total, errors.Join(err, <-ended)
 }
 
+// feed is an input of a version, and the group that handles it.
+type feed struct{ group, topic string }
+
+// feeds returns the inputs of a version, the events first.
+func (v *change) feeds(p *topology.ProjectionSpec) []feed {
+	events, rows := feed{v.kit.Names.RekeyGroup(p.ID()), v.kit.Names.Events(p.Source)}, feed{v.kit.Names.Group(p.ID()), v.kit.Names.RekeyedTopic(p.ID())}
+	if p.Rekeyed() {
+		return []feed{events, rows}
+	}
+	return []feed{{rows.group, events.topic}}
+}
+
+// awaitFilled waits until a version has nearly all events.
 func (v *change) awaitFilled(ctx context.Context, now *topology.ProjectionSpec) (total int64, err error) {
-	events, first := v.kit.Names.Events(now.Source), v.firstGroup(now)
+	feeds := v.feeds(now)
 	for round := 0; ; round++ {
-		goal, err := v.goal(ctx, events)
-		if err != nil {
-			return total, err
-		}
-		if round == 0 {
-			have, err := v.kit.CommittedNow(ctx, first, events)
-			if err != nil {
-				return 0, err
-			}
-			total = sum(goal) - reached(have, goal)
-			v.stage("filling", total)
-		}
-		if err := v.awaitGoal(ctx, first, events, goal); err != nil {
-			return total, err
-		}
-		if now.Rekeyed() {
-			rekeyed := v.kit.Names.RekeyedTopic(now.ID())
-			goal, err := v.goal(ctx, rekeyed)
+		var goal []int64 // of the events
+		for i, f := range feeds {
+			to, err := v.goal(ctx, f.topic)
 			if err != nil {
 				return total, err
 			}
-			v.kit.Total = 0 // what is re-keyed was counted
-			if err := v.awaitGoal(ctx, v.kit.Names.Group(now.ID()), rekeyed, goal); err != nil {
+			if i == 0 {
+				goal = to
+			}
+			if i == 0 && round == 0 {
+				have, err := v.kit.CommittedNow(ctx, f.group, f.topic)
+				if err != nil {
+					return 0, err
+				}
+				total = sum(to) - reached(have, to)
+				v.stage("filling", total)
+			}
+			if i > 0 {
+				v.kit.Total = 0 // what is re-keyed was counted
+			}
+			if err := v.awaitGoal(ctx, f, to); err != nil {
 				return total, err
 			}
 		}
-		ends, err := v.kit.StableEnds(ctx, events)
+		ends, err := v.kit.StableEnds(ctx, feeds[0].topic)
 		if err != nil {
 			return total, err
 		}
-		missing := sum(ends[events]) - sum(goal)
+		missing := sum(ends[feeds[0].topic]) - sum(goal)
 		if missing <= closeEnough {
 			return total, nil
 		}
@@ -104,10 +113,10 @@ func reached(have, goal []int64) (n int64) {
 
 // awaitGoal waits until a group has handled everything before the goal, which may be beyond what it
 // commits by markers of transactions only.
-func (v *change) awaitGoal(ctx context.Context, group, topic string, goal []int64) error {
+func (v *change) awaitGoal(ctx context.Context, f feed, goal []int64) error {
 	told := int64(-1)
 	for range retry.Attempts(ctx, lookEvery, lookEvery) {
-		have, err := v.kit.CommittedNow(ctx, group, topic)
+		have, err := v.kit.CommittedNow(ctx, f.group, f.topic)
 		if err != nil {
 			return err
 		}
@@ -148,8 +157,8 @@ func (v *change) goal(ctx context.Context, topic string) ([]int64, error) {
 }
 
 // awaitProcessors waits until the processors have taken over a version: its groups have members,
-// and have handled what there was. If nobody runs the version before either, there is nobody to wait
-// for.
+// and have handled what there was. If nobody runs the version before either, there is nobody to
+// wait for.
 func (v *change) awaitProcessors(ctx context.Context, next, before *topology.ProjectionSpec) error {
 	members, err := v.members(ctx, before)
 	if err != nil || members == 0 {
@@ -166,22 +175,16 @@ func (v *change) awaitProcessors(ctx context.Context, next, before *topology.Pro
 				break
 			}
 		}
-		input := v.kit.Names.Events(next.Source)
-		if next.Rekeyed() {
-			goal, err := v.goal(bounded, input)
+		for _, f := range v.feeds(next) {
+			goal, err := v.goal(bounded, f.topic)
 			if err != nil {
 				return err
 			}
-			if err := v.awaitGoal(bounded, v.kit.Names.RekeyGroup(next.ID()), input, goal); err != nil {
+			if err := v.awaitGoal(bounded, f, goal); err != nil {
 				return err
 			}
-			input = v.kit.Names.RekeyedTopic(next.ID())
 		}
-		goal, err := v.goal(bounded, input)
-		if err != nil {
-			return err
-		}
-		return v.awaitGoal(bounded, v.kit.Names.Group(next.ID()), input, goal)
+		return nil
 	}()
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return refuse("after %s the processors have not taken over version %d of %s: deploy the release that declares it everywhere, see that they are ready, and run this again; "+
@@ -192,46 +195,13 @@ func (v *change) awaitProcessors(ctx context.Context, next, before *topology.Pro
 
 // members returns how many members the version's groups have; 0 if one of them has none.
 func (v *change) members(ctx context.Context, p *topology.ProjectionSpec) (int, error) {
-	least := -1
-	for _, group := range v.versionGroups(p.ID()) {
-		if group == v.kit.Names.RekeyGroup(p.ID()) && !p.Rekeyed() {
-			continue
-		}
-		described, err := v.describeGroup(ctx, group)
+	least := math.MaxInt
+	for _, f := range v.feeds(p) {
+		members, err := v.kit.Members(ctx, f.group)
 		if err != nil {
 			return 0, err
 		}
-		if n := len(described.Members); least < 0 || n < least {
-			least = n
-		}
+		least = min(least, members[f.group])
 	}
-	return max(least, 0), nil
-}
-
-// firstGroup returns the group of a version that reads the events.
-func (v *change) firstGroup(p *topology.ProjectionSpec) string {
-	if p.Rekeyed() {
-		return v.kit.Names.RekeyGroup(p.ID())
-	}
-	return v.kit.Names.Group(p.ID())
-}
-
-// versionGroups returns the consumer groups that a version may have.
-func (v *change) versionGroups(id string) []string {
-	return []string{v.kit.Names.Group(id), v.kit.Names.RekeyGroup(id)}
-}
-
-func (v *change) describeGroup(ctx context.Context, group string) (g kadm.DescribedGroup, err error) {
-	err = v.kit.Patiently(ctx, func() error {
-		described, err := v.kit.Admin.DescribeGroups(ctx, group)
-		if err == nil {
-			g = described[group]
-			err = g.Err
-		}
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-			return fmt.Errorf("describe group %s: %w", group, err)
-		}
-		return nil
-	})
-	return g, err
+	return least, nil
 }

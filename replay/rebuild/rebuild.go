@@ -31,7 +31,7 @@ type Result struct {
 }
 
 // Run fills the newest declared version of a projection from the first event on, beside the one
-// that serves, compares the two, and switches queries. It goes on where it was interrupted; several
+// that serves, compares the two, and switches queries. After an interruption it goes on; several
 // that run at once share the work. The error wraps [ErrRefused] if that cannot be, or if the filled
 // rows are not what the events lead to; then the findings are returned, too.
 func Run(ctx context.Context, c Config) (done *Result, err error) {

@@ -34,12 +34,12 @@ func Versions(ctx context.Context, c Config) (all []Status, err error) {
 			}
 			if v.state.Live(p.Version) {
 				s.Since, s.By = v.state.At, v.state.By
-				events := v.kit.Names.Events(p.Source)
-				goal, err := v.goal(ctx, events)
+				events := v.feeds(p)[0]
+				goal, err := v.goal(ctx, events.topic)
 				if err != nil {
 					return err
 				}
-				have, err := v.kit.CommittedNow(ctx, v.firstGroup(p), events)
+				have, err := v.kit.CommittedNow(ctx, events.group, events.topic)
 				if err != nil {
 					return err
 				}

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/topology"
@@ -75,13 +73,12 @@ func On(ctx context.Context, r *kit.Reader) (*Result, error) {
 
 func (v *recovery) run(ctx context.Context) error {
 	config := &v.kit.Config
-	var events, kept []string
+	var events []string
 	for _, a := range config.Topology.Aggregates {
 		events = append(events, v.kit.Names.Events(a.Name))
-		kept = append(kept, v.kit.Names.Commands(a.Name), v.kit.Names.Outcomes(a.Name))
 		v.progress[a.Name] = make([]int64, config.Settings.Partitions)
 	}
-	if err := v.kit.CheckTopics(ctx, append(kept, events...)); err != nil {
+	if err := v.kit.CheckTopics(ctx, v.kit.LogTopics()); err != nil {
 		return err
 	}
 	if err := cluster.RefuseHalfImport(ctx, config.Cluster, config.Topology, config.Settings); err != nil {
@@ -97,17 +94,11 @@ func (v *recovery) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var derived []topology.Topic
-	for _, t := range config.Topology.Topics(config.Settings) {
-		if v.derived(t.Name) {
-			derived = append(derived, t)
-			v.done.Topics = append(v.done.Topics, t.Name)
-		}
-	}
 	v.countTotal()
 	if err := v.foldTables(ctx, false); err != nil { // before anything is deleted
 		return err
 	}
+	derived := v.derived()
 	if err := cluster.RecreateTopics(ctx, config.Cluster, derived); err != nil {
 		return err
 	}
@@ -117,7 +108,10 @@ func (v *recovery) run(ctx context.Context) error {
 	if err := v.rekey(ctx); err != nil {
 		return err
 	}
-	if err := v.commit(ctx, offsets); err != nil {
+	for group, input := range v.kit.ProjectionInputs() {
+		offsets[group] = kit.OffsetsAt(input, v.ends[input])
+	}
+	if err := v.kit.Commit(ctx, offsets); err != nil {
 		return err
 	}
 	// dead letters may be gone, too
@@ -137,19 +131,22 @@ func (v *recovery) run(ctx context.Context) error {
 	return cluster.MismatchError(mismatches)
 }
 
-// derived reports whether a topic is a table or a re-keyed topic.
-func (v *recovery) derived(topic string) bool {
+// derived returns the tables and re-keyed topics.
+func (v *recovery) derived() (all []topology.Topic) {
+	is := map[string]bool{}
 	for _, a := range v.kit.Config.Topology.Aggregates {
-		if topic == v.kit.Names.Table(a.Name) {
-			return true
-		}
+		is[v.kit.Names.Table(a.Name)] = true
 	}
 	for _, p := range v.kit.Config.Topology.Projections {
-		if topic == v.kit.Names.Table(p.ID()) || p.Rekeyed() && topic == v.kit.Names.RekeyedTopic(p.ID()) {
-			return true
+		is[v.kit.Names.Table(p.ID())], is[v.kit.Names.RekeyedTopic(p.ID())] = true, true
+	}
+	for _, t := range v.kit.Config.Topology.Topics(v.kit.Config.Settings) {
+		if is[t.Name] {
+			all = append(all, t)
+			v.done.Topics = append(v.done.Topics, t.Name)
 		}
 	}
-	return false
+	return all
 }
 
 // takeEnds notes where topics end, once no transaction is open below.
@@ -177,19 +174,6 @@ func (v *recovery) countTotal() {
 			v.kit.Total += s.Size()
 		}
 	}
-}
-
-// commit gives the groups their offsets.
-func (v *recovery) commit(ctx context.Context, offsets map[string]kadm.Offsets) error {
-	for _, p := range v.kit.Config.Topology.Projections {
-		input, group := v.kit.Names.Events(p.Source), v.kit.Names.Group(p.ID())
-		if p.Rekeyed() {
-			offsets[v.kit.Names.RekeyGroup(p.ID())] = kit.OffsetsAt(input, v.ends[input])
-			input = v.kit.Names.RekeyedTopic(p.ID())
-		}
-		offsets[group] = kit.OffsetsAt(input, v.ends[input])
-	}
-	return v.kit.Commit(ctx, offsets)
 }
 
 // whole returns all of a partition of which the end was taken.

@@ -6,17 +6,16 @@
 // is remembered of outcomes is what those of the same command id are compared by. It is sorted, on
 // the disk if there is much (outcomesort.go), and looked at in the end (repeatcheck.go).
 //
-// States and rows are folded from the events and compared with the tables (table.go), and if there
-// is somebody to ask, with what is served (served.go). A re-keyed topic must have, of each partition
-// of events, what that partition sends to it, in its order. A running hash for each pair of
-// partitions decides that (route.go). Only if something differs are the two read again, to say
-// where.
+// States and rows are folded from the events and compared with the tables (table.go), and with what
+// a running system serves (served.go). A re-keyed topic must have what each partition of events
+// sends to it, in its order (rekeyedcheck.go). A running hash for each pair of partitions decides
+// that; only if it differs are the two read again, to find the place (route.go).
 //
-// While the system runs, a snapshot is verified (snapshot.go). The offsets of everything are taken
-// in such an order that what is below one of them has what it follows from, or what follows from
-// it, below another. A row is right if the events up to some place between the group's committed
-// offsets before and after the table was looked at lead to it. At rest the two are the same, and
-// the comparison is exact.
+// While the system runs, a snapshot is verified (snapshot.go). The order in which its offsets are
+// taken makes causes and effects of what is below one offset stand below another. A row is right if
+// it is the fold of the events up to some place: one between the offsets that the group had
+// committed before and after the table was read. At rest the two are the same, and the comparison
+// is exact.
 //
 // Invariants:
 //

@@ -21,7 +21,7 @@ const DefaultSample = 1000
 // goroutines.
 type Served struct {
 	// State and Row return what is answered for an aggregate or a view's row, as of the token or
-	// later; found is false where there is none.
+	// later; found is false if there is none.
 	State func(ctx context.Context, aggregate, id string, after foldlog.Token) (a Answer, found bool, err error)
 	Row   func(ctx context.Context, view, key string, after foldlog.Token) (a Answer, found bool, err error)
 	// Sample is about how many rows of each table are asked for, spread over their keys; default
@@ -38,7 +38,7 @@ type Answer struct {
 	Value json.RawMessage
 	// Version is the state's.
 	Version int64
-	// Projection is the version of the projection that a row is of; 0 where that is not known.
+	// Projection is the version of the projection that a row is of; 0 if that is not known.
 	Projection int
 	// Position is what the answer contains.
 	Position foldlog.Token

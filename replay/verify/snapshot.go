@@ -20,13 +20,13 @@ import (
 // ends has its events below theirs, and these have their commands.
 type snapshot struct {
 	start, end kit.Offsets
-	// settled is where each events topic ended, transactions that were open left out, before
-	// anything else was looked at.
+	// settled is the end of each events topic, without open transactions, before anything else was
+	// looked at.
 	settled kit.Offsets
-	// handled is up to where each aggregate's group had handled its commands before outcomes were
-	// looked at; -1 if it never committed.
+	// handled is the offset up to which each aggregate's group had handled its commands before
+	// outcomes were looked at; -1 if it never committed.
 	handled map[string][]int64
-	// before and after are the offsets of the other groups in their inputs, before and after the
+	// before and after are the offsets of projections' groups in their inputs, before and after the
 	// tables were looked at. They are taken with pending commits waited for, and are offsets of the
 	// input that the table's rows follow from.
 	before, after map[string][]int64
@@ -47,14 +47,9 @@ func takeSnapshot(ctx context.Context, r *kit.Reader) (*snapshot, error) {
 		events = append(events, n.Events(a.Name))
 		derived = append(derived, n.Outcomes(a.Name), n.Table(a.Name), n.DeadLetters(n.Group(a.Name)))
 	}
-	inputs := map[string]string{} // of groups that are not an aggregate's
 	for _, p := range t.Projections {
-		derived = append(derived, n.Table(p.ID()))
-		inputs[n.Group(p.ID())] = n.Events(p.Source)
-		if p.Rekeyed() {
+		if derived = append(derived, n.Table(p.ID())); p.Rekeyed() {
 			derived = append(derived, n.RekeyedTopic(p.ID()))
-			inputs[n.Group(p.ID())] = n.RekeyedTopic(p.ID())
-			inputs[n.RekeyGroup(p.ID())] = n.Events(p.Source)
 		}
 	}
 	all := slices.Concat(commands, events, derived)
@@ -77,7 +72,7 @@ func takeSnapshot(ctx context.Context, r *kit.Reader) (*snapshot, error) {
 			return nil, err
 		}
 	}
-	if s.before, err = committedBy(ctx, r, inputs); err != nil {
+	if s.before, err = committedByProjections(ctx, r); err != nil {
 		return nil, err
 	}
 	if s.end, err = r.Ends(ctx, derived...); err != nil {
@@ -86,7 +81,7 @@ func takeSnapshot(ctx context.Context, r *kit.Reader) (*snapshot, error) {
 	if err := r.AwaitDecided(ctx, s.end); err != nil {
 		return nil, err
 	}
-	if s.after, err = committedBy(ctx, r, inputs); err != nil {
+	if s.after, err = committedByProjections(ctx, r); err != nil {
 		return nil, err
 	}
 	for _, topics := range [][]string{events, commands} {
@@ -104,9 +99,9 @@ func takeSnapshot(ctx context.Context, r *kit.Reader) (*snapshot, error) {
 	return s, nil
 }
 
-func committedBy(ctx context.Context, r *kit.Reader, inputs map[string]string) (_ map[string][]int64, err error) {
+func committedByProjections(ctx context.Context, r *kit.Reader) (_ map[string][]int64, err error) {
 	all := map[string][]int64{}
-	for group, input := range inputs {
+	for group, input := range r.ProjectionInputs() {
 		if all[group], err = r.Committed(ctx, group, input); err != nil {
 			return nil, err
 		}

@@ -189,11 +189,16 @@ func (a *Archive) replace(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	err = write(file)
-	if err == nil {
-		err = file.Sync()
+	if err := write(file); err != nil {
+		return errors.Join(err, file.Close())
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	return publish(file, path)
+}
+
+// publish completes a file that was written under an unfinished name, and returns once it is on the
+// disk under its own.
+func publish(file *os.File, path string) error {
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(path+unfinished, path); err != nil {

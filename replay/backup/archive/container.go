@@ -54,7 +54,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 			break
 		}
 		if n < 0 || n > 1000 {
-			return nil, errors.New("its head is not one of ours")
+			return nil, fmt.Errorf("its head claims %d entries, and at most 1000 are read", n)
 		}
 		for range n {
 			key, err := r.text()
@@ -70,7 +70,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("its head: %w", whole(err))
 	}
 	if string(r.meta["avro.codec"]) != codec || r.meta[writerKey] == nil {
-		return nil, errors.New("its head is not one of ours")
+		return nil, fmt.Errorf("its head does not name the codec %s and %s: it was not written by an export", codec, writerKey)
 	}
 	return r, nil
 }

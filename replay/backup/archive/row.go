@@ -49,12 +49,7 @@ func (r *Row) appendTo(b []byte) []byte {
 	b = binary.AppendVarint(b, int64(r.Partition))
 	b = binary.AppendVarint(b, r.Offset)
 	b = binary.AppendVarint(b, r.Time.UnixMilli())
-	b = appendOptional(b, r.Chain)
-	if r.Cause == "" {
-		b = append(b, 0)
-	} else {
-		b = append(binary.AppendVarint(append(b, 2), int64(len(r.Cause))), r.Cause...)
-	}
+	b = appendOptional(appendOptional(b, r.Chain), orNil(r.Cause))
 	if r.Complete {
 		b = append(b, 1)
 	} else {
@@ -80,7 +75,15 @@ func appendOptional(b, value []byte) []byte {
 	return append(binary.AppendVarint(append(b, 2), int64(len(value))), value...)
 }
 
-var errRow = errors.New("a row is not what was written")
+// orNil returns a text's bytes; nil for none.
+func orNil(text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return []byte(text)
+}
+
+var errRow = errors.New("a row is not made of the archive's columns")
 
 // scanner takes Avro apart. After an error, all values that it returns are zero.
 type scanner struct {
@@ -171,11 +174,7 @@ type Command struct {
 // Bytes returns the command as the value of a row.
 func (c Command) Bytes() []byte {
 	b := appendOptional(make([]byte, 0, 64+len(c.Key)+len(c.Value)), c.Key)
-	var schema []byte
-	if c.Schema != "" {
-		schema = []byte(c.Schema)
-	}
-	return appendOptional(appendOptional(b, schema), c.Value)
+	return appendOptional(appendOptional(b, orNil(c.Schema)), c.Value)
 }
 
 // ParseCommand reads the bytes that [Command.Bytes] returned.

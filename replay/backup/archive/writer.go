@@ -116,16 +116,10 @@ func (w *Writer) Close() error {
 		return errors.Join(err, to.Close())
 	}
 	info, err := to.Stat()
-	if err == nil {
-		err = to.Sync()
+	if err != nil {
+		return errors.Join(err, to.Close())
 	}
-	if err = errors.Join(err, to.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file+unfinished, file); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(file)); err != nil {
+	if err := publish(to, file); err != nil {
 		return err
 	}
 	w.next.Bytes, w.next.SHA256, w.next.LastSHA256 = info.Size(), hex.EncodeToString(w.hash.Sum(nil)), Sum(w.last)
