@@ -84,6 +84,7 @@ var rooms = map[string]room{
 	"deploy/healthcheck":        {libraries: none},
 	"proof/interop":             {libraries: none},
 	"proof/walks":               {libraries: none},
+	"proof/contract":            {libraries: none},
 	"proof/bench": {imports: []string{".", "client", "bank", "bank/bankapp", "cli", "devcluster", "topology", "codecs", "schemas", "schemas/bank",
 		"processors", "processors/step", "processors/exactlyonce", "internal/record", "internal/cluster", "internal/kafkatest"}},
 }
