@@ -19,8 +19,8 @@ const MaxViewKeyLength = 512
 // NB: must not change. Tables contain such keys.
 const ReservedKeyPrefix = "__foldlog-"
 
-// CheckAggregateID returns nil or says what is wrong with an aggregate's id: it is 1 to 200 ASCII
-// letters, digits and "-_.:~", does not start with "__" and is neither "." nor "..".
+// CheckAggregateID returns nil if an aggregate's id is valid: 1 to 200 ASCII letters, digits and
+// "-_.:~", not starting with "__" and neither "." nor "..".
 func CheckAggregateID(id string) error {
 	switch {
 	case id == "":
@@ -42,8 +42,8 @@ func CheckAggregateID(id string) error {
 	return nil
 }
 
-// CheckViewKey returns nil or says what is wrong with a key that a projection computed: it is 1 to
-// 512 bytes of UTF-8 and does not start with [ReservedKeyPrefix].
+// CheckViewKey returns nil if a computed key is valid: 1 to 512 bytes of UTF-8, not starting with
+// [ReservedKeyPrefix].
 func CheckViewKey(key string) error {
 	switch {
 	case key == "":
@@ -58,8 +58,7 @@ func CheckViewKey(key string) error {
 	return nil
 }
 
-// CheckCommandID returns nil or says what is wrong with a command's id: it is 1 to 200 visible
-// ASCII characters.
+// CheckCommandID returns nil if a command's id is valid: 1 to 200 visible ASCII characters.
 func CheckCommandID(id string) error {
 	if id == "" {
 		return InvalidField("command_id", "is empty")

@@ -2,7 +2,7 @@ package foldlog
 
 import "time"
 
-// Meta is what is known about a command or an event besides its payload.
+// Meta is the metadata of a command or an event.
 type Meta struct {
 	// AggregateID is the id of the aggregate that the command addresses or that the event belongs
 	// to.
@@ -11,11 +11,11 @@ type Meta struct {
 	CommandID string
 	// CorrelationID is shared by all commands and events of one conversation, across aggregates.
 	CorrelationID string
-	// CausationID is the direct cause: the event a policy reacted to, or empty where a client
-	// started it. For an event it is the id of its command.
+	// CausationID is the direct cause: the event that a policy reacted to, or empty if a client
+	// sent the command. For an event it is the id of its command.
 	CausationID string
-	// Actor is who asked: a verified identity, "anonymous", "claimed:NAME" (said by a Kafka
-	// producer, not verified) or "policy:NAME".
+	// Actor names the sender: a verified identity, "anonymous", "claimed:NAME" (a Kafka producer's
+	// own, unverified word) or "policy:NAME".
 	Actor string
 	// RecordedAt is when the log recorded the command, in UTC with microseconds. Events carry the
 	// time of their command, and it never goes backwards within an aggregate.
@@ -56,10 +56,10 @@ type Send struct {
 	Command any
 }
 
-// Validator is implemented by command types that can be found wrong without knowing any state: an
-// empty name, a date that is none. Validate runs before the command is written to the log where the
-// sender can be answered at once, and again before it is decided. It returns nil or a [*Rejection],
-// normally [InvalidField].
+// Validator is implemented by command types that can be refused without any state: an empty name,
+// an impossible date. Validate runs before the command is written to the log, if the sender can be
+// answered at once, and again before it is decided. It returns nil or a [*Rejection], normally
+// [InvalidField].
 type Validator interface {
 	Validate() error
 }

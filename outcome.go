@@ -2,22 +2,21 @@ package foldlog
 
 import "time"
 
-// Outcome is what became of one command: accepted with its events, or rejected with a code. Each
-// command has exactly one; later answers to the same command id are copies of it, marked Repeat.
+// Outcome is the result of one command: accepted with its events, or rejected with a code. Each
+// command has exactly one. Later answers to the same command id are copies of it, marked Repeat.
 type Outcome struct {
 	CommandID   string
 	AggregateID string
-	// CommandType is the declared name of the command, or what the sender wrote where it is
-	// unknown.
+	// CommandType is the declared name of the command, or the sender's text if that is unknown.
 	CommandType string
 	Accepted    bool
-	// FirstVersion and Version are the versions of the command's first and last event. Where an
+	// FirstVersion and Version are the versions of the command's first and last event. If an
 	// accepted command caused none, FirstVersion is 0 and Version is the aggregate's version at
 	// that time.
 	FirstVersion int64
 	Version      int64
 	EventIDs     []string
-	// Code, Message and Field say why, where the command was rejected.
+	// Code, Message and Field give the reason if the command was rejected.
 	Code    string
 	Message string
 	Field   string
@@ -30,14 +29,14 @@ type Outcome struct {
 	PayloadHash []byte
 	// Position is the place of the command in its log.
 	Position Position
-	// Actor is who asked, as [Meta] has it; "" in an outcome of a version of Foldlog that did not
-	// record it.
+	// Actor names the sender, in the form of [Meta.Actor]; "" in an outcome of a version of Foldlog
+	// that did not record it.
 	Actor string
 	// Repeat marks a copy that answers a repeated command id. Copies do not count as outcomes.
 	Repeat bool
 }
 
-// Rejection returns why the command was refused, or nil where it was accepted.
+// Rejection returns the reason why the command was refused, or nil if it was accepted.
 func (o Outcome) Rejection() *Rejection {
 	if o.Accepted {
 		return nil
@@ -45,8 +44,8 @@ func (o Outcome) Rejection() *Rejection {
 	return &Rejection{Code: o.Code, Message: o.Message, Field: o.Field}
 }
 
-// Token returns the token that makes a later read see the command's effect. It is empty where there
-// is no effect.
+// Token returns the token that makes a later read see the command's effect. It is empty if there is
+// no effect.
 func (o Outcome) Token() Token {
 	if !o.Accepted || len(o.EventIDs) == 0 {
 		return nil

@@ -24,7 +24,7 @@ func (p Position) String() string {
 	return p.Aggregate + "/" + strconv.Itoa(int(p.Partition)) + "/" + strconv.FormatInt(p.Offset, 10)
 }
 
-// ParsePosition reads what [Position.String] wrote.
+// ParsePosition reads the text of [Position.String].
 func ParsePosition(text string) (Position, error) {
 	aggregate, rest, _ := strings.Cut(text, "/")
 	first, second, both := strings.Cut(rest, "/")
@@ -75,7 +75,7 @@ func (t Token) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(texts, ",")))
 }
 
-// ParseToken reads what [Token.String] wrote. The empty text is the empty token.
+// ParseToken reads the text of [Token.String]. The empty text is the empty token.
 func ParseToken(text string) (Token, error) {
 	if text == "" {
 		return nil, nil

@@ -36,7 +36,7 @@ type Rejection struct {
 	Field string
 }
 
-// Error returns "code: message", with the field's name where there is one.
+// Error returns "code: message", with the field's name if there is one.
 func (r *Rejection) Error() string {
 	if r.Field != "" {
 		return fmt.Sprintf("%s: %s: %s", r.Code, r.Field, r.Message)

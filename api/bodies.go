@@ -38,7 +38,7 @@ type State[D any] struct {
 	Version     int64     `json:"version"`
 	RecordedAt  time.Time `json:"recorded_at"`
 	Data        D         `json:"state"`
-	// Position is up to where the server had seen everything ([HeaderPosition]).
+	// Position covers everything that the server had seen ([HeaderPosition]).
 	Position foldlog.Token `json:"-"`
 }
 
@@ -48,7 +48,7 @@ type Row[D any] struct {
 	Data D      `json:"row"`
 	// Version is the version of the projection that the row is of ([HeaderViewVersion]).
 	Version int `json:"-"`
-	// Position is up to where the server had seen everything ([HeaderPosition]).
+	// Position covers everything that the server had seen ([HeaderPosition]).
 	Position foldlog.Token `json:"-"`
 }
 
@@ -57,11 +57,11 @@ type Page[D any] struct {
 	Rows []Row[D] `json:"rows"`
 	// Next is the key to read on behind; "" at the end.
 	Next string `json:"next,omitempty"`
-	// Position is up to where the server had seen everything ([HeaderPosition]).
+	// Position covers everything that the server had seen ([HeaderPosition]).
 	Position foldlog.Token `json:"-"`
 }
 
-// Event is an event of an aggregate: its envelope and where its record is.
+// Event is an event of an aggregate: its envelope and the place of its record.
 type Event[D any] struct {
 	EventID       string    `json:"event_id"`
 	EventType     string    `json:"event_type"`
@@ -77,7 +77,7 @@ type Event[D any] struct {
 	Log         LogPlace `json:"log"`
 }
 
-// LogPlace is where an event's record is, and what its headers say.
+// LogPlace is the place of an event's record, with its headers.
 type LogPlace struct {
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
@@ -95,7 +95,7 @@ type EventPage[D any] struct {
 	Events []Event[D] `json:"events"`
 	// Next is the version to read on behind; 0 at the end.
 	Next int64 `json:"next,omitempty"`
-	// Position is up to where the server had seen everything ([HeaderPosition]).
+	// Position covers everything that the server had seen ([HeaderPosition]).
 	Position foldlog.Token `json:"-"`
 }
 
@@ -108,11 +108,11 @@ type Trace[D any] struct {
 	Commands       []TracedCommand[D] `json:"commands"`
 	// Truncated says that only the oldest part is here.
 	Truncated bool `json:"truncated,omitempty"`
-	// Position is up to where the server had seen everything ([HeaderPosition]).
+	// Position covers everything that the server had seen ([HeaderPosition]).
 	Position foldlog.Token `json:"-"`
 }
 
-// TracedCommand is a command with what became of it.
+// TracedCommand is a command with its result.
 type TracedCommand[D any] struct {
 	Aggregate   string `json:"aggregate"`
 	AggregateID string `json:"aggregate_id"`

@@ -24,7 +24,7 @@ const (
 
 // Problem is an answer other than success (RFC 9457).
 type Problem struct {
-	// Type is "about:blank": the code says what the status does not.
+	// Type is "about:blank": the code says more than the status.
 	Type  string `json:"type"`
 	Title string `json:"title"`
 	// Status is the HTTP status.
@@ -33,7 +33,7 @@ type Problem struct {
 	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty if
 	// the answer did not come from a Foldlog server.
 	Code string `json:"code"`
-	// Field names what was wrong in the request, for "invalid_field".
+	// Field names the wrong part of the request, for "invalid_field".
 	Field string `json:"field,omitempty"`
 	// CommandID is the command's id, if the request was a command.
 	CommandID string `json:"command_id,omitempty"`
@@ -64,6 +64,6 @@ func (p *Problem) Error() string {
 // Readiness is the answer of /readyz, with status 200 or 503.
 type Readiness struct {
 	Ready bool `json:"ready"`
-	// Waiting says for each part that is not ready what it waits for.
+	// Waiting has, for each part that is not ready, the reason.
 	Waiting map[string]string `json:"waiting,omitempty"`
 }

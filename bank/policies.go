@@ -6,12 +6,12 @@ import (
 	"github.com/foldlog/foldlog/bank/transfer"
 )
 
-// TransferSteps returns the policy that asks an account to do what a transfer has come to.
+// TransferSteps returns the policy that asks an account to do the next step of a transfer.
 func TransferSteps() foldlog.Policy[transfer.Event] {
 	return foldlog.Policy[transfer.Event]{React: stepTransfer}
 }
 
-// TransferReplies returns the policy that tells a transfer what an account has answered.
+// TransferReplies returns the policy that tells a transfer an account's answer.
 func TransferReplies() foldlog.Policy[account.Event] {
 	return foldlog.Policy[account.Event]{React: replyToTransfer}
 }

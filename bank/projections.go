@@ -121,14 +121,14 @@ func projectHolder(row AccountsByHolderRow, event foldlog.Event[account.Event]) 
 	return row
 }
 
-// DailyTurnoverRow sums what moved on one day in one currency, over all accounts, under
+// DailyTurnoverRow sums the movements of one day in one currency, over all accounts, under
 // "YYYY-MM-DD:CUR".
 //
 // Sums are in minor units. A sum that would pass 2^63-1 stays there and Saturated is set; it takes
-// more than 9,000 movements of the largest amount. Counts are exact. In flight after a day is what
-// it debited less what it credited and refunded, added up over the days.
+// more than 9,000 movements of the largest amount. Counts are exact. The money in flight after a
+// day is the debits less the credits and refunds, added up over the days.
 type DailyTurnoverRow struct {
-	// Date is booked_on where the movement has one, else the UTC date on which it was recorded.
+	// Date is booked_on if the movement has one, else the UTC date on which it was recorded.
 	Date            string `json:"date"`
 	Currency        string `json:"currency"`
 	Deposits        int64  `json:"deposits"`
@@ -159,7 +159,7 @@ func turnoverKey(event foldlog.Event[account.Event]) string {
 	return date + ":" + currency
 }
 
-// turnoverDay returns the day and currency of a movement; "" as currency where nothing moved.
+// turnoverDay returns the day and currency of a movement. The currency is "" if nothing moved.
 func turnoverDay(event foldlog.Event[account.Event]) (date, currency string) {
 	date = event.RecordedAt.UTC().Format(time.DateOnly)
 	switch e := event.Data.(type) {
@@ -221,7 +221,7 @@ type TransfersRow struct {
 	Currency  string          `json:"currency"`
 	Reference string          `json:"reference"`
 	Status    transfer.Status `json:"status"`
-	// Reason is the code of the account that declined; empty where none did.
+	// Reason is the code of the account that declined; empty if none did.
 	Reason      string    `json:"reason"`
 	RequestedAt time.Time `json:"requested_at"`
 	// FinishedAt is nil until the transfer is in a final state.

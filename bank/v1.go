@@ -18,7 +18,7 @@ type BalancesRowV1 struct {
 	Version        int64          `json:"version"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old BalancesRowV1) Upcast() BalancesRow {
 	return BalancesRow{AccountID: old.AccountID, HolderID: old.Holder, HolderName: old.Holder, Currency: old.Currency, Balance: old.Balance,
 		OverdraftLimit: old.OverdraftLimit, Status: old.Status, Version: old.Version}
@@ -38,7 +38,7 @@ type HolderAccountV1 struct {
 	Status    account.Status `json:"status"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old AccountsByHolderRowV1) Upcast() AccountsByHolderRow {
 	row := AccountsByHolderRow{HolderID: old.Holder, Count: old.Count}
 	for _, a := range old.Accounts {

@@ -12,22 +12,22 @@ import (
 // Config says which server to talk to and how. The zero value of each field but URL means its
 // default.
 type Config struct {
-	// URL is where the server is, such as "http://127.0.0.1:8080".
+	// URL is the server's address, such as "http://127.0.0.1:8080".
 	URL string
 	// HTTPClient sends the requests; default one with room for many connections to the server and
 	// Timeout for each attempt.
 	HTTPClient *http.Client
 	// Header is sent with every request, such as Authorization.
 	Header http.Header
-	// Timeout is how long one attempt may take, where HTTPClient is not given; default 30 s. It
-	// must be longer than the server's own limits, or answers are thrown away.
+	// Timeout bounds one attempt, if HTTPClient is not given; default 30 s. It must be longer than
+	// the server's own limits, or answers are thrown away.
 	Timeout time.Duration
 	// Patience is how long a call is retried altogether; default 1 min, negative means a single
 	// attempt.
 	Patience time.Duration
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
@@ -43,7 +43,7 @@ func (c *Config) EnsureDefaults() {
 	}
 }
 
-// Validate returns what is wrong with the configuration.
+// Validate returns all errors of the configuration.
 func (c Config) Validate() error {
 	u, err := url.Parse(c.URL)
 	switch {

@@ -30,7 +30,7 @@ type Command struct {
 	ExpectedVersion *int64
 }
 
-// Outcome is what became of a command.
+// Outcome is the result of a command.
 type Outcome struct {
 	CommandID string
 	Accepted  bool
@@ -42,7 +42,7 @@ type Outcome struct {
 	Token foldlog.Token
 	// Repeat says that the command had been executed before, under the same id.
 	Repeat bool
-	// Code, Detail and Field say why, where the command was refused; [Client.Send] returns a
+	// Code, Detail and Field give the reason if the command was refused; [Client.Send] returns a
 	// [*Problem] instead.
 	Code, Detail, Field string
 }
@@ -87,8 +87,8 @@ func (c *Client) Send(ctx context.Context, command Command) (Outcome, error) {
 	return outcome, nil
 }
 
-// Command returns what became of a command. A command that is not known is a [*Problem] of status
-// 404: it was not sent, is not decided yet, or is past the horizon.
+// Command returns the outcome of a command. An unknown command is a [*Problem] of status 404: it
+// was not sent, is not decided yet, or is past the horizon.
 func (c *Client) Command(ctx context.Context, aggregate, id, commandID string) (Outcome, error) {
 	resp, err := c.do(ctx, request{method: http.MethodGet, path: path("v1", aggregate, id, "commands", commandID)})
 	if err != nil {

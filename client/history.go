@@ -13,18 +13,18 @@ import (
 	"github.com/foldlog/foldlog/api"
 )
 
-// What an aggregate's history and a conversation consist of.
+// The parts of an aggregate's history and of a conversation.
 type (
-	// Event is an event of an aggregate: its envelope and where its record is.
+	// Event is an event of an aggregate: its envelope and the place of its record.
 	Event = api.Event[json.RawMessage]
-	// LogPlace is where an event's record is, and what its headers say.
+	// LogPlace is the place of an event's record, with its headers.
 	LogPlace = api.LogPlace
 	// EventPage is a part of an aggregate's events in the order of their versions. Its Next is the
 	// After of the next page.
 	EventPage = api.EventPage[json.RawMessage]
 	// Trace is a conversation as a tree.
 	Trace = api.Trace[json.RawMessage]
-	// TracedCommand is a command with what became of it.
+	// TracedCommand is a command with its result.
 	TracedCommand = api.TracedCommand[json.RawMessage]
 	// TracedEvent is an event with the commands that follow from it.
 	TracedEvent = api.TracedEvent[json.RawMessage]
@@ -36,7 +36,7 @@ type EventQuery struct {
 	After int64
 	// Limit is the largest number of events in a page; default the server's.
 	Limit int
-	// Token is what the answer must have seen.
+	// Token must be visible in the answer.
 	Token foldlog.Token
 }
 
@@ -81,15 +81,15 @@ func (c *Client) Events(ctx context.Context, aggregate, id string, query EventQu
 	}
 }
 
-// Moment is a point in an aggregate's history: behind the event of a version or, where Version is
-// 0, behind the last event that was recorded at a time or before.
+// Moment is a point in an aggregate's history: behind the event of a version or, if Version is 0,
+// behind the last event recorded at a time or before.
 type Moment struct {
 	Version int64
 	At      time.Time
 }
 
-// StateAsOf returns what an aggregate's state was. Where there was none, or the version has not
-// come yet, it is a [*Problem] of status 404.
+// StateAsOf returns an aggregate's state at a moment. If there was none, or the version has not
+// come yet, it returns a [*Problem] of status 404.
 func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Moment, after foldlog.Token) (State, error) {
 	values := url.Values{}
 	if moment.Version != 0 {

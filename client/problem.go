@@ -15,7 +15,7 @@ import (
 // Problem is an answer other than success.
 type Problem = api.Problem
 
-// refusal is a problem with what else its answer said.
+// refusal is a problem with the rest of its answer.
 type refusal struct {
 	problem    *Problem
 	retryAfter time.Duration
@@ -51,7 +51,7 @@ func refusalOf(resp *http.Response, body []byte) *refusal {
 	return &refusal{p, retryAfterOf(resp.Header.Get("Retry-After"), time.Now()), body}
 }
 
-// retryAfterOf reads seconds or a date (RFC 9110, section 10.2.3). What cannot be read is 0.
+// retryAfterOf reads seconds or a date (RFC 9110, section 10.2.3). It returns 0 for any other text.
 func retryAfterOf(text string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
 		return max(0, time.Duration(seconds)*time.Second)

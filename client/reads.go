@@ -30,13 +30,13 @@ type (
 
 // Query asks for rows of a view.
 type Query struct {
-	// Prefix is what the rows' keys start with.
+	// Prefix is the start of the rows' keys.
 	Prefix string
 	// After is the key behind which to start.
 	After string
 	// Limit is the largest number of rows in a page; default the server's.
 	Limit int
-	// Token is what the answer must have seen.
+	// Token must be visible in the answer.
 	Token foldlog.Token
 }
 
@@ -113,8 +113,7 @@ func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Se
 	}
 }
 
-// versionOf returns the version of the projection that an answer is of; 0 where the server does not
-// say.
+// versionOf returns the version of the projection behind an answer; 0 if the server does not say.
 func versionOf(h http.Header) int {
 	version, _ := strconv.Atoi(h.Get(api.HeaderViewVersion))
 	return version
@@ -142,8 +141,7 @@ func (c *Client) readWith(ctx context.Context, target string, after foldlog.Toke
 	return position, resp.header, nil
 }
 
-// Ready asks once whether the server is ready. It returns nil or an error that says what the server
-// waits for.
+// Ready asks once whether the server is ready. The error says what the server waits for.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.attempt(ctx, request{method: http.MethodGet, path: "/readyz"})
 	var refused *refusal

@@ -14,7 +14,7 @@ import (
 const (
 	firstDelay = 100 * time.Millisecond
 	maxDelay   = 5 * time.Second
-	// maxAnswer bounds what is read of an answer.
+	// maxAnswer bounds the part of an answer that is read.
 	maxAnswer = 64 << 20
 )
 

@@ -40,7 +40,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	if c.KafkaListen == "" {
 		c.KafkaListen = DefaultKafkaListen

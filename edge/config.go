@@ -14,22 +14,22 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// Config says what a [Server] serves and how. The zero value of each field below Gateway means its
-// default.
+// Config holds the parts, addresses and limits of a [Server]. The zero value of each field below
+// Gateway means its default.
 type Config struct {
 	Topology *topology.Topology
 	Names    topology.Names
 	// Views answers reads.
 	Views *views.Set
-	// Gateway takes commands. It and what it awaits outcomes from must live until the server's Run
-	// has returned, since draining requests still wait for their outcomes. A command's request may
-	// take the gateway's patience, then the answer is 504.
+	// Gateway takes commands. It must live until the server's Run has returned, and so must the
+	// source of its outcomes: draining requests still wait for them. After the gateway's patience a
+	// command is answered with 504.
 	Gateway *gateway.Gateway
 
 	// Listen is the address to serve on, host:port; default "127.0.0.1:8080". Port 0 takes a free
 	// one: see Server.Addr.
 	Listen string
-	// Listener is served where it is not nil, instead of listening on Listen. The server closes it.
+	// Listener is served if it is not nil, instead of Listen. The server closes it.
 	Listener net.Listener
 	// VisibilityTimeout is how long a read with Foldlog-After may wait; default 5 s. After it the
 	// answer is 504.
@@ -45,8 +45,8 @@ type Config struct {
 	// MaxInFlight is how many requests may be under way at once, health and metrics not counted;
 	// default 1024. More are answered 429. Each may hold a body of topology.MaxCommandBytes.
 	MaxInFlight int
-	// ReadyChecks are asked by /readyz, beside the views, by the name that the answer shows. They
-	// return nil or what they wait for.
+	// ReadyChecks are asked by /readyz, beside the views. The key is the name in the answer. A
+	// check returns nil or the reason to wait.
 	ReadyChecks map[string]func() error
 	// Metrics takes the edge's metrics and is served at /metrics; default a registry of its own.
 	Metrics *prometheus.Registry
@@ -58,7 +58,7 @@ type Config struct {
 // fit.
 const maxHeaderBytes = 64 << 10
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	def(&c.Listen, "127.0.0.1:8080")
 	def(&c.VisibilityTimeout, 5*time.Second)

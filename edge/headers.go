@@ -55,7 +55,7 @@ func idHeader(h http.Header, name string) (id string, given bool, err error) {
 // strongETag is the form of a version in If-Match, If-None-Match and ETag.
 var strongETag = regexp.MustCompile(`^"(0|[1-9][0-9]{0,18})"$`)
 
-// expectedVersionOf returns what If-Match asks for, or nil.
+// expectedVersionOf returns the version in If-Match, or nil.
 func expectedVersionOf(h http.Header) (*int64, error) {
 	text, given, err := once(h, "If-Match")
 	if err != nil || !given {
@@ -88,8 +88,8 @@ func unchanged(h http.Header, tag string) bool {
 	return false
 }
 
-// afterOf returns what a read must have seen. Several tokens are merged, so that clients need not
-// understand them.
+// afterOf returns the token that a read must cover. Several tokens are merged, so that clients need
+// not understand them.
 func (s *Server) afterOf(h http.Header) (foldlog.Token, error) {
 	var all foldlog.Token
 	for _, value := range h.Values(api.HeaderAfter) {

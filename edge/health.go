@@ -13,7 +13,7 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request, _ params) error 
 	return answer(w, map[string]bool{"healthy": true})
 }
 
-// ready is 200 where requests can be answered from here, else 503 with what is waited for. The body
+// ready answers 200 if requests can be answered here, else 503 with the reasons to wait. The body
 // is no problem document, since nothing went wrong.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ params) error {
 	waiting := map[string]string{}

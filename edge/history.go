@@ -12,7 +12,7 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// eventOf is an event in JSON: its envelope, and where its record is.
+// eventOf is an event in JSON: its envelope, and the place of its record.
 func (s *Server) eventOf(aggregate string, e views.HistoryEvent) api.Event[any] {
 	body := api.Event[any]{
 		EventID: e.EventID, EventType: e.Type, AggregateID: e.AggregateID, Version: e.Version, RecordedAt: e.RecordedAt.UTC(),
@@ -60,7 +60,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, p params) error 
 	return answer(w, body)
 }
 
-// versionOf returns a parameter that is a version, 0 where it is missing.
+// versionOf returns a parameter that is a version; 0 if it is missing.
 func versionOf(query map[string]string, name string, least int64) (int64, error) {
 	text, given := query[name]
 	if !given {
@@ -73,7 +73,7 @@ func versionOf(query map[string]string, name string, least int64) (int64, error)
 	return version, nil
 }
 
-// momentOf returns the moment that the query asks for; ok is false where it asks for none.
+// momentOf returns the moment that the query asks for; ok is false if it asks for none.
 func momentOf(query map[string]string) (moment views.Moment, ok bool, err error) {
 	at, timed := query["at"]
 	if _, versioned := query["version"]; versioned && timed {
@@ -89,7 +89,7 @@ func momentOf(query map[string]string) (moment views.Moment, ok bool, err error)
 	return moment, true, nil
 }
 
-// asOf answers with what an aggregate's state was.
+// asOf answers with an aggregate's state at a moment.
 func (s *Server) asOf(ctx context.Context, w http.ResponseWriter, r *http.Request, p params, moment views.Moment, after foldlog.Token) error {
 	past, err := s.config.Views.History(p["aggregate"]).AsOf(ctx, p["id"], moment, after)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"github.com/foldlog/foldlog/views"
 )
 
-// statusClientGone is what logs and metrics say of a request whose client went away before the
+// statusClientGone stands in logs and metrics for a request whose client went away before the
 // answer. It is never sent.
 const statusClientGone = 499
 
-// statusOf is the one place where codes become statuses. Codes that it does not know are the
+// statusOf is the one place in which codes become statuses. Codes that it does not know are the
 // domain's.
 func statusOf(code string) int {
 	switch code {
@@ -48,12 +48,12 @@ func statusOf(code string) int {
 	return http.StatusUnprocessableEntity
 }
 
-// failure is an error that knows what to tell the client.
+// failure is an error with its answer for the client.
 type failure struct {
 	code   string
 	detail string // for people, in the answer
 	field  string
-	// commandID is set where the request was a command.
+	// commandID is set if the request was a command.
 	commandID string
 	// recorded says that the code is the command's outcome in the log: such a refusal is never a
 	// 400 or 413, which promise that nothing reached the log.
@@ -101,8 +101,7 @@ func invalid(field, format string, args ...any) *failure {
 	return f
 }
 
-// failureOf returns what to tell the client about any error. A client that went away is told
-// nothing: nil.
+// failureOf returns the answer for any error. For a client that went away it is nil.
 func failureOf(ctx context.Context, err error) *failure {
 	var known *failure
 	if errors.As(err, &known) {
@@ -159,5 +158,5 @@ func writeProblem(w http.ResponseWriter, f *failure, requestID string) {
 	_ = writeJSON(w, status, api.ContentTypeProblem, p)
 }
 
-// retryAfter is what refused clients are asked to wait.
+// retryAfter is the time that refused clients are asked to wait.
 const retryAfter = time.Second

@@ -33,7 +33,7 @@ func (s *Server) reading(r *http.Request, parameters ...string) (context.Context
 	return ctx, cancel, after, query, nil
 }
 
-// readFailure says what a failed read means for the client.
+// readFailure translates a failed read for the client.
 func readFailure(r *http.Request, err error) error {
 	switch {
 	case r.Context().Err() != nil:
@@ -92,7 +92,7 @@ func answerState(w http.ResponseWriter, r *http.Request, id string, state codecs
 	return answer(w, api.State[any]{AggregateID: id, Version: state.Version, RecordedAt: state.RecordedAt.UTC(), Data: state.Data})
 }
 
-// outcome answers with what became of a command. It is 200 for a rejection, too: the question was
+// outcome answers with the outcome of a command. It is 200 for a rejection, too: the question was
 // answered.
 func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error {
 	if err := foldlog.CheckAggregateID(p["id"]); err != nil {

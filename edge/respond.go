@@ -10,8 +10,7 @@ import (
 	"github.com/foldlog/foldlog/api"
 )
 
-// writeJSON answers with v as JSON. It returns an error, and has written nothing, where v has no
-// JSON.
+// writeJSON answers with v as JSON. If v has no JSON, it writes nothing and returns an error.
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) error {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

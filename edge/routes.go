@@ -16,17 +16,17 @@ type handler func(http.ResponseWriter, *http.Request, params) error
 // params are the decoded parts of the path by their names.
 type params map[string]string
 
-// route is a path with what its methods do. Paths are matched part by part after splitting the
-// still encoded path, so that a "%2F" in a key is part of the key. http.ServeMux is not used: it
-// redirects paths with ".." or "//" and answers 404 and 405 in plain text.
+// route is a path with the handlers of its methods. Paths are matched part by part after splitting
+// the still encoded path, so that a "%2F" in a key is part of the key. http.ServeMux is not used:
+// it redirects paths with ".." or "//" and answers 404 and 405 in plain text.
 type route struct {
 	// pattern is the path with {names}, such as "/v1/{aggregate}/{id}". It labels metrics.
 	pattern string
 	methods map[string]handler
 	// limited counts the request against Config.MaxInFlight.
 	limited bool
-	// check returns a 404 where the names in the path are not declared, whatever the method. Nil
-	// accepts all.
+	// check returns a 404 if the names in the path are not declared, for any method. Nil accepts
+	// all.
 	check func(params) error
 }
 
@@ -35,7 +35,8 @@ type router []*route
 
 var noRoute = &route{pattern: "none"}
 
-// find returns the route of a request; where there is none, noRoute with the answer as an error.
+// find returns the route of a request. If there is none, it returns noRoute with the answer as an
+// error.
 func (rt router) find(method, escapedPath string) (*route, handler, params, error) {
 	parts := strings.Split(escapedPath, "/")
 	for i, part := range parts {

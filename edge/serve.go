@@ -13,8 +13,8 @@ import (
 	"github.com/foldlog/foldlog/api"
 )
 
-// serve is what surrounds every request: its id, its place among those under way, its route, the
-// answer to its error, its panic, its metrics and its line in the log.
+// serve surrounds every request: its id, its place among those under way, its route, the answer to
+// its error, its panic, its metrics and its line in the log.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	s.metrics.inFlight.Inc()
@@ -38,7 +38,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// handle runs the route's handler where there is room for it. A panic becomes an error.
+// handle runs the route's handler if there is room for it. A panic becomes an error.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request, rt *route, handle handler, p params) (err error) {
 	if rt.limited {
 		select {
@@ -75,7 +75,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, id string, err error) in
 	return rec.status
 }
 
-// logFailure says what is not the client's fault.
+// logFailure logs failures that are not the client's fault.
 func (s *Server) logFailure(r *http.Request, id string, f *failure) {
 	if status := f.status(); status >= http.StatusInternalServerError && f.cause != nil {
 		log := s.config.Logger.Warn

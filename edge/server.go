@@ -56,12 +56,12 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Timeouts and header limits are then the embedding server's.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// Close frees what New took, where Run was not called.
+// Close releases everything that New took. Use it if Run is not called.
 func (s *Server) Close() error { return s.listener.Close() }
 
 // Run serves until ctx ends. Then it says so at /readyz, takes no more connections and waits for
-// the requests under way, at most for DrainTimeout. It returns nil after a complete drain, and an
-// error where requests were cut off or serving failed.
+// the requests under way, at most for DrainTimeout. It returns nil after a complete drain. It
+// returns an error if requests were cut off or serving failed.
 func (s *Server) Run(ctx context.Context) error {
 	wait := max(s.config.Gateway.Patience(), s.config.VisibilityTimeout)
 	server := &http.Server{
@@ -95,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// router returns every route. Where two fit a path, the first stands.
+// router returns every route. If two fit a path, the first one is used.
 func (s *Server) router() router {
 	get := func(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
 	post := func(h handler) map[string]handler { return map[string]handler{http.MethodPost: h} }

@@ -23,7 +23,7 @@ type Command struct {
 	// ExpectedVersion, if not nil, is the version that the aggregate must have; 0 means that it must
 	// not exist yet.
 	ExpectedVersion *int64
-	// Identity is who sends the command.
+	// Identity names the sender of the command.
 	Identity Identity
 	// Traceparent is the trace to pass on (W3C Trace Context). A wrong one is ignored.
 	Traceparent string
@@ -31,14 +31,14 @@ type Command struct {
 	Body []byte
 }
 
-// Identity is who sends a command, as far as the door has verified it. The zero value says nothing,
-// as other producers of the commands topic do.
+// Identity is the sender of a command, as far as the door has verified it. The zero value names
+// nobody, as other producers of the commands topic do.
 type Identity struct {
 	// Actor is the name under which events remember the sender.
 	Actor string
 }
 
-// Anonymous is the identity of a client that did not say who it is.
+// Anonymous is the identity of a client that did not identify itself.
 var Anonymous = Identity{Actor: codecs.AnonymousActor}
 
 // Check returns a rejection unless the command is declared for clients. Commands that only policies
@@ -84,7 +84,7 @@ func (g *Gateway) record(c Command) (*kgo.Record, error) {
 	return record, nil
 }
 
-// check checks what can be checked without the command's schema.
+// check makes the checks that need no schema of the command.
 func (g *Gateway) check(c Command) error {
 	if err := Check(g.config.Topology, c.Aggregate, c.Name); err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Package gateway takes commands in: it writes a command to the log and awaits its outcome.
 //
-// Every door (the HTTP interface, an import, whatever comes) translates to [Gateway.Send] and back.
-// The rules that hold for every command from outside are therefore here: which commands exist, their
-// ids, their size, their fields and who sends them.
+// Every door (the HTTP interface, an import, a later one) translates to [Gateway.Send] and back. So
+// the rules that hold for every command from outside are here: which commands exist, their ids,
+// their size, their fields and their senders.
 //
 // Outcomes come from the views of the process ([views.Set]) or, in a process without views, from a
 // [Tail].

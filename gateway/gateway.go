@@ -12,7 +12,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// What [Gateway.Send] may fail with, beside rejections.
+// Errors of [Gateway.Send], beside rejections.
 var (
 	// ErrNothingWritten says that a command is not in the log and will not get there.
 	ErrNothingWritten = errors.New("nothing was written to the log")
@@ -24,7 +24,7 @@ var (
 	ErrTooLarge = foldlog.Reject(foldlog.CodeTooLarge, "the command is larger than %d bytes", topology.MaxCommandBytes)
 )
 
-// Config says which commands a [Gateway] takes and where it writes them.
+// Config names the commands that a [Gateway] takes and the log that it writes to.
 type Config struct {
 	Topology *topology.Topology
 	Names    topology.Names
@@ -46,7 +46,7 @@ type Expectation interface {
 	Close()
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	if c.Patience == 0 {
 		c.Patience = 10 * time.Second
@@ -88,7 +88,7 @@ func New(config Config) (*Gateway, error) {
 // Patience is how long Send may take.
 func (g *Gateway) Patience() time.Duration { return g.config.Patience }
 
-// Close gives up what is still being written.
+// Close gives up the writes that are still under way.
 func (g *Gateway) Close() { g.producer.close() }
 
 // Send writes the command and returns the outcome that answers it; a refusal is an outcome, too.

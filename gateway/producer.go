@@ -19,8 +19,8 @@ type producer struct {
 	client *kgo.Client
 	// patience is how long a record may wait to be written before it is given up.
 	patience time.Duration
-	// sent counts the produce requests of which at least a part was sent, unanswered those of them
-	// that never got an answer.
+	// sent counts the produce requests of which at least a part was sent, unanswered those that
+	// never got an answer.
 	sent, unanswered atomic.Int64
 }
 
@@ -51,7 +51,7 @@ func newProducer(config cluster.Config, patience time.Duration) (*producer, erro
 	return p, nil
 }
 
-// close gives up what is still being written.
+// close gives up the writes that are still under way.
 func (p *producer) close() { p.client.Close() }
 
 // append writes the record and returns when all in-sync replicas have it; its partition and offset
@@ -94,14 +94,14 @@ func (p *producer) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2
 	}
 }
 
-// judge says what a failure to write means. sent and unanswered say that a produce request went
-// out, or ended without an answer, while the record waited.
+// judge interprets a failure to write. sent and unanswered say that a produce request went out, or
+// ended without an answer, while the record waited.
 //
-// The client does not say which records were in which request, and it gives up a record after an
-// attempt that may have arrived just as after none. So a record is known to be absent only where no
-// request went out at all in its time, whose ever it was, or where the brokers' last word on it was
-// a final refusal and none of its attempts can have been lost. All else is uncertain, which is
-// always safe to say: the client sends the same command id again.
+// The client does not say which records a request had, and it gives up a record after an attempt
+// that may have arrived just as after none. So a record is known to be absent only in two cases. No
+// request at all went out in its time. Or the brokers' last word on it was a final refusal and none
+// of its attempts can have been lost. Everything else is uncertain, which is always safe to say:
+// the client sends the same command id again.
 func judge(err error, sent, unanswered bool) error {
 	if err == nil {
 		return nil

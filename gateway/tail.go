@@ -33,8 +33,8 @@ type outcomes struct {
 	expected *views.Expectations
 }
 
-// OpenTail reads what is written to the outcomes topics from now on. It needs all of the
-// configuration but Expect, which [Tail.Expect] is for. Close must follow.
+// OpenTail reads the outcomes topics from now on. It needs all of the configuration but Expect,
+// which [Tail.Expect] is for. Close must follow.
 func OpenTail(ctx context.Context, config Config) (*Tail, error) {
 	t := &Tail{byAggregate: map[string]*outcomes{}, byTopic: map[string]*outcomes{}, stopped: make(chan struct{})}
 	var topics []string
@@ -74,7 +74,7 @@ func (t *Tail) read() {
 		if t.reading.Err() != nil {
 			return
 		}
-		// the client tries again what may pass; this does not
+		// The client retries passing failures; this one does not pass.
 		for _, failure := range fetches.Errors() {
 			t.stop(fmt.Errorf("read outcomes from %s: %w", failure.Topic, failure.Err))
 			return
@@ -88,7 +88,8 @@ func (t *Tail) read() {
 	}
 }
 
-// deliver decodes only what somebody waits for: the topics may have the traffic of a whole system.
+// deliver decodes only outcomes that somebody waits for: the topics may have the traffic of a whole
+// system.
 func (t *Tail) deliver(r *kgo.Record) error {
 	id, o := string(r.Key), t.byTopic[r.Topic]
 	if !o.expected.For(id) {

@@ -104,7 +104,7 @@ func project(p *topology.ProjectionSpec, event foldlog.Event[any]) {
 }
 
 // refusal calls f with two values of the type: one with every field set, and the zero value. It
-// returns what f panics with on both, or nil. A value that is made up may lead to an index out of
+// returns the panic that occurs for both, or nil. A made-up value may also lead to an index out of
 // range, or the like; that says nothing about f.
 func refusal(typ reflect.Type, f func(data any)) (cause any) {
 	call := func(data reflect.Value) (cause any) {

@@ -48,8 +48,8 @@ func (s *DeciderScenario[S, C, E]) evolve(event foldlog.Event[E]) {
 	s.log.given = append(s.log.given, text(event.Data))
 }
 
-// When has the aggregate decide a command, after its Validate where it has one. The result wants
-// one of the Then methods.
+// When has the aggregate decide a command, after its Validate if it has one. The result wants one
+// of the Then methods.
 func (s *DeciderScenario[S, C, E]) When(command C) *Decided[S, C, E] {
 	s.t.Helper()
 	d := &Decided[S, C, E]{scenario: s, command: command, meta: s.log.command(), given: s.log.given}
@@ -70,7 +70,7 @@ func (s *DeciderScenario[S, C, E]) When(command C) *Decided[S, C, E] {
 	return d
 }
 
-// Decided is what an aggregate has made of a command.
+// Decided is an aggregate's decision about a command.
 type Decided[S, C, E any] struct {
 	scenario *DeciderScenario[S, C, E]
 	command  C
@@ -169,8 +169,8 @@ func (d *Decided[S, C, E]) result() string {
 	return list(d.events, "accepted without events")
 }
 
-// impure fails the test where a function has changed what it was given, or has answered differently
-// the second time.
+// impure fails the test if a function has changed its arguments, or has answered differently the
+// second time.
 func impure(t TB, function, input, before, after, change string) {
 	t.Helper()
 	if before != after {

@@ -5,7 +5,8 @@ import (
 	"reflect"
 )
 
-// difference returns where and how got first differs from want, or "". The path starts at root.
+// difference returns the place and kind of the first difference between got and want, or "". The
+// path starts at root.
 func difference(root string, want, got any) string {
 	return diff(root, reflect.ValueOf(want), reflect.ValueOf(got))
 }
@@ -100,7 +101,7 @@ func diffMaps(path string, want, got reflect.Value) string {
 	return ""
 }
 
-// lists returns the first difference between two lists of what noun names.
+// lists returns the first difference between two lists; noun names their items.
 func lists[T any](noun string, want, got []T) string {
 	for i := range min(len(want), len(got)) {
 		if d := difference(fmt.Sprintf("%s %d", noun, i+1), want[i], got[i]); d != "" {

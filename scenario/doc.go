@@ -15,7 +15,7 @@
 //		Given(account.Opened{HolderID: "ann", Currency: "EUR"}).
 //		ThenRow("a-1", bank.BalancesRow{...})
 //
-// [Complete] finds what the whole declared system lacks: a case, a record, a field.
+// [Complete] finds the missing parts of the whole declared system: a case, a record, a field.
 //
 //	scenario.Complete(t, bank.Topology(), bankschemas.Files)
 //
@@ -29,10 +29,10 @@
 //     in UTC.
 //  2. Expectations are exact and ordered. Nil and empty lists are the same; times are equal when
 //     they are the same instant.
-//  3. Every function of the domain is called twice, and a function that answers differently or
-//     changes what it was given fails the test: it would not be repeatable in production either.
-//  4. A failure explains itself: what was given, what was done, what was expected, what came
-//     instead, and the first field that differs.
+//  3. Every function of the domain is called twice. A function that answers differently or changes
+//     its arguments fails the test: it would not be repeatable in production either.
+//  4. A domain's functions get the same arguments as from the engine: Validate runs before Decide,
+//     versions count from 1, ids are derived as [foldlog.EventID] derives them, times are in UTC.
 //  5. Nothing depends on the order in which a topology declares commands, events, policies and
 //     projections, nor on the order of records in a schema.
 package scenario

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// text returns a value as Go-like text on one line. Pointers are followed, so that what they point
-// to can be read.
+// text returns a value as Go-like text on one line. It follows pointers, so that their values can
+// be read.
 func text(value any) string {
 	var b strings.Builder
 	write(&b, reflect.ValueOf(value), true)

@@ -8,7 +8,7 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// TB is what the kit needs of a *testing.T or *testing.B.
+// TB is the part of a *testing.T or *testing.B that the kit uses.
 type TB interface {
 	Helper()
 	// Errorf reports a failure and goes on.

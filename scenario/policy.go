@@ -42,7 +42,7 @@ func (s *PolicyScenario[E]) When(event E) *Reacted {
 	return r
 }
 
-// Reacted is what a policy has made of an event.
+// Reacted is a policy's reaction to an event.
 type Reacted struct {
 	t     TB
 	given []string
@@ -50,8 +50,8 @@ type Reacted struct {
 	sends []foldlog.Send
 }
 
-// ThenSends expects exactly these commands, in this order. Each is checked with its Validate, where
-// it has one: an invalid command of a policy would end as a dead letter.
+// ThenSends expects exactly these commands, in this order. Each is checked with its Validate, if it
+// has one: an invalid command of a policy would end as a dead letter.
 func (r *Reacted) ThenSends(sends ...foldlog.Send) {
 	r.t.Helper()
 	if first := lists("command", sends, r.sends); first != "" {

@@ -61,7 +61,7 @@ func (s *ProjectionScenario[R, E]) project(event foldlog.Event[E]) {
 	s.rows[key] = after
 }
 
-// badKey returns what makes the engine refuse a computed key.
+// badKey returns the reason why the engine would refuse a computed key.
 func badKey(key string) string {
 	switch {
 	case len(key) > foldlog.MaxViewKeyLength:

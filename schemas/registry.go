@@ -37,7 +37,7 @@ type Config struct {
 	UnknownIDFor time.Duration
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second

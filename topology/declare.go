@@ -6,12 +6,10 @@ import (
 	"github.com/foldlog/foldlog"
 )
 
-// Part is something that [New] puts into a topology: what [Aggregate], [Policy] and [Projection]
-// return.
+// Part is a part of a topology for [New]: the result of [Aggregate], [Policy] or [Projection].
 type Part interface{ addTo(*Topology) }
 
-// New returns the topology with the given parts. It checks nothing: [Topology.Lint] says what is
-// wrong.
+// New returns the topology with the given parts. It checks nothing; [Topology.Lint] does.
 func New(name string, parts ...Part) *Topology {
 	t := &Topology{Name: name}
 	for _, p := range parts {

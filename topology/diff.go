@@ -13,7 +13,7 @@ const SettingStart = "start offset"
 // that must not begin anew.
 const SettingLost = "content"
 
-// Mismatch is one way in which a topic differs from what the topology asks for.
+// Mismatch is one difference between a topic and the topology.
 type Mismatch struct {
 	Topic   string `json:"topic"`
 	Setting string `json:"setting"`
@@ -21,7 +21,7 @@ type Mismatch struct {
 	Have    string `json:"have"`
 }
 
-// Error says what differs and what to do.
+// Error names the difference and the remedy.
 func (m Mismatch) Error() string {
 	switch m.Setting {
 	case "exists":

@@ -11,9 +11,9 @@ import (
 type Finding struct {
 	// Rule names the check, such as "duplicate-name".
 	Rule string `json:"rule"`
-	// Where is the declared part, such as "aggregate account".
+	// Where names the declared part, such as "aggregate account".
 	Where string `json:"where"`
-	// Problem says what is wrong and what to do.
+	// Problem names the problem and the remedy.
 	Problem string `json:"problem"`
 }
 
@@ -25,7 +25,7 @@ var (
 	topicName   = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 	reserved    = []string{"views", "commands", "cloudevents", "traces"}
 	maxNameSize = 100
-	// eventsPath is where HTTP has the history of an aggregate, beside its commands.
+	// eventsPath is the path of an aggregate's history over HTTP, beside its commands.
 	eventsPath = "events"
 )
 

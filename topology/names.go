@@ -7,7 +7,7 @@ import (
 
 // Names derives the name of every topic and consumer group from declared names.
 //
-// NB: must not change. The names are contracts with everyone who reads or writes the topics.
+// NB: must not change. The names are contracts with all readers and writers of the topics.
 type Names struct {
 	// Prefix comes before every topic, group and transactional id, so that several systems can
 	// share a cluster.
@@ -35,16 +35,16 @@ func (n Names) RekeyGroup(projection string) string { return n.Prefix + projecti
 // Group returns the consumer group of an aggregate type, a policy or a projection.
 func (n Names) Group(name string) string { return n.Prefix + name }
 
-// DeadLetters returns the topic for what a consumer group could not handle. The group's name is one
-// that [Names.Group] or [Names.RekeyGroup] gave.
+// DeadLetters returns the topic for input that a consumer group could not handle. The group's name
+// comes from [Names.Group] or [Names.RekeyGroup].
 func (n Names) DeadLetters(group string) string { return group + ".dead-letters" }
 
-// Versions returns the topic that says which version of each projection serves. There is one where
-// any projection has more than one version.
+// Versions returns the topic that says which version of each projection serves. It exists if any
+// projection has more than one version.
 func (n Names) Versions() string { return n.Prefix + "foldlog.versions" }
 
-// ID is what topics, consumer groups and schemas of this version are named after: the name, and
-// from version 2 on the version.
+// ID names the topics, consumer groups and schemas of this version: it is the projection's name,
+// and from version 2 on the version, too.
 //
 // NB: must not change. Topics and groups carry it.
 func (p *ProjectionSpec) ID() string { return VersionID(p.Name, p.Version) }

@@ -14,8 +14,8 @@ func PartitionOf(key []byte, partitions int) int32 {
 	return int32(positive(murmur2(key)) % uint32(partitions))
 }
 
-// Hasher returns a hash whose Sum32 is the positive murmur2 of what was written, for libraries that
-// want a hash.Hash32. The top bit is clear, since Goka negates negative values and -2^31 stays
+// Hasher returns a hash whose Sum32 is the positive murmur2 of the written bytes, for libraries
+// that want a hash.Hash32. The top bit is clear, since Goka negates negative values and -2^31 stays
 // negative.
 func Hasher() hash.Hash32 { return &murmurHash{} }
 

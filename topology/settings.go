@@ -16,8 +16,7 @@ type Settings struct {
 	Partitions int
 	// ReplicationFactor of every topic; default 3.
 	ReplicationFactor int
-	// MinISR is min.insync.replicas of every topic; default 2, or 1 where the replication factor is
-	// 1.
+	// MinISR is min.insync.replicas of every topic; default 2, or 1 if the replication factor is 1.
 	MinISR int
 	// Horizon is how long a command id is remembered, by recorded time; default 7 days.
 	Horizon time.Duration
@@ -32,7 +31,7 @@ type Settings struct {
 
 const day = 24 * time.Hour
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (s *Settings) EnsureDefaults() {
 	def(&s.Partitions, 12)
 	def(&s.ReplicationFactor, 3)

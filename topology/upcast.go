@@ -19,11 +19,11 @@ type UpcastSpec struct {
 }
 
 // Upcast declares a pure function from the form that a record had up to that version of its topic's
-// schema to the form that came next. Where there are several, they are declared oldest first, and a
-// record passes through those from its own form on: v1 -> v2 -> v3.
+// schema to the next form. Several are declared oldest first, and a record passes through those
+// from its own form on: v1 -> v2 -> v3.
 //
-// It is for what a default or an alias in the schema cannot say: a value that is computed from
-// others, or a field that was split.
+// It is for changes that a default or an alias in the schema cannot express: a value that is
+// computed from others, or a field that was split.
 func Upcast[Old, New any](until int, f func(Old) New) UpcastSpec {
 	spec := UpcastSpec{Until: until, From: reflect.TypeFor[Old](), To: reflect.TypeFor[New]()}
 	if f != nil { // Lint reports a missing function, so it must stay visible

@@ -40,7 +40,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	c.Settings.EnsureDefaults()
 	c.Cluster.EnsureDefaults()

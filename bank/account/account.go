@@ -7,15 +7,15 @@ import (
 	"github.com/foldlog/foldlog/bank/rules"
 )
 
-// Command is what can be asked of an account.
+// Command is a command to an account.
 type Command interface{ isCommand() }
 
 // Open opens the account. Codes: already_exists.
 type Open struct {
-	// HolderID is the id of who the account belongs to, and the key of the holder's row: 1 to 200
+	// HolderID is the id of the account's holder, and the key of the holder's row: 1 to 200
 	// characters.
 	HolderID string `json:"holder_id"`
-	// HolderName is the name of who the account belongs to: 1 to 200 characters.
+	// HolderName is the name of the account's holder: 1 to 200 characters.
 	HolderName string `json:"holder_name"`
 	// Currency is the account's for ever: an ISO 4217 code.
 	Currency string `json:"currency"`
@@ -70,7 +70,7 @@ type Close struct {
 	Reason string `json:"reason"`
 }
 
-// Debit takes a transfer's money out. What cannot be done is answered by DebitDeclined. Policies
+// Debit takes a transfer's money out. DebitDeclined is the answer if that is impossible. Policies
 // send it.
 type Debit struct {
 	TransferID   string `json:"transfer_id"`
@@ -79,7 +79,7 @@ type Debit struct {
 	Currency     string `json:"currency"`
 }
 
-// Credit pays a transfer's money in. What cannot be done is answered by CreditDeclined. Policies
+// Credit pays a transfer's money in. CreditDeclined is the answer if that is impossible. Policies
 // send it.
 type Credit struct {
 	TransferID   string `json:"transfer_id"`
@@ -88,10 +88,10 @@ type Credit struct {
 	Currency     string `json:"currency"`
 }
 
-// Refund pays back what was debited for a transfer whose other account declined, whatever became of
-// the account since. Policies send it. Codes, for what hardly a transfer can cause:
-// unknown_aggregate, currency_mismatch, amount_not_positive, amount_overflow (a balance above
-// 2^63-1: the command is a dead letter, to be sent again when something was withdrawn).
+// Refund pays back the debit of a transfer whose other account declined, even if this account was
+// frozen or closed since. Policies send it. Its codes are for cases that a transfer can hardly
+// cause: unknown_aggregate, currency_mismatch, amount_not_positive, amount_overflow (a balance
+// above 2^63-1: the command is a dead letter, to be sent again when something was withdrawn).
 type Refund struct {
 	TransferID   string `json:"transfer_id"`
 	Counterparty string `json:"counterparty"`
@@ -109,7 +109,7 @@ func (Debit) isCommand()    {}
 func (Credit) isCommand()   {}
 func (Refund) isCommand()   {}
 
-// Event is what can have happened to an account.
+// Event is an event of an account.
 type Event interface{ isEvent() }
 
 // Opened says that the account exists.
@@ -229,7 +229,7 @@ func (Credited) isEvent()       {}
 func (CreditDeclined) isEvent() {}
 func (Refunded) isEvent()       {}
 
-// Status is what an account can take part in.
+// Status says which commands an account can take.
 //
 // NB: must not change. States and views contain it.
 type Status string
@@ -246,7 +246,7 @@ const (
 	StatusClosed Status = "closed"
 )
 
-// ChannelUnknown is the channel of money of which nobody said which way it came or went.
+// ChannelUnknown is the channel of money if nobody named one.
 //
 // NB: must not change. Schemas have it as their default, and events contain it.
 const ChannelUnknown = "unknown"
@@ -260,7 +260,7 @@ type Account struct {
 	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without
 	// limit.
 	OverdraftLimit int64 `json:"overdraft_limit"`
-	// Balance is in minor units; negative where the holder owes money.
+	// Balance is in minor units; negative if the holder owes money.
 	Balance int64 `json:"balance"`
 }
 
@@ -272,7 +272,7 @@ func Decider() foldlog.Decider[Account, Command, Event] {
 	return foldlog.Decider[Account, Command, Event]{Initial: Initial, Decide: Decide, Evolve: Evolve}
 }
 
-// Decide returns what the command causes, or the refusal whose code comes first in
+// Decide returns the events of the command, or the refusal whose code comes first in
 // [rules.Precedence].
 func Decide(a Account, command foldlog.Command[Command]) ([]Event, error) {
 	switch c := command.Data.(type) {

@@ -5,8 +5,8 @@
 //
 // Invariants:
 //
-//  1. A balance is never below -overdraft_limit (where there is a limit), and never outside of
-//     -2^62 to 2^62 but through refunds, which may lift it to 2^63-1.
+//  1. A balance is never below -overdraft_limit (if there is a limit), and always within -2^62 to
+//     2^62. Only refunds may lift it further, to 2^63-1.
 //  2. An account is opened at most once; closed is for ever.
 //  3. Holder id and name, currency and overdraft limit never change.
 //  4. The balance is the sum of the events: Deposited, Credited and Refunded less Withdrawn and

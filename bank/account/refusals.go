@@ -8,7 +8,7 @@ import (
 	"github.com/foldlog/foldlog/bank/rules"
 )
 
-// Why a command is refused: Validate needs no state, and what follows it looks at the account.
+// Reasons to refuse a command: Validate needs no state; the functions after it look at the account.
 
 // Validate implements [foldlog.Validator].
 func (c Open) Validate() error {

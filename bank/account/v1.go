@@ -1,8 +1,8 @@
 package account
 
-// The forms that records had before holder became holder_id and holder_name, and what they are
-// today. They are kept for ever, since logs are. Who held an account was one text, which is taken
-// for the id and for the name.
+// The forms that records had before holder became holder_id and holder_name, and their upcasts.
+// They are kept for ever, since logs are. The holder of an account was one text, which becomes the
+// id and the name.
 //
 // NB: must not change. Events and commands in logs have these forms.
 
@@ -13,7 +13,7 @@ type OpenV1 struct {
 	OverdraftLimit int64  `json:"overdraft_limit"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old OpenV1) Upcast() Open {
 	return Open{HolderID: old.Holder, HolderName: old.Holder, Currency: old.Currency, OverdraftLimit: old.OverdraftLimit}
 }
@@ -25,7 +25,7 @@ type OpenedV1 struct {
 	OverdraftLimit int64  `json:"overdraft_limit"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old OpenedV1) Upcast() Opened {
 	return Opened{HolderID: old.Holder, HolderName: old.Holder, Currency: old.Currency, OverdraftLimit: old.OverdraftLimit}
 }
@@ -39,7 +39,7 @@ type DepositedV1 struct {
 	BookedOn  *string `json:"booked_on"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old DepositedV1) Upcast() Deposited {
 	return Deposited{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference,
 		BookedOn: old.BookedOn, Channel: ChannelUnknown}
@@ -54,7 +54,7 @@ type WithdrawnV1 struct {
 	BookedOn  *string `json:"booked_on"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old WithdrawnV1) Upcast() Withdrawn {
 	return Withdrawn{HolderID: old.Holder, HolderName: old.Holder, Amount: old.Amount, Currency: old.Currency, Reference: old.Reference,
 		BookedOn: old.BookedOn, Channel: ChannelUnknown}
@@ -66,7 +66,7 @@ type FrozenV1 struct {
 	Reason string `json:"reason"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old FrozenV1) Upcast() Frozen {
 	return Frozen{HolderID: old.Holder, HolderName: old.Holder, Reason: old.Reason}
 }
@@ -77,7 +77,7 @@ type UnfrozenV1 struct {
 	Reason string `json:"reason"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old UnfrozenV1) Upcast() Unfrozen {
 	return Unfrozen{HolderID: old.Holder, HolderName: old.Holder, Reason: old.Reason}
 }
@@ -88,7 +88,7 @@ type ClosedV1 struct {
 	Reason string `json:"reason"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old ClosedV1) Upcast() Closed {
 	return Closed{HolderID: old.Holder, HolderName: old.Holder, Reason: old.Reason}
 }
@@ -102,7 +102,7 @@ type DebitedV1 struct {
 	Currency     string `json:"currency"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old DebitedV1) Upcast() Debited {
 	return Debited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
 		Amount: old.Amount, Currency: old.Currency}
@@ -118,7 +118,7 @@ type DebitDeclinedV1 struct {
 	Reason       string `json:"reason"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old DebitDeclinedV1) Upcast() DebitDeclined {
 	return DebitDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
 		Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
@@ -133,7 +133,7 @@ type CreditedV1 struct {
 	Currency     string `json:"currency"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old CreditedV1) Upcast() Credited {
 	return Credited{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
 		Amount: old.Amount, Currency: old.Currency}
@@ -149,7 +149,7 @@ type CreditDeclinedV1 struct {
 	Reason       string `json:"reason"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old CreditDeclinedV1) Upcast() CreditDeclined {
 	return CreditDeclined{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
 		Amount: old.Amount, Currency: old.Currency, Reason: old.Reason}
@@ -164,7 +164,7 @@ type RefundedV1 struct {
 	Currency     string `json:"currency"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old RefundedV1) Upcast() Refunded {
 	return Refunded{HolderID: old.Holder, HolderName: old.Holder, TransferID: old.TransferID, Counterparty: old.Counterparty,
 		Amount: old.Amount, Currency: old.Currency}
@@ -179,7 +179,7 @@ type AccountV1 struct {
 	Balance        int64  `json:"balance"`
 }
 
-// Upcast returns what it is today.
+// Upcast returns today's form.
 func (old AccountV1) Upcast() Account {
 	return Account{Status: old.Status, HolderID: old.Holder, HolderName: old.Holder, Currency: old.Currency, OverdraftLimit: old.OverdraftLimit, Balance: old.Balance}
 }

@@ -102,7 +102,7 @@ func (i *importer) run(ctx context.Context, files []string) error {
 	return i.report(p, result, mismatches)
 }
 
-// sender returns how commands are sent, and what frees it.
+// sender returns the function that sends commands, and one that releases it.
 func (i *importer) sender(ctx context.Context, reader *client.Client) (sender, func(), error) {
 	if !i.Given("brokers") {
 		return overHTTP(reader), func() {}, nil
@@ -158,7 +158,7 @@ func (i *importer) report(p plan, result *progress, mismatches []mismatch) error
 	return nil
 }
 
-// list prints the first of what is wrong to standard error.
+// list prints the first problems to standard error.
 func list[T any](i *importer, items []T, text func(T) string, what string) {
 	for n, item := range items {
 		if n == maxListed {

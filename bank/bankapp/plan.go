@@ -13,7 +13,7 @@ import (
 // importCurrency is the currency of the data set: Czech crowns, with haleru as minor units.
 const importCurrency = "CZK"
 
-// planned is an account with what its rows add up to.
+// planned is an account with the sums of its rows.
 type planned struct {
 	id      string
 	balance int64

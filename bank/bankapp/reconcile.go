@@ -19,14 +19,14 @@ import (
 // mismatch is an account whose balance is not the sum of its rows.
 type mismatch struct {
 	Account string `json:"account"`
-	// Rows is what the rows of the files add up to, Balance what the account has, both in haleru.
+	// Rows is the sum of the files' rows, Balance the account's balance, both in haleru.
 	Rows    int64 `json:"rows"`
 	Balance int64 `json:"balance"`
 	// Problem says why there is no balance to compare.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Error says what differs and why that may be.
+// Error names the difference and possible reasons.
 func (m mismatch) Error() string {
 	if m.Problem != "" {
 		return fmt.Sprintf("%s: the rows add up to %s, but %s", m.Account, crowns(m.Rows), m.Problem)
@@ -77,7 +77,7 @@ func reconcile(ctx context.Context, c *client.Client, accounts []planned, tokens
 	return mismatches, nil
 }
 
-// reconcileOne returns nil where the balance is right.
+// reconcileOne returns nil if the balance is right.
 func reconcileOne(ctx context.Context, c *client.Client, a planned, token foldlog.Token) (*mismatch, error) {
 	state, err := c.State(ctx, bank.AccountAggregate, a.id, token)
 	var problem *client.Problem

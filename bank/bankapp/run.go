@@ -13,9 +13,9 @@ import (
 	"github.com/foldlog/foldlog/client"
 )
 
-// answer is what became of a command.
+// answer is the result of a command.
 type answer struct {
-	// newEvents counts the events that the command caused now; none where it was only recognised.
+	// newEvents counts the events that the command caused now; none if it was only recognised.
 	newEvents int
 	token     foldlog.Token
 }
@@ -31,7 +31,7 @@ type refusal struct {
 	Reason  string `json:"reason"`
 }
 
-// progress is what the steps so far came to. It is safe for concurrent use.
+// progress is the result of the steps so far. It is safe for concurrent use.
 type progress struct {
 	step func() // called after each step
 

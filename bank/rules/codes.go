@@ -2,8 +2,8 @@ package rules
 
 import "github.com/foldlog/foldlog"
 
-// Codes of refusals by the bank's deciders. Where several apply, the first in this order is given;
-// codes that Foldlog gives itself, such as invalid_field, come before all of them.
+// Codes of refusals by the bank's deciders. If several apply, the first in this order is given.
+// Codes that Foldlog gives itself, such as invalid_field, come before all of them.
 //
 // NB: must not change. They are stored in outcomes and in the reasons of declined debits and
 // credits.

@@ -1,5 +1,5 @@
-// Package rules has what accounts and transfers share: the codes of refusals, the limits of
-// amounts, and the checks of single fields.
+// Package rules has the common rules of accounts and transfers: the codes of refusals, the limits
+// of amounts, and the checks of single fields.
 //
 // It imports the root package only. Its importers are the packages of the bank.
 //

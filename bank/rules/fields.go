@@ -16,9 +16,9 @@ const (
 	MaxReasonLength    = 500
 )
 
-// CheckHolderID returns nil or what is wrong with the id of an account holder: it is 1 to 200
-// characters, not all blank. It is also the key of a view, so it has at most 512 bytes and does not
-// start with [foldlog.ReservedKeyPrefix].
+// CheckHolderID returns nil if the id of an account holder is valid: 1 to 200 characters, not all
+// blank. It is also the key of a view, so it has at most 512 bytes and does not start with
+// [foldlog.ReservedKeyPrefix].
 func CheckHolderID(field, id string) error {
 	switch {
 	case strings.TrimSpace(id) == "":
@@ -32,8 +32,8 @@ func CheckHolderID(field, id string) error {
 	return CheckText(field, id, MaxHolderLength)
 }
 
-// CheckHolderName returns nil or what is wrong with the name of an account holder: it is 1 to 200
-// characters, not all blank.
+// CheckHolderName returns nil if the name of an account holder is valid: 1 to 200 characters, not
+// all blank.
 func CheckHolderName(field, name string) error {
 	if strings.TrimSpace(name) == "" {
 		return foldlog.InvalidField(field, "is empty or blank; name who holds the account")
@@ -41,8 +41,7 @@ func CheckHolderName(field, name string) error {
 	return CheckText(field, name, MaxHolderLength)
 }
 
-// CheckText returns nil or what is wrong with a text, which may be empty: it is UTF-8 of at most
-// limit characters.
+// CheckText returns nil if a text is valid: UTF-8 of at most limit characters. It may be empty.
 func CheckText(field, text string, limit int) error {
 	if !utf8.ValidString(text) {
 		return foldlog.InvalidField(field, "is not UTF-8")
@@ -53,8 +52,8 @@ func CheckText(field, text string, limit int) error {
 	return nil
 }
 
-// CheckCurrency returns nil or what is wrong with a currency: it is three letters A to Z. Whether
-// ISO 4217 lists it is not checked, since the list changes.
+// CheckCurrency returns nil if a currency is valid: three letters A to Z. It does not consult ISO
+// 4217, since that list changes.
 func CheckCurrency(field, currency string) error {
 	ok := len(currency) == 3
 	for i := 0; ok && i < len(currency); i++ {
@@ -66,8 +65,8 @@ func CheckCurrency(field, currency string) error {
 	return nil
 }
 
-// CheckOverdraftLimit returns nil or what is wrong with an overdraft limit: it is 0 to [MaxAmount],
-// or [UnlimitedOverdraft].
+// CheckOverdraftLimit returns nil if an overdraft limit is valid: 0 to [MaxAmount], or
+// [UnlimitedOverdraft].
 func CheckOverdraftLimit(field string, limit int64) error {
 	if limit < UnlimitedOverdraft || limit > MaxAmount {
 		return foldlog.InvalidField(field, "is %d; use 0 to %d, or %d for no limit", limit, int64(MaxAmount), UnlimitedOverdraft)
@@ -75,8 +74,7 @@ func CheckOverdraftLimit(field string, limit int64) error {
 	return nil
 }
 
-// CheckDate returns nil or what is wrong with an optional date: it is a day of the calendar,
-// written YYYY-MM-DD.
+// CheckDate returns nil if an optional date is valid: a day of the calendar, written YYYY-MM-DD.
 func CheckDate(field string, date *string) error {
 	if date == nil {
 		return nil
@@ -87,7 +85,7 @@ func CheckDate(field string, date *string) error {
 	return nil
 }
 
-// CheckID returns nil or what is wrong with a field that is the id of an aggregate.
+// CheckID returns nil if a field is a valid id of an aggregate.
 func CheckID(field, id string) error {
 	if r, bad := foldlog.AsRejection(foldlog.CheckAggregateID(id)); bad {
 		return foldlog.InvalidField(field, "%s", r.Message)

@@ -7,7 +7,7 @@ import (
 	"github.com/foldlog/foldlog/bank/rules"
 )
 
-// Command is what can be asked of a transfer.
+// Command is a command to a transfer.
 type Command interface{ isCommand() }
 
 // Request starts the transfer. Whether the accounts exist and have the money is found out
@@ -92,7 +92,7 @@ func checkReason(reason string) error {
 	return rules.CheckText("reason", reason, rules.MaxReasonLength)
 }
 
-// Event is what can have happened to a transfer.
+// Event is an event of a transfer.
 type Event interface{ isEvent() }
 
 // Requested says that the transfer has begun.
@@ -193,7 +193,7 @@ type Transfer struct {
 	Amount    int64  `json:"amount"`
 	Currency  string `json:"currency"`
 	Reference string `json:"reference"`
-	// Reason is the code of the account that declined; empty where none did.
+	// Reason is the code of the account that declined; empty if none did.
 	Reason string `json:"reason"`
 }
 
@@ -205,7 +205,7 @@ func Decider() foldlog.Decider[Transfer, Command, Event] {
 	return foldlog.Decider[Transfer, Command, Event]{Initial: Initial, Decide: Decide, Evolve: Evolve}
 }
 
-// Decide returns what the command causes, or the refusal whose code comes first in
+// Decide returns the events of the command, or the refusal whose code comes first in
 // [rules.Precedence].
 func Decide(t Transfer, command foldlog.Command[Command]) ([]Event, error) {
 	switch c := command.Data.(type) {
@@ -252,7 +252,7 @@ func Evolve(t Transfer, event foldlog.Event[Event]) Transfer {
 	return t
 }
 
-// step returns the event where the transfer is in the state that the event leads on from.
+// step returns the event if the transfer is in the state that the event leads on from.
 func (t Transfer) step(from Status, event Event) ([]Event, error) {
 	if t.Status != from {
 		return nil, foldlog.Reject(rules.CodeWrongState, "the transfer is %s; this is possible only when it is %s", t.Status, from)

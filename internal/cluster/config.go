@@ -38,7 +38,7 @@ type SASL struct {
 	User, Password string
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	if c.ClientID == "" {
 		c.ClientID = "foldlog"

@@ -63,7 +63,7 @@ type Config struct {
 	point func(name string)
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	c.Cluster.EnsureDefaults()
 	if c.Logger == nil {

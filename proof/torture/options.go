@@ -50,7 +50,7 @@ type Options struct {
 	Progress io.Writer
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (o *Options) EnsureDefaults() {
 	if o.Rate == 0 {
 		o.Rate = 150

@@ -48,7 +48,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// EnsureDefaults fills in what is zero.
+// EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
 	c.Settings.EnsureDefaults()
 	c.Cluster.EnsureDefaults()
