@@ -3,8 +3,10 @@ package codecs
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -20,7 +22,9 @@ type Aggregate struct {
 	eventType   map[reflect.Type]*eventCodec
 	state       *slot
 
-	commandLayout, eventLayout, stateLayout, outcomeLayout layout
+	// commandLayout has, in the order of the latest schema, which of schemas.CommandFields comes.
+	commandLayout                           []int
+	eventLayout, stateLayout, outcomeLayout layout
 }
 
 // commandCodec has a command in its present form.
@@ -74,7 +78,10 @@ func (b *builder) aggregate(spec *topology.AggregateSpec) *Aggregate {
 	if a.commands == nil || a.events == nil || a.states == nil || a.outcomes == nil {
 		return a
 	}
-	a.commandLayout, a.eventLayout = layoutOf(a.commands), layoutOf(a.events)
+	for _, name := range layoutOf(a.commands) {
+		a.commandLayout = append(a.commandLayout, slices.IndexFunc(schemas.CommandFields, func(f schemas.EnvelopeField) bool { return f.Name == name }))
+	}
+	a.eventLayout = layoutOf(a.events)
 	a.stateLayout, a.outcomeLayout = layoutOf(a.states), layoutOf(a.outcomes)
 	where := "aggregate " + spec.Name
 	b.bindCommands(a, where)

@@ -109,7 +109,7 @@ func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 	if r.codec != nil {
 		cmd.Spec, cmd.Type = r.codec.spec, r.codec.spec.Name
 	} else {
-		cmd.Type = clipID(string(r.typ))
+		cmd.Type = clipID(string(r.fields[fieldType].text))
 	}
 	cmd.RecordedAt = rec.Timestamp.UTC().Truncate(time.Microsecond)
 	cmd.ExpectedVersion = r.expected
@@ -142,14 +142,15 @@ func (a *Aggregate) command(rec *Record, r *raw, hashed bool) (Command, error) {
 		cmd.Data = data
 		invalid = validate(data)
 	}
-	switch mismatch := r.aggregateID != nil && string(r.aggregateID) != cmd.AggregateID; {
+	id := r.fields[fieldAggregateID].text
+	switch mismatch := id != nil && string(id) != cmd.AggregateID; {
 	case r.problem != nil:
 		cmd.Problem = foldlog.InvalidField(r.problem.Path, "%s", r.problem.Message)
 	case invalid != nil && invalid.Code == foldlog.CodeInvalidField:
 		cmd.Problem = invalid
 	case mismatch:
 		cmd.Problem = foldlog.Reject(foldlog.CodeKeyMismatch, "aggregate_id is %q, but the record's key is %q; they must be the same",
-			avro.Clip(string(r.aggregateID)), cmd.AggregateID)
+			avro.Clip(string(id)), cmd.AggregateID)
 	case invalid != nil:
 		cmd.Problem = invalid
 	}

@@ -57,27 +57,23 @@ func (a *Aggregate) EncodeJSON(name string, body []byte, cmd foldlog.Command[any
 func (a *Aggregate) encodeCommand(codec *commandCodec, cmd foldlog.Command[any], read []byte) ([]byte, error) {
 	err := checkTexts(cmd.CommandID, cmd.AggregateID, cmd.CorrelationID, cmd.CausationID, cmd.Actor)
 	dst := avro.AppendPrefix(make([]byte, 0, 256), a.commands.id)
+	texts := [...]string{
+		fieldCommandID: cmd.CommandID, fieldAggregateID: cmd.AggregateID, fieldCorrelationID: cmd.CorrelationID,
+		fieldCausationID: cmd.CausationID, fieldActor: cmd.Actor,
+	}
 	for _, field := range a.commandLayout {
 		switch field {
-		case "command_id":
-			dst = avro.AppendOptionalString(dst, cmd.CommandID)
-		case "type":
+		default:
+			dst = avro.AppendOptionalString(dst, texts[field])
+		case fieldType:
 			dst = avro.AppendString(dst, codec.spec.Name)
-		case "aggregate_id":
-			dst = avro.AppendOptionalString(dst, cmd.AggregateID)
-		case "expected_version":
+		case fieldExpectedVersion:
 			dst = append(dst, 0)
 			if cmd.ExpectedVersion != nil {
 				dst[len(dst)-1] = 2
 				dst = avro.AppendLong(dst, *cmd.ExpectedVersion)
 			}
-		case "correlation_id":
-			dst = avro.AppendOptionalString(dst, cmd.CorrelationID)
-		case "causation_id":
-			dst = avro.AppendOptionalString(dst, cmd.CausationID)
-		case "actor":
-			dst = avro.AppendOptionalString(dst, cmd.Actor)
-		case "data":
+		case fieldData:
 			dst = avro.AppendLong(dst, int64(codec.branch))
 			switch {
 			case err != nil:

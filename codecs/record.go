@@ -19,7 +19,7 @@ const (
 	HeaderCause = "foldlog-cause"
 	// HeaderProgress marks a progress record. It has the position up to which everything is
 	// complete.
-	HeaderProgress = "foldlog-progress"
+	HeaderProgress = record.HeaderProgress
 	// HeaderActor has the identity that the writer of a command vouches for. Without it the
 	// record's own actor is only a claim.
 	HeaderActor = "foldlog-actor"

@@ -10,24 +10,28 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
+// EnvelopeField is a field of an envelope: what is around a domain's data.
+type EnvelopeField struct{ Name, Type string }
+
 // The envelopes' fields with their types, in a notation for the check and its messages. "?" marks a
 // union of null and the type with default null; "record" and "union" stand for the domain's part.
 //
 // NB: must not change. Records in logs have them, and clients read them by these names.
 var (
-	commandFields = [][2]string{
+	// CommandFields are the fields of a command, in JSON, too. Their order is only this list's.
+	CommandFields = []EnvelopeField{
 		{"command_id", "?string"}, {"type", "string"}, {"aggregate_id", "?string"}, {"expected_version", "?long"},
 		{"correlation_id", "?string"}, {"causation_id", "?string"}, {"actor", "?string"}, {"data", "union"},
 	}
-	eventFields = [][2]string{
+	eventFields = []EnvelopeField{
 		{"event_id", "string"}, {"event_type", "string"}, {"aggregate_id", "string"}, {"version", "long"},
 		{"recorded_at", avro.TimestampMicros}, {"command_id", "string"}, {"correlation_id", "string"}, {"causation_id", "?string"},
 		{"actor", "string"}, {"data", "union"},
 	}
-	stateFields = [][2]string{
+	stateFields = []EnvelopeField{
 		{"version", "long"}, {"recorded_at", avro.TimestampMicros}, {"chain", "bytes"}, {"state", "record"},
 	}
-	outcomeFields = [][2]string{
+	outcomeFields = []EnvelopeField{
 		{"command_id", "string"}, {"aggregate_id", "string"}, {"command_type", "string"}, {"accepted", "boolean"}, {"first_version", "long"},
 		{"version", "long"}, {"event_ids", "array"}, {"code", "?string"}, {"message", "?string"}, {"field", "?string"},
 		{"recorded_at", avro.TimestampMicros}, {"correlation_id", "string"}, {"payload_hash", "bytes"}, {"command_partition", "int"},
@@ -35,22 +39,22 @@ var (
 	}
 )
 
-func checkEnvelope(t *avro.Type, fields [][2]string) []string {
+func checkEnvelope(t *avro.Type, fields []EnvelopeField) []string {
 	if t.Kind != avro.Record {
 		return []string{fmt.Sprintf("is %s, not a record", t.Describe())}
 	}
 	var problems []string
 	for _, want := range fields {
-		f := t.Field(want[0])
+		f := t.Field(want.Name)
 		switch {
 		case f == nil:
-			problems = append(problems, fmt.Sprintf("the envelope lacks the field %s (%s)", want[0], want[1]))
-		case !hasShape(f, want[1]):
-			problems = append(problems, fmt.Sprintf("the envelope's field %s must be %s", want[0], shapeName(want[1])))
+			problems = append(problems, fmt.Sprintf("the envelope lacks the field %s (%s)", want.Name, want.Type))
+		case !hasShape(f, want.Type):
+			problems = append(problems, fmt.Sprintf("the envelope's field %s must be %s", want.Name, shapeName(want.Type)))
 		}
 	}
 	for _, f := range t.Fields {
-		if !slices.ContainsFunc(fields, func(want [2]string) bool { return want[0] == f.Name }) {
+		if !slices.ContainsFunc(fields, func(want EnvelopeField) bool { return want.Name == f.Name }) {
 			problems = append(problems, fmt.Sprintf("the envelope has the field %s, which Foldlog does not know; put it into the data", f.Name))
 		}
 	}
@@ -79,7 +83,7 @@ func shapeName(shape string) string {
 }
 
 func checkCommands(t *avro.Type, a *topology.AggregateSpec) []string {
-	problems := checkEnvelope(t, commandFields)
+	problems := checkEnvelope(t, CommandFields)
 	branches, more := dataBranches(t)
 	problems = append(problems, more...)
 	for _, c := range a.Commands {

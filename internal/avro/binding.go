@@ -177,13 +177,13 @@ func (b *Binding) Append(dst []byte, value any) (out []byte, err error) {
 // accept them, and the retired fields are added.
 func (b *Binding) AppendChecked(dst, body []byte) ([]byte, error) {
 	out, err := b.Complete.Append(dst, body)
-	switch f := (*Fault)(nil); {
-	case errors.As(err, &f):
-		return dst, fmt.Errorf("%s: %w", b.Record.ShortName(), f)
-	case err != nil:
-		return dst, fmt.Errorf("%s: what was encoded cannot be read: %w", b.Record.ShortName(), err)
+	if err == nil {
+		return out, nil
 	}
-	return out, nil
+	if f, ok := err.(*Fault); ok {
+		return dst, fmt.Errorf("%s: %w", b.Record.ShortName(), f)
+	}
+	return dst, fmt.Errorf("%s: what was encoded cannot be read: %w", b.Record.ShortName(), err)
 }
 
 // has reports whether a type is of a kind or holds one that is.

@@ -322,7 +322,7 @@ func (p *Plan) Append(dst, src []byte) ([]byte, error) {
 
 // Convert returns the canonical bytes of a value that the plan reads, or nil if it cannot.
 func (p *Plan) Convert(src []byte) []byte {
-	out, err := p.Append(make([]byte, 0, len(src)), src)
+	out, err := p.Append([]byte{}, src)
 	if err != nil {
 		return nil
 	}

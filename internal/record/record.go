@@ -39,3 +39,9 @@ func (r *Record) Header(key string) []byte {
 	}
 	return nil
 }
+
+// HeaderProgress is the header of a progress record, with a position's text. The engine writes it
+// and codecs reads it.
+//
+// NB: must not change. Tables and re-keyed topics contain it.
+const HeaderProgress = "foldlog-progress"

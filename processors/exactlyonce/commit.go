@@ -7,7 +7,6 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/internal/record"
-	"github.com/foldlog/foldlog/processors/step"
 )
 
 // commit writes the lanes' batches as one transaction. Meanwhile the lanes gather the next.
@@ -89,7 +88,7 @@ func (g *generation) progress(p part) []kgo.Record {
 				continue
 			}
 			outputs = append(outputs, kgo.Record{Topic: topic, Partition: int32(partition), Key: []byte(key), Value: text,
-				Headers: []kgo.RecordHeader{{Key: step.HeaderProgress, Value: text}}})
+				Headers: []kgo.RecordHeader{{Key: record.HeaderProgress, Value: text}}})
 		}
 	}
 	return outputs

@@ -11,7 +11,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/foldlog/foldlog/processors/step"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -215,7 +214,7 @@ func TestProgressFollowsWhatItSpeaksOf(t *testing.T) {
 	w.check()
 	var last row
 	for _, record := range w.read(w.table())[0] {
-		text := header(record, step.HeaderProgress)
+		text := header(record, "foldlog-progress")
 		if text == "" {
 			var err error
 			if last, err = parseRow(string(record.Value)); err != nil {

@@ -89,8 +89,3 @@ type Progress struct {
 	Partition int32
 	Offset    int64
 }
-
-// HeaderProgress is the header of a progress record, with a position's text.
-//
-// NB: must not change. Tables and re-keyed topics contain it; codecs names the same header.
-const HeaderProgress = "foldlog-progress"
