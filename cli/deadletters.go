@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -157,16 +158,19 @@ func (c *Context) deadLetter(ctx context.Context, topic string, partition int32,
 	if err := ping(ctx, config); err != nil {
 		return nil, err
 	}
-	ranges, err := logRanges(ctx, config, []string{topic})
+	inLog, err := logRanges(ctx, config, []string{topic})
 	if err != nil {
 		return nil, err
 	}
-	inLog := ranges[topic][partition]
 	var letter *deadLetter
-	if offset >= inLog.from && offset < inLog.to {
-		one := spans{}
-		one.add(topic, partition, span{offset, offset + 1})
-		err := readSpans(ctx, config, one, func(r *kgo.Record) {
+	if offset >= inLog[topic].from[partition] && offset < inLog[topic].to[partition] {
+		log, err := kafkalog.Open(config)
+		if err != nil {
+			return nil, err
+		}
+		defer log.Close()
+		one := ranges{map[int32]int64{partition: offset}, map[int32]int64{partition: offset + 1}}
+		err = readRanges(ctx, log, topic, one, func(r *kgo.Record) {
 			if r.Offset == offset {
 				letter = newDeadLetter(r)
 			}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -10,30 +11,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 )
 
 // stallTimeout is how long a read of a bounded range may go without a record before it counts as
 // failed.
 const stallTimeout = 15 * time.Second
 
-// span is a range of offsets of one partition: from is included, to is not.
-type span struct{ from, to int64 }
-
-// spans are ranges by topic and partition.
-type spans map[string]map[int32]span
-
-func (s spans) add(topic string, partition int32, what span) {
-	if what.from >= what.to {
-		return
-	}
-	if s[topic] == nil {
-		s[topic] = map[int32]span{}
-	}
-	s[topic][partition] = what
-}
+// ranges are offsets of one topic by partition: from is included, to is not.
+type ranges struct{ from, to map[int32]int64 }
 
 // logRanges returns what the topics hold now, up to the last finished transaction.
-func logRanges(ctx context.Context, config cluster.Config, topics []string) (spans, error) {
+func logRanges(ctx context.Context, config cluster.Config, topics []string) (map[string]ranges, error) {
 	opts, err := config.Franz()
 	if err != nil {
 		return nil, err
@@ -44,124 +33,88 @@ func logRanges(ctx context.Context, config cluster.Config, topics []string) (spa
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	ends, err := admin.ListCommittedOffsets(ctx, topics...)
-	if err == nil {
-		err = ends.Error()
+	all := map[string]ranges{}
+	for _, topic := range topics {
+		all[topic] = ranges{map[int32]int64{}, map[int32]int64{}}
 	}
-	if err != nil {
-		return nil, rangeError("end", err)
-	}
-	starts, err := admin.ListStartOffsets(ctx, topics...)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return nil, rangeError("start", err)
-	}
-	ranges := spans{}
-	ends.Each(func(end kadm.ListedOffset) {
-		if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
-			ranges.add(end.Topic, end.Partition, span{start.Offset, end.Offset})
+	ask := func(what string, list kafkalog.Lister, take func(kadm.ListedOffset)) error {
+		listed, err := list(ctx, topics...)
+		if err == nil {
+			err = listed.Error()
 		}
-	})
-	return ranges, nil
-}
-
-func rangeError(what string, err error) error {
-	if err == kerr.UnknownTopicOrPartition {
-		return Finding("a dead letter topic does not exist: run 'topics create' or start the system once (%w)", err)
-	}
-	return fmt.Errorf("find the %s of the dead letter topics: %w", what, err)
-}
-
-// readSpans calls visit with every committed record in the ranges, in order within a partition. The
-// record is only valid during the call.
-func readSpans(ctx context.Context, config cluster.Config, ranges spans, visit func(*kgo.Record)) error {
-	opts, err := config.Franz()
-	if err != nil {
-		return err
-	}
-	offsets := map[string]map[int32]kgo.Offset{}
-	open := 0
-	for topic, partitions := range ranges {
-		offsets[topic] = map[int32]kgo.Offset{}
-		for partition, s := range partitions {
-			offsets[topic][partition] = kgo.NewOffset().At(s.from)
-			open++
+		if err == kerr.UnknownTopicOrPartition {
+			return Finding("a dead letter topic does not exist: run 'topics create' or start the system once (%w)", err)
 		}
-	}
-	if open == 0 {
+		if err != nil {
+			return fmt.Errorf("find the %s of the dead letter topics: %w", what, err)
+		}
+		listed.Each(take)
 		return nil
 	}
-	opts = append(opts,
-		kgo.ConsumePartitions(offsets),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // the last offset of a partition is often a transaction's end
-	)
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return fmt.Errorf("kafka client: %w", err)
+	if err := ask("end", admin.ListCommittedOffsets, func(o kadm.ListedOffset) { all[o.Topic].to[o.Partition] = o.Offset }); err != nil {
+		return nil, err
 	}
-	defer client.Close()
-	done := map[string]map[int32]bool{}
-	for open > 0 {
-		bounded, cancel := context.WithTimeout(ctx, stallTimeout)
-		fetches := client.PollFetches(bounded)
-		stalled := bounded.Err()
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if stalled != nil && fetches.NumRecords() == 0 {
-			return Infrastructure("no record within %s although %s should have some: is a broker down?", stallTimeout, plural(open, "partition"))
-		}
-		for _, failure := range fetches.Errors() {
-			return fmt.Errorf("read %s/%d: %w", failure.Topic, failure.Partition, failure.Err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			end := ranges[r.Topic][r.Partition].to
-			if r.Offset < end && !r.Attrs.IsControl() {
-				visit(r)
-			}
-			if r.Offset >= end-1 && !done[r.Topic][r.Partition] {
-				if done[r.Topic] == nil {
-					done[r.Topic] = map[int32]bool{}
-				}
-				done[r.Topic][r.Partition] = true
-				open--
-			}
-		})
+	if err := ask("start", admin.ListStartOffsets, func(o kadm.ListedOffset) { all[o.Topic].from[o.Partition] = o.Offset }); err != nil {
+		return nil, err
 	}
-	return nil
+	return all, nil
 }
 
-// readTails calls visit with at least the last limit records of each partition, or all where there
-// are fewer. It may visit a record twice.
+// readRanges calls visit with every committed record in the ranges, in order within a partition.
+func readRanges(ctx context.Context, log *kafkalog.Log, topic string, r ranges, visit func(*kgo.Record)) error {
+	open := maps.Clone(r.from)
+	maps.DeleteFunc(open, func(p int32, from int64) bool { return from >= r.to[p] })
+	bounded, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stalled := time.AfterFunc(stallTimeout, cancel)
+	defer stalled.Stop()
+	err := log.ReadTopic(bounded, topic, open, r.to, func(round []kafkalog.Part) error {
+		for _, part := range round {
+			for _, record := range part.Records {
+				if record.Offset < r.to[part.Partition] {
+					visit(record)
+				}
+			}
+			if part.Next >= r.to[part.Partition] {
+				delete(open, part.Partition)
+			}
+		}
+		stalled.Reset(stallTimeout)
+		return nil
+	})
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return ctx.Err()
+	case bounded.Err() != nil:
+		return Infrastructure("no record within %s although %s should have some: is a broker down?", stallTimeout, plural(len(open), "partition"))
+	}
+	return err
+}
+
+// readTails calls visit with at least the last limit records of each partition, or all if there are
+// fewer. It may visit a record twice.
 func readTails(ctx context.Context, config cluster.Config, topics []string, limit int, visit func(*kgo.Record)) error {
 	whole, err := logRanges(ctx, config, topics)
 	if err != nil {
 		return err
 	}
-	// A transaction's end takes an offset, too, so half of the offsets may be no records.
-	for window := int64(limit)*2 + 1; len(whole) > 0; window *= 4 {
-		tails, again, found := spans{}, spans{}, map[string]map[int32]int{}
-		for topic, partitions := range whole {
-			found[topic] = map[int32]int{}
-			for partition, s := range partitions {
-				tails.add(topic, partition, span{max(s.from, s.to-window), s.to})
+	log, err := kafkalog.Open(config)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for topic, r := range whole {
+		// A transaction's end takes an offset, too, so half of the offsets may be no records.
+		for window := int64(limit)*2 + 1; len(r.from) > 0; window *= 4 {
+			tail, found := ranges{map[int32]int64{}, r.to}, map[int32]int{}
+			for p, from := range r.from {
+				tail.from[p] = max(from, r.to[p]-window)
 			}
-		}
-		if err := readSpans(ctx, config, tails, func(r *kgo.Record) { found[r.Topic][r.Partition]++; visit(r) }); err != nil {
-			return err
-		}
-		for topic, partitions := range whole {
-			for partition, s := range partitions {
-				if tails[topic][partition].from > s.from && found[topic][partition] < limit {
-					again.add(topic, partition, s)
-				}
+			if err := readRanges(ctx, log, topic, tail, func(record *kgo.Record) { found[record.Partition]++; visit(record) }); err != nil {
+				return err
 			}
+			maps.DeleteFunc(r.from, func(p int32, from int64) bool { return tail.from[p] == from || found[p] >= limit })
 		}
-		whole = again
 	}
 	return nil
 }

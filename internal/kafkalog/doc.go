@@ -3,8 +3,8 @@
 // A [Log] reads whole ranges by position. [Describe] and [Offsets] say what a topic is and how far
 // its partitions go.
 //
-// The consumers that follow a topic without an end are not here: the engine's fetcher and the
-// tail of a view. The engine restores its tables with a reader of its own, because its simulation
+// The consumers that follow a topic without an end are not here: the engine's fetcher, the tail of a
+// view, a door's wait for outcomes, and the follower of versions. The engine restores its tables with a reader of its own, because its simulation
 // puts other brokers behind it.
 //
 // # Invariants

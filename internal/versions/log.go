@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -31,38 +32,34 @@ func read(ctx context.Context, c cluster.Config, topic string) (States, int64, e
 		return nil, 0, err
 	}
 	defer client.Close()
-	listed, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	admin := kadm.NewClient(client)
+	ends, err := kafkalog.Offsets(ctx, admin.ListEndOffsets, 1, topic)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return States{}, 0, nil
+	}
 	if err != nil {
 		return failed(err)
 	}
-	for _, o := range listed[topic] {
-		if errors.Is(o.Err, kerr.UnknownTopicOrPartition) {
-			return States{}, 0, nil
-		}
-	}
-	if err := listed.Error(); err != nil {
+	starts, err := kafkalog.Offsets(ctx, admin.ListStartOffsets, 1, topic)
+	if err != nil {
 		return failed(err)
 	}
-	last, found := listed.Lookup(topic, 0)
-	if !found {
-		return failed(errors.New("the brokers say nothing of partition 0"))
+	log, err := kafkalog.Open(c)
+	if err != nil {
+		return nil, 0, err
 	}
-	all := States{}
-	client.AddConsumePartitions(from(topic, 0))
-	for next := int64(0); next < last.Offset; { // the last record is never compacted away
-		fetched := client.PollFetches(ctx)
-		if err := fetched.Err0(); err != nil {
-			return failed(err)
-		}
-		for _, e := range fetched.Errors() {
-			return failed(e.Err)
-		}
-		fetched.EachRecord(func(r *kgo.Record) {
-			next = r.Offset + 1
+	defer log.Close()
+	all, end := States{}, ends[topic][0]
+	err = log.Read(ctx, topic, 0, starts[topic][0], end, func(part kafkalog.Part) error {
+		for _, r := range part.Records {
 			all.take(r)
-		})
+		}
+		return nil
+	})
+	if err != nil {
+		return failed(err)
 	}
-	return all, last.Offset, nil
+	return all, end, nil
 }
 
 // take notes a record. What is not one of ours is passed over.
