@@ -33,7 +33,10 @@ func (p *Projection) EncodeRow(row any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode row of %s: %w", p.spec.ID(), err)
 	}
-	return p.rows.finish(value)
+	if len(value) > topology.MaxBatchBytes {
+		return nil, fmt.Errorf("value for %s has %d bytes; at most %d are allowed", p.rows.base, len(value), topology.MaxBatchBytes)
+	}
+	return value, nil
 }
 
 // DecodeRow returns the row in a table record's value, a value of the declared Go type. The error

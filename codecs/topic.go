@@ -193,12 +193,3 @@ func (t *topic) chain(ctx context.Context, previous [32]byte, value []byte) ([32
 	h.Sum(link[:0])
 	return link, nil
 }
-
-// finish checks the size of an encoded value.
-func (t *topic) finish(value []byte) ([]byte, error) {
-	most := topology.MaxBatchBytes
-	if len(value) > most {
-		return nil, fmt.Errorf("value for %s has %d bytes; at most %d are allowed", t.base, len(value), most)
-	}
-	return value, nil
-}

@@ -85,14 +85,8 @@ func (c *changes) compare(path string, w, r *avro.Type) {
 }
 
 func (c *changes) unions(path string, w, r *avro.Type) {
-	writers, readers := []*avro.Type{w}, []*avro.Type{r}
-	if w.Kind == avro.Union {
-		writers = w.Branches
-	}
-	if r.Kind == avro.Union {
-		readers = r.Branches
-	}
-	for _, branch := range writers {
+	readers := r.Alternatives()
+	for _, branch := range w.Alternatives() {
 		if i := avro.BranchFor(branch, &avro.Type{Kind: avro.Union, Branches: readers}); i >= 0 {
 			at := path
 			if branch.Kind == avro.Record {

@@ -69,12 +69,21 @@ func (c *converter) sortEntries(mark int, bounds []int) {
 	for b := range slices.Chunk(bounds, 4) {
 		entries = append(entries, entry{key: written[b[1]:b[2]], all: written[b[0]:b[3]]})
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
-	c.dst = c.dst[:mark]
-	for i, e := range entries {
-		if i > 0 && bytes.Equal(e.key, entries[i-1].key) {
-			c.refuse(false, "has the key %q twice", e.key)
-		}
-		c.dst = append(c.dst, e.all...)
+	out, twice := appendEntries(c.dst[:mark], entries)
+	if c.dst = out; twice != nil {
+		c.refuse(false, "has the key %q twice", twice)
 	}
+}
+
+// appendEntries appends a map's entries in the order of their keys, and returns a key that is there
+// twice, or nil.
+func appendEntries(dst []byte, entries []entry) (out, twice []byte) {
+	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+	for i, e := range entries {
+		if i > 0 && twice == nil && bytes.Equal(e.key, entries[i-1].key) {
+			twice = e.key
+		}
+		dst = append(dst, e.all...)
+	}
+	return dst, twice
 }

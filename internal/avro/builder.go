@@ -16,6 +16,8 @@ type typeBuilder struct {
 	open  map[string]bool // records that are being built: a reference to one is recursion
 	// recursive lifts both bounds. Defaults then stay without their bytes.
 	recursive bool
+	// unsaid counts the bytes of all defaults.
+	unsaid int
 }
 
 func (b *typeBuilder) schema(text string, parsed *twmb.Schema) (Schema, error) {
@@ -88,6 +90,10 @@ func (b *typeBuilder) build(n *twmb.SchemaNode, namespace string, depth int) (*T
 			if f.HasDefault && !b.recursive {
 				if field.Unsaid, err = appendDefault(nil, typ, f.Default); err != nil {
 					return nil, fmt.Errorf("default of field %s.%s: %w", t.ShortName(), f.Name, err)
+				}
+				// a short text can describe defaults that double at every level
+				if b.unsaid += len(field.Unsaid); b.unsaid > MaxSchemaBytes {
+					return nil, fmt.Errorf("defaults of more than %d bytes", MaxSchemaBytes)
 				}
 			}
 			t.Fields = append(t.Fields, field)

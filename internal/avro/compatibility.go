@@ -37,7 +37,7 @@ func (c *strictness) check(w, r *Type) error {
 	c.seen[[2]*Type{w, r}] = true
 	switch {
 	case w.Kind == Union || r.Kind == Union:
-		for _, branch := range w.branches() {
+		for _, branch := range w.Alternatives() {
 			into := r
 			if r.Kind == Union {
 				match := BranchFor(branch, r)

@@ -126,39 +126,39 @@ func (c *converter) run(p *Plan) {
 		return
 	}
 	switch p.op {
-	case opNull:
-	case opBoolean:
+	case Null:
+	case Boolean:
 		b := c.take(1)
 		if c.err == nil && b[0] > 1 {
 			c.fail(fmt.Errorf("has %d for a boolean", b[0]))
 		}
 		c.dst = append(c.dst, b...)
-	case opInt, opLong:
+	case Int, Long:
 		c.number(p)
-	case opFloat, opDouble, opFloatToDouble, opIntToFloat, opIntToDouble:
+	case Float, Double, opFloatToDouble, opIntToFloat, opIntToDouble:
 		c.floating(p)
-	case opBytes:
+	case Bytes:
 		c.dst = AppendBytes(c.dst, c.bytes())
-	case opString:
+	case String:
 		b := c.bytes()
 		if !utf8.Valid(b) {
 			c.refuse(false, "is not valid UTF-8")
 		}
 		c.dst = AppendBytes(c.dst, b)
-	case opEnum:
+	case Enum:
 		c.enum(p)
-	case opFixed:
+	case Fixed:
 		c.dst = append(c.dst, c.take(p.size)...)
-	case opArray:
+	case Array:
 		c.array(p)
-	case opMap:
+	case Map:
 		c.mapping(p)
-	case opUnion:
+	case Union:
 		c.union(p)
 	case opWrap:
 		c.dst = AppendLong(c.dst, int64(p.index))
 		c.run(p.inner)
-	case opRecord:
+	case Record:
 		c.record(p)
 	}
 }
@@ -173,7 +173,7 @@ var (
 
 func (c *converter) number(p *Plan) {
 	n := c.long()
-	if p.op == opInt && (n < math.MinInt32 || n > math.MaxInt32) {
+	if p.op == Int && (n < math.MinInt32 || n > math.MaxInt32) {
 		c.fail(fmt.Errorf("has %d for an int", n))
 	}
 	switch {
@@ -187,11 +187,11 @@ func (c *converter) number(p *Plan) {
 func (c *converter) floating(p *Plan) {
 	var f float64
 	switch p.op {
-	case opFloat, opFloatToDouble:
+	case Float, opFloatToDouble:
 		if b := c.take(4); b != nil {
 			f = float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
 		}
-	case opDouble:
+	case Double:
 		if b := c.take(8); b != nil {
 			f = math.Float64frombits(binary.LittleEndian.Uint64(b))
 		}
@@ -201,7 +201,7 @@ func (c *converter) floating(p *Plan) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		c.refuse(false, "is not a finite number")
 	}
-	if p.op == opFloat || p.op == opIntToFloat {
+	if p.op == Float || p.op == opIntToFloat {
 		c.dst = binary.LittleEndian.AppendUint32(c.dst, math.Float32bits(float32(f)))
 		return
 	}

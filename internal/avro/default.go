@@ -10,13 +10,11 @@ import (
 
 // appendDefault appends the canonical bytes of a schema's default.
 func appendDefault(dst []byte, t *Type, value any) ([]byte, error) {
-	mismatch := func() ([]byte, error) { return nil, fmt.Errorf("%v (%T) is no %s", value, value, t.Describe()) }
 	switch t.Kind {
 	case Null:
-		if value != nil {
-			return mismatch()
+		if value == nil {
+			return dst, nil
 		}
-		return dst, nil
 	case Boolean:
 		if b, ok := value.(bool); ok {
 			return AppendBool(dst, b), nil
@@ -71,28 +69,25 @@ func appendDefault(dst []byte, t *Type, value any) ([]byte, error) {
 			})
 		}
 	case Record:
-		return appendDefaultRecord(dst, t, value)
+		if fields, ok := value.(map[string]any); ok {
+			return appendDefaultRecord(dst, t, fields)
+		}
 	}
-	return mismatch()
+	return nil, fmt.Errorf("%v (%T) is no %s", value, value, t.Describe())
 }
 
-func appendDefaultRecord(dst []byte, t *Type, value any) ([]byte, error) {
-	fields, ok := value.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%v is no %s", value, t.Describe())
-	}
-	var err error
+func appendDefaultRecord(dst []byte, t *Type, values map[string]any) (_ []byte, err error) {
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		v, given := fields[f.Name]
-		if !given {
-			if !f.HasDefault {
-				return nil, fmt.Errorf("lacks the field %s", f.Name)
+		switch value, given := values[f.Name]; {
+		case given:
+			if dst, err = appendDefault(dst, f.Type, value); err != nil {
+				return nil, err
 			}
-			v = f.Default
-		}
-		if dst, err = appendDefault(dst, f.Type, v); err != nil {
-			return nil, err
+		case f.HasDefault:
+			dst = append(dst, f.Unsaid...)
+		default:
+			return nil, fmt.Errorf("lacks the field %s", f.Name)
 		}
 	}
 	return dst, nil

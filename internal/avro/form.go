@@ -74,7 +74,7 @@ func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
 	}
 	seen[[2]*Type{a, b}] = true
 	if a.Kind == Union || b.Kind == Union {
-		return distanceOfUnions(a.branches(), b.branches(), seen)
+		return distanceOfUnions(a.Alternatives(), b.Alternatives(), seen)
 	}
 	if a.Kind != b.Kind {
 		return 1
@@ -105,8 +105,8 @@ func distance(a, b *Type, seen map[[2]*Type]bool) (n int) {
 	return n
 }
 
-// branches returns the branches of a union, and of another type the type itself.
-func (t *Type) branches() []*Type {
+// Alternatives returns the branches of a union, and of another type the type itself.
+func (t *Type) Alternatives() []*Type {
 	if t.Kind == Union {
 		return t.Branches
 	}

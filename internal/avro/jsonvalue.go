@@ -217,13 +217,10 @@ func (t *Type) appendMap(dst, value []byte) ([]byte, *Fault) {
 		}
 		entries = append(entries, entry{key: key, all: item})
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
 	mark := len(dst)
-	for i, e := range entries {
-		if i > 0 && bytes.Equal(e.key, entries[i-1].key) {
-			return dst, Faultf("appears twice").In(string(e.key))
-		}
-		dst = append(dst, e.all...)
+	dst, twice := appendEntries(dst, entries)
+	if twice != nil {
+		return dst, Faultf("appears twice").In(string(twice))
 	}
 	return CloseBlock(dst, mark, len(entries)), nil
 }

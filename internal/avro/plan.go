@@ -37,27 +37,14 @@ type Plan struct {
 	ordered bool
 }
 
-type op uint8
+// op is the kind of the writer's and the reader's type, or one of those below.
+type op = Kind
 
 const (
-	opNull op = iota
-	opBoolean
-	opInt
-	opLong
-	opFloat
-	opDouble
-	opBytes
-	opString
-	opEnum
-	opFixed
-	opArray
-	opMap
-	opUnion         // the writer has a union
-	opWrap          // only the reader has one
-	opRecord        //
-	opIntToFloat    // also from long
-	opIntToDouble   // also from long
-	opFloatToDouble //
+	opWrap        = Record + 1 + iota // only the reader has a union
+	opIntToFloat                      // also from long
+	opIntToDouble                     // also from long
+	opFloatToDouble
 )
 
 // branchPlan is the plan of one branch of a writer's union.
@@ -119,17 +106,17 @@ func (c *compiler) work(w, r *Type) (*Plan, error) {
 	switch w.Kind {
 	case Array:
 		inner, err := c.compile(w.Items, r.Items)
-		return &Plan{op: opArray, inner: inner}, err
+		return &Plan{op: Array, inner: inner}, err
 	case Map:
 		inner, err := c.compile(w.Values, r.Values)
-		return &Plan{op: opMap, inner: inner}, err
+		return &Plan{op: Map, inner: inner}, err
 	case Enum:
 		return enumPlan(w, r)
 	case Fixed:
 		if !SameName(w, r) || w.Size != r.Size {
 			return nil, fmt.Errorf("%s of %d bytes is not %s of %d", w.Describe(), w.Size, r.Describe(), r.Size)
 		}
-		return &Plan{op: opFixed, size: w.Size}, nil
+		return &Plan{op: Fixed, size: w.Size}, nil
 	case Record:
 		return c.record(w, r)
 	}
@@ -137,24 +124,13 @@ func (c *compiler) work(w, r *Type) (*Plan, error) {
 	if r.Logical != "" && stated != "" && stated != r.Logical {
 		return nil, fmt.Errorf("logical type %s is not %s", stated, r.Logical)
 	}
-	return &Plan{op: primitive(w.Kind), logical: r.Logical}, nil
-}
-
-func primitive(k Kind) op {
-	return map[Kind]op{
-		Null: opNull, Boolean: opBoolean, Int: opInt, Long: opLong, Float: opFloat,
-		Double: opDouble, Bytes: opBytes, String: opString,
-	}[k]
+	return &Plan{op: w.Kind, logical: r.Logical}, nil
 }
 
 func promotion(w, r *Type) (*Plan, error) {
-	if !Promotes(w.Kind, r.Kind) {
-		return nil, fmt.Errorf("%s cannot be read as %s", w.Describe(), r.Describe())
-	}
-	if r.Logical != "" {
-		return nil, fmt.Errorf("%s cannot be read as %s", w.Describe(), r.Describe())
-	}
 	switch {
+	case !Promotes(w.Kind, r.Kind) || r.Logical != "":
+		return nil, fmt.Errorf("%s cannot be read as %s", w.Describe(), r.Describe())
 	case r.Kind == Double && w.Kind == Float:
 		return &Plan{op: opFloatToDouble}, nil
 	case r.Kind == Double:
@@ -162,8 +138,8 @@ func promotion(w, r *Type) (*Plan, error) {
 	case r.Kind == Float:
 		return &Plan{op: opIntToFloat}, nil
 	}
-	// int and long have the same bytes, and so have bytes and string.
-	return &Plan{op: primitive(r.Kind)}, nil
+	// int as long, bytes as string and the reverse have the same bytes
+	return &Plan{op: r.Kind}, nil
 }
 
 func enumPlan(w, r *Type) (*Plan, error) {
@@ -174,7 +150,7 @@ func enumPlan(w, r *Type) (*Plan, error) {
 	for i, s := range r.Symbols {
 		index[s] = i
 	}
-	p := &Plan{op: opEnum, names: w.Symbols}
+	p := &Plan{op: Enum, names: w.Symbols}
 	for _, s := range w.Symbols {
 		i, known := index[s]
 		if !known && r.HasEnumDefault {
@@ -189,7 +165,7 @@ func enumPlan(w, r *Type) (*Plan, error) {
 }
 
 func (c *compiler) union(w, r *Type) (*Plan, error) {
-	p := &Plan{op: opUnion}
+	p := &Plan{op: Union}
 	readable := false
 	for _, branch := range w.Branches {
 		b, target, err := branchPlan{index: -1}, r, error(nil)
@@ -221,7 +197,7 @@ func (c *compiler) record(w, r *Type) (*Plan, error) {
 	if !SameName(w, r) {
 		return nil, fmt.Errorf("%s is not %s", w.Describe(), r.Describe())
 	}
-	p := &Plan{op: opRecord, defaults: make([][]byte, len(r.Fields))}
+	p := &Plan{op: Record, defaults: make([][]byte, len(r.Fields))}
 	targets := map[*Field]int{}
 	for i := range r.Fields {
 		rf := &r.Fields[i]

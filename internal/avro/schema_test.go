@@ -2,6 +2,7 @@ package avro
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,17 @@ func TestParseIsBounded(t *testing.T) {
 	nested := func(n int) string {
 		return strings.Repeat(`{"type":"array","items":`, n) + `"int"` + strings.Repeat("}", n)
 	}
+	doubling := func(leaf string) string {
+		typ := `{"type":"record","name":"L","fields":[` + leaf + `]}`
+		for i := range 16 {
+			typ = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"a","type":%s,"default":{}},{"name":"b","type":"%s","default":{}}]}`,
+				i, typ, map[bool]string{true: "L", false: fmt.Sprintf("R%d", i-1)}[i == 0])
+		}
+		return typ
+	}
+	if _, err := Parse(doubling("")); err != nil {
+		t.Errorf("defaults without a byte: %v", err)
+	}
 	if _, err := Parse(nested(MaxDepth)); err != nil {
 		t.Errorf("depth %d: %v", MaxDepth, err)
 	}
@@ -49,6 +61,7 @@ func TestParseIsBounded(t *testing.T) {
 		"too deep":            nested(MaxDepth + 1),
 		"much too deep":       nested(100_000),
 		"brackets only":       strings.Repeat("[", 1_000_000),
+		"doubling defaults":   doubling(`{"name":"x","type":"string","default":"thirty-two characters of text ..."}`),
 		"too long":            `{"type":"int","doc":"` + strings.Repeat("x", MaxSchemaBytes) + `"}`,
 		"recursive":           `{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]}]}`,
 		"recursive in depth":  `{"type":"record","name":"n.R","fields":[{"name":"r","type":{"type":"record","name":"I","fields":[{"name":"x","type":{"type":"map","values":"n.R"}}]}}]}`,
