@@ -6,7 +6,7 @@
 // [Projection]: Project). The topology package ties them to names; the processors package runs
 // them.
 //
-// It imports the standard library only, and every other package may import it.
+// It needs the standard library only, so every other package may build on it.
 //
 // Invariants:
 //

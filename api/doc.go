@@ -8,5 +8,4 @@
 //
 //  1. Names and meanings must not change: they are the contract of docs/http.md.
 //  2. A field that is left out and its zero value mean the same.
-//  3. It imports the root package and the standard library only.
 package api

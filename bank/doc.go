@@ -3,8 +3,7 @@
 //
 // bank/account and bank/transfer are the two aggregates, bank/rules their common rules. This
 // package has the policies between them, the projections that fill the views, and the [Topology]
-// that names everything. It imports the root package and topology, and nothing of Kafka;
-// bank/bankapp puts it on the command line.
+// that names everything. It knows nothing of Kafka; bank/bankapp puts it on the command line.
 //
 // Invariants:
 //

@@ -2,8 +2,7 @@
 // files) into a program that runs the system, feeds it and looks into it.
 //
 // A domain's main function is one line, cli.Main(mydomain.App()). Domains may import this package
-// to add commands of their own ([App.Commands]); nothing else does. It imports every room but the
-// domains.
+// to add commands of their own ([App.Commands]); nothing else does.
 //
 // Invariants:
 //

@@ -1,9 +1,6 @@
 // Package processors turns a topology into consumer groups: what happens to a command, an event, a
 // row. The groups are run by one of the runners below this package.
 //
-// Importers: replay and cli. It imports the root package, topology, codecs, the cluster connection,
-// the versions of projections and its own runners.
-//
 // Invariants:
 //
 //  1. Each command record leads to exactly one outcome, or to exactly one dead letter if its key or

@@ -19,8 +19,7 @@
 //
 //	scenario.Complete(t, bank.Topology(), bankschemas.Files)
 //
-// It imports the root package, topology, schemas and codecs, and nothing of Kafka. Tests import it,
-// those of users' own domains among them.
+// It needs nothing of Kafka, so tests of users' own domains can use it.
 //
 // Invariants:
 //

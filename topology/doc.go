@@ -2,8 +2,7 @@
 // names, and which Kafka topics follow from that.
 //
 // A domain's package calls [New] once. Everything else (topics, consumer groups, schemas, HTTP
-// routes, documentation) is derived from the result. Importers: everything but the root package and
-// scenario. It imports the root package only.
+// routes, documentation) is derived from the result.
 //
 // Invariants:
 //

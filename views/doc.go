@@ -7,9 +7,6 @@
 // ([Set.History]). Both of the last have an index by the ids that a conversation is traced by
 // ([Set.Trace]).
 //
-// Importers: edge, replay, cli. It imports the root package, topology, codecs, the cluster
-// connection and the versions of projections.
-//
 // # How a topic becomes a store
 //
 // A replica (replica.go) describes its topic, opens its store and checks that both belong together.

@@ -1,7 +1,7 @@
 // Package account is the aggregate "account": money that a holder keeps with the bank, in one
 // currency.
 //
-// It imports the root package and the bank's rules. Package bank ties it to its names.
+// Package bank ties it to its names.
 //
 // Invariants:
 //

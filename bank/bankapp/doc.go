@@ -1,8 +1,6 @@
 // Package bankapp puts the bank on the command line: its topology, its schema files, and the import
 // of bank records.
 //
-// Its importers are main packages and tests. It imports bank, its schemas, cli and client.
-//
 // Invariants of the import:
 //
 //  1. Nothing is sent before every file was read in full and without a problem; all problems are

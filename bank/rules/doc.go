@@ -1,8 +1,6 @@
 // Package rules has the common rules of accounts and transfers: the codes of refusals, the limits
 // of amounts, and the checks of single fields.
 //
-// It imports the root package only. Its importers are the packages of the bank.
-//
 // Invariants:
 //
 //  1. Every function is pure.

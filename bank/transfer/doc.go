@@ -1,8 +1,7 @@
 // Package transfer is the aggregate "transfer": the process that moves money from one account to
 // another.
 //
-// It imports the root package and the bank's rules. Package bank ties it to its names and, by
-// policies, to the accounts.
+// Package bank ties it to its names and, by policies, to the accounts.
 //
 // Invariants:
 //

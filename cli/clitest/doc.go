@@ -1,8 +1,6 @@
 // Package clitest runs the command line of an app inside a test: single commands, and a whole
 // system on an embedded broker.
 //
-// Its importers are tests, those of users' own domains among them. It imports cli.
-//
 // Invariants:
 //
 //  1. Nothing outlives the test: a system that was started is drained before the test's temporary

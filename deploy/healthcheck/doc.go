@@ -3,8 +3,6 @@
 //
 //	healthcheck http://127.0.0.1:8080/readyz
 //
-// Nobody imports it.
-//
 // Invariants:
 //
 //  1. It ends within five seconds, whatever the server does.

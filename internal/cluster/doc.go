@@ -1,9 +1,6 @@
 // Package cluster connects to Kafka: one configuration for every client library in the process, and
 // the topics that a topology asks for.
 //
-// Importers: processors, views, edge, replay, cli and the applications' own commands. It imports
-// the root package and topology.
-//
 // Invariants:
 //
 //  1. Every client (franz-go and sarama) is made from one [Config], so TLS, SASL and patience are

@@ -9,9 +9,6 @@
 // [Need] are the thin part for tests: they skip where FOLDLOG_TEST_KAFKA is not 1, because
 // `make test` needs only Go.
 //
-// Importers: tests, and programs that test the whole system under faults. It imports none of our
-// packages.
-//
 // Invariants:
 //
 //  1. Everything listens on 127.0.0.1 alone, on ports outside the range from which the system picks

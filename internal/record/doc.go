@@ -1,5 +1,5 @@
 // Package record is the shape of a Kafka record as it passes between rooms, so that codecs, engines
-// and processors need no conversion. It imports franz-go only.
+// and processors need no conversion.
 //
 // Invariants:
 //

@@ -3,8 +3,6 @@
 // followed by every process: query servers answer from the version that serves, processors run the
 // versions that are filled.
 //
-// Importers: processors, views, replay, cli. It imports topology and the cluster connection.
-//
 // Invariants:
 //
 //  1. A projection has at most two versions at a time: the one that serves, and one beside it,

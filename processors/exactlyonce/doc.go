@@ -4,9 +4,7 @@
 // public hooks. docs/exactly-once.md has the mechanism, its obligations and the rejected
 // alternatives.
 //
-// Importers: processors. It imports the step seam, the record shape, topology (partitioning,
-// progress keys), the cluster connection and the root package's Position; nothing of commands,
-// events and codecs.
+// It knows nothing of commands, events and codecs.
 //
 // Invariants:
 //

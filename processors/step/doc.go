@@ -2,9 +2,6 @@
 // function from one input record to a [Step], and a runner makes steps happen. It knows nothing of
 // commands and events.
 //
-// Importers: processors, which makes groups, and the runners below it. It imports the record shape
-// only.
-//
 // Invariants:
 //
 //  1. A handler has no effect of its own: the returned step is all that happens. It may be called

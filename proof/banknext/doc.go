@@ -2,8 +2,6 @@
 // more, and holders other rows. It is what docs/read-models.md shows, for the tests of rebuilding
 // and for the torture program, which rebuilds under faults.
 //
-// Importers: tests, and its own program in foldlog.
-//
 // Invariants:
 //
 //  1. All but the changed projections is the bank as it is shipped.

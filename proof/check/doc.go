@@ -2,9 +2,8 @@
 // kept its promises: the invariants I1 to I12. It executes all commands again by a model of the
 // bank of its own and compares outcomes, events, tables, views, states and what clients were told.
 //
-// Importers: proof/cmd/foldlog-check and tests. It imports history, the standard library and an
-// Avro library of its own. It shares no code with what it judges, not even constants: an error must
-// not be made on both sides.
+// It shares no code with what it judges, not even constants: an error must not be made on both
+// sides. Even its Avro library is another one.
 //
 // Invariants:
 //

@@ -18,8 +18,7 @@
 //	receipts/INSTANCE/TABLE.N.jsonl   one line, what the store says of itself: topic ids and the offsets up to which it is complete
 //	old-clients.jsonl                 [Op] of a world whose topics were deleted, see scenario recreate; none of it may show
 //
-// Importers: the torture driver, which writes it, and the checker, which reads it. It imports the
-// standard library only.
+// The torture driver writes it, and the checker reads it.
 //
 // Invariants:
 //

@@ -1,6 +1,6 @@
 // Package interop shows Foldlog's topics to programs that know nothing of Foldlog: consumers of
 // events and producers of commands in Python, Java and Node, and queries of DuckDB. Its Go code is
-// tests alone, which run those programs against the real system; nobody imports it.
+// tests alone, which run those programs against the real system.
 //
 // Invariants:
 //

@@ -2,8 +2,7 @@
 // everything that it then contains (package history), and hands the run's directory to the checker,
 // a separate program. docs/reliability.md has the sums of many runs.
 //
-// Importers: proof/cmd/foldlog-torture. It imports nothing of the product but its HTTP client: the
-// system is the built binary.
+// It uses nothing of the product but its HTTP client: the system is the built binary.
 //
 // Parts: system (processes), load (clients, producer, probes), proxy (network faults), dump
 // (topics, views, stores), results (stalls, summary, report). Here are the scenarios, a file for

@@ -1,8 +1,6 @@
 // Package bankschemas embeds the bank's Avro schemas: one file for each published version of each
 // topic's values.
 //
-// It imports nothing. Its importers are the bank's application, bank/bankapp, and tests.
-//
 // Invariants:
 //
 //  1. A file is <topic>/v<N>.avsc, where the topic is named without prefix and N counts from 1

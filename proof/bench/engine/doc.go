@@ -3,8 +3,6 @@
 // the bound. One broker (stalls have three), one machine, one run of the program;
 // docs/performance.md says how to read what it prints.
 //
-// Nobody imports it. It is in the room "bench".
-//
 // Invariants:
 //
 //  1. Every peer is a process of its own, reads the same preloaded commands, writes to fresh topics

@@ -2,8 +2,6 @@
 // its outcome at fixed rates, and the throughput of many clients. Without --url it starts
 // `foldlog dev` from --binary in a temporary folder and measures that.
 //
-// Nobody imports it.
-//
 // Invariants:
 //
 //  1. Rates are kept by the clock, not by answers: a command's latency counts from when it was due,

@@ -1,7 +1,5 @@
 // Package dump writes down what topics, views and stores contain at the end of a run.
 //
-// Importers: the torture driver.
-//
 // Invariants:
 //
 //  1. A partition is read by its place in the log up to the end that it had, past markers, aborted

@@ -2,8 +2,6 @@
 // was said: workers over HTTP, a foreign producer that writes straight to the commands topics, and
 // probes that measure how long nothing is answered.
 //
-// Importers: the torture driver. It imports the product's HTTP client, which is under test too.
-//
 // Invariants:
 //
 //  1. What is asked follows from the seed. When it is asked, and what comes back, does not.

@@ -2,8 +2,6 @@
 // or holds bytes, and resets them after the request went through, so that the client never learns
 // what became of it.
 //
-// Importers: the torture driver's system. It imports the standard library only.
-//
 // Invariants:
 //
 //  1. Bytes are never changed or reordered; a connection may only end early or be late.

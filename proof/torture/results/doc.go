@@ -1,8 +1,6 @@
 // Package results turns runs into figures: how long nothing was answered after a fault, a line for
 // each run, a table of many runs.
 //
-// Importers: the torture driver and its command.
-//
 // Invariants:
 //
 //  1. A stall is never made shorter by the end of the measurement: what was not answered until then

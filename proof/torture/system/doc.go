@@ -2,8 +2,8 @@
 // schema registry, topics, and instances with roles, each a process of its own that can be killed,
 // frozen and booted again.
 //
-// Importers: the torture driver. It imports kafkatest, and nothing of the product: what it knows of
-// it is the command line, the HTTP interface and the layout of data directories.
+// It uses nothing of the product: what it knows of it is the command line, the HTTP interface and
+// the layout of data directories.
 //
 // Invariants:
 //
