@@ -28,7 +28,7 @@ const (
 // raw is a command taken apart: the common part of JSON and Avro.
 type raw struct {
 	// fields are the envelope's texts.
-	fields [commandFieldCount]struct {
+	fields [fieldData]struct {
 		text  []byte // nil if it is absent
 		fault *avro.Fault
 	}
