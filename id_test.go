@@ -39,7 +39,8 @@ func TestCheckCommandID(t *testing.T) {
 	}
 }
 
-// TestDerivedIDs has ids that Python's uuid.uuid5 computed. Stored events carry such ids, so they must never change.
+// TestDerivedIDs has ids that Python's uuid.uuid5 computed. Stored events carry such ids, so they
+// must never change.
 func TestDerivedIDs(t *testing.T) {
 	for got, want := range map[string]string{
 		foldlog.EventID("c-1", "a-1", 0):                    "ef879768-cdd8-530f-9f4c-16f166e3f48d",
@@ -52,7 +53,8 @@ func TestDerivedIDs(t *testing.T) {
 	}
 }
 
-// TestDerivedIDsDiffer has inputs that would be the same if they were only put one behind the other.
+// TestDerivedIDsDiffer has inputs that would be the same if they were only put one behind the
+// other.
 func TestDerivedIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	ids := []string{

@@ -30,8 +30,8 @@ type Problem struct {
 	// Status is the HTTP status.
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
-	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty if
-	// the answer did not come from a Foldlog server.
+	// Code is meant for programs, such as "version_conflict" or "insufficient_funds". It is empty
+	// if the answer did not come from a Foldlog server.
 	Code string `json:"code"`
 	// Field names the wrong part of the request, for "invalid_field".
 	Field string `json:"field,omitempty"`

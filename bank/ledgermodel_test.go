@@ -122,7 +122,7 @@ var statusOf = map[string]transfer.Status{
 	"decline-credit": "returning", "confirm-refund": "returned",
 }
 
-// judge returns the code of the first objection, "" where there is none.
+// judge returns the code of the first objection, "" if there is none.
 func (b *book) judge(q question) string {
 	for _, o := range objections {
 		if (o.words == "*" || strings.Contains(" "+o.words+" ", " "+q.word+" ")) && o.stands(b, q) {

@@ -110,7 +110,8 @@ func TestAuditPage(t *testing.T) {
 		}
 		switch {
 		case args[0] != "send":
-			eventually(t, step.line, did) // what is asked may not have come about yet: policies and views follow
+			// What is asked may not have come about yet: policies and views follow.
+			eventually(t, step.line, did)
 		case !did():
 			t.FailNow()
 		}

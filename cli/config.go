@@ -21,7 +21,7 @@ const DefaultConfigFile = "foldlog.yaml"
 type config struct {
 	flags  *pflag.FlagSet
 	values *viper.Viper
-	// file is the configuration file that was read; empty where there is none.
+	// file is the configuration file that was read; empty if there is none.
 	file string
 }
 

@@ -6,9 +6,9 @@
 //
 // Invariants:
 //
-//  1. The exit code says who has to act: 0 nobody, 1 whoever reads the finding, 2 whoever typed the
-//     command, 3 whoever runs the infrastructure ([ExitOK] and its siblings). NB: must not change.
-//     Scripts depend on it.
+//  1. The exit code says who has to act: 0 nobody, 1 the reader of the finding, 2 the author of the
+//     command line, 3 the operator of the infrastructure ([ExitOK] and its siblings). NB: must not
+//     change. Scripts depend on it.
 //  2. A setting has one name: flag --data-dir, environment variable FOLDLOG_DATA_DIR, key data-dir
 //     of foldlog.yaml. A flag wins over the environment, the environment over the file, the file
 //     over the default. A key that no command knows is an error.

@@ -75,7 +75,7 @@ func (f *front) address() string {
 	return net.JoinHostPort(f.host, strconv.Itoa(port))
 }
 
-// handOver stops serving and returns the listener, still open, for whoever serves next. Connections
+// handOver stops serving and returns the listener, still open, for the next to serve. Connections
 // that come while nobody serves wait in its queue, and nobody else can take the address in between.
 func (f *front) handOver() (net.Listener, error) {
 	f.listener.lent.Store(true)
@@ -98,7 +98,7 @@ type lendable struct {
 // Close is what a server calls that is shut down.
 func (l *lendable) Close() error {
 	if l.lent.Load() {
-		return l.SetDeadline(time.Unix(1, 0)) // whoever accepts wakes up
+		return l.SetDeadline(time.Unix(1, 0)) // wakes up the one that accepts
 	}
 	return l.TCPListener.Close()
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A socket in blocking mode, for however short a time, can hold up for good whoever waits for a
-// connection at that moment, and with it the start.
+// A socket in blocking mode, for however short a time, can hold up for good a goroutine that waits
+// for a connection at that moment, and with it the start.
 func TestTheListenerNeverBlocks(t *testing.T) {
 	for range 300 {
 		f, err := listenFront("127.0.0.1:0", prometheus.NewRegistry())

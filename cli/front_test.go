@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Whoever asks while the listener changes hands is answered, by the one side or the other.
+// A request that comes while the listener changes hands is answered, by one side or the other.
 func TestTheListenerIsHandedOver(t *testing.T) {
 	for range 100 {
 		f, err := listenFront("127.0.0.1:0", prometheus.NewRegistry())

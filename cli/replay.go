@@ -67,8 +67,8 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config kit.C
 	return config, err
 }
 
-// collectRarely lets garbage grow to twice what is kept before it is collected. Whoever reads a
-// whole log throws nearly everything away at once: with Go's default a third of the processors'
+// collectRarely lets garbage grow to twice what is kept before it is collected. A reader of
+// a whole log throws nearly everything away at once: with Go's default a third of the processors'
 // time went into looking at what is kept, over and over. Where that is much, it is collected as
 // often as it needs to be. GOGC and GOMEMLIMIT in the environment decide otherwise.
 func collectRarely(memory int64) {
@@ -80,8 +80,7 @@ func collectRarely(memory int64) {
 	}
 }
 
-// openProgress is the progress of a work of which it shows only when it begins how much there is to
-// do.
+// openProgress is the progress of a work whose size is known only when it begins.
 type openProgress struct {
 	begin    func(total int64) *Progress
 	once     sync.Once
@@ -98,7 +97,7 @@ func (s *openProgress) add(n, total int64) {
 }
 
 func (s *openProgress) close() {
-	s.once.Do(func() {}) // whoever comes later finds none
+	s.once.Do(func() {}) // a later caller finds none
 	if s.progress != nil {
 		s.progress.Close()
 	}

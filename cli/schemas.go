@@ -86,7 +86,7 @@ func (c *Context) printFindings(findings []schemas.Finding) error {
 	return c.Printf("%s", text.String())
 }
 
-// refuseFindings returns an error where there are findings that are more than notes.
+// refuseFindings returns an error if there are findings that are more than notes.
 func refuseFindings(findings []schemas.Finding) error {
 	serious := slices.DeleteFunc(slices.Clone(findings), func(f schemas.Finding) bool { return f.Level == schemas.Note })
 	if len(serious) > 0 {

@@ -47,7 +47,7 @@ func (a *Aggregate) EncodeJSON(name string, body []byte, cmd foldlog.Command[any
 		return nil, rejection
 	}
 	if slot != codec.slot {
-		read = nil // an old form, of which the upcasts have made today's value
+		read = nil // an old form, which the upcasts have made today's value
 	}
 	return a.encodeCommand(codec, cmd, read)
 }

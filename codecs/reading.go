@@ -118,7 +118,8 @@ func (b *builder) bind(t *topic, where string, at place, maxBytes int, typ refle
 		old.upcasts = upcasts[i:]
 		for ; from <= u.Until; from++ {
 			r := t.readings[from-1]
-			if at.find(r.version.Schema.Type, t.latest.Schema.Type) != nil { // else the record came later
+			// A record that came later is not in the older schema.
+			if at.find(r.version.Schema.Type, t.latest.Schema.Type) != nil {
 				r.slots[index], r.reader = old, at.put(r.reader, old.binding.Record)
 			}
 		}

@@ -229,7 +229,7 @@ func TestAPanickingUpcastIsThatRecordsAlone(t *testing.T) {
 	}
 }
 
-// A command that is sent again is the same one, in whatever form its sender writes it and whichever
+// A command that is sent again is the same one, whatever form its sender writes and whatever
 // release answers.
 func TestTheSameCommandInEveryForm(t *testing.T) {
 	first, third, _ := deskWorld(t)

@@ -26,9 +26,10 @@ type producer struct {
 // commitNote is the commit that is under way. NB: the names must not change, they are in the data
 // directory.
 type commitNote struct {
-	PID     int64         `json:"pid"`
-	Epoch   int16         `json:"epoch"`
-	Bump    bool          `json:"bump,omitempty"` // the epoch rises with the commit (transactions V2)
+	PID   int64 `json:"pid"`
+	Epoch int16 `json:"epoch"`
+	// Bump: the epoch rises with the commit (transactions V2).
+	Bump    bool          `json:"bump,omitempty"`
 	Offsets []commitEntry `json:"offsets,omitempty"`
 }
 

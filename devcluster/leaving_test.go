@@ -90,7 +90,7 @@ func twoMembers(t *testing.T, c *Cluster) (leader, other *groupMember) {
 	return first, second
 }
 
-// Whoever leaves while it waits for its assignment does not hold up the others.
+// A member that leaves while it waits for its assignment does not hold up the others.
 func TestLeavingBeforeTheAssignment(t *testing.T) {
 	c := started(t, t.TempDir())
 	leader, other := twoMembers(t, c)
@@ -124,7 +124,7 @@ func TestLeavingBeforeTheAssignment(t *testing.T) {
 	awaitState(t, c, "Stable")
 }
 
-// Whoever has its assignment leaves at once, also where it asked after the leader had brought it.
+// A member with its assignment leaves at once, also if it asked after the leader had brought it.
 func TestLeavingAfterTheAssignment(t *testing.T) {
 	c := started(t, t.TempDir())
 	leader, other := twoMembers(t, c)

@@ -44,7 +44,8 @@ func (s *Server) send(r *http.Request, command gateway.Command) (outcome foldlog
 		return outcome, err
 	}
 	command.Identity = gateway.Anonymous
-	command.Traceparent, _, _ = once(r.Header, "Traceparent") // a wrong one is ignored, as Trace Context asks
+	// A wrong one is ignored, as Trace Context asks.
+	command.Traceparent, _, _ = once(r.Header, "Traceparent")
 	return s.config.Gateway.Send(r.Context(), command)
 }
 

@@ -63,7 +63,7 @@ func (s *Server) finish(rec *recorder, r *http.Request, id string, err error) in
 	}
 	f := failureOf(r.Context(), err)
 	if f == nil {
-		rec.broken = true // whoever still reads must not take silence for an empty 200
+		rec.broken = true // a caller that still reads must not take silence for an empty 200
 		return statusClientGone
 	}
 	s.logFailure(r, id, f)

@@ -27,8 +27,8 @@ type Server struct {
 	draining atomic.Bool
 }
 
-// New checks the configuration and binds the address. [Server.Run] or [Server.Close] must follow, to
-// free the address.
+// New checks the configuration and binds the address. [Server.Run] or [Server.Close] must follow,
+// to free the address.
 func New(config Config) (*Server, error) {
 	config.EnsureDefaults()
 	if err := config.Validate(); err != nil {

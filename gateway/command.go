@@ -20,8 +20,8 @@ type Command struct {
 	CommandID string
 	// CorrelationID is the conversation's id; default the command's id.
 	CorrelationID string
-	// ExpectedVersion, if not nil, is the version that the aggregate must have; 0 means that it must
-	// not exist yet.
+	// ExpectedVersion, if not nil, is the version that the aggregate must have; 0 means that it
+	// must not exist yet.
 	ExpectedVersion *int64
 	// Identity names the sender of the command.
 	Identity Identity

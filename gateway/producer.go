@@ -19,8 +19,8 @@ type producer struct {
 	client *kgo.Client
 	// patience is how long a record may wait to be written before it is given up.
 	patience time.Duration
-	// sent counts the produce requests of which at least a part was sent, unanswered those that
-	// never got an answer.
+	// sent counts the produce requests that were sent at least in part, unanswered those that never
+	// got an answer.
 	sent, unanswered atomic.Int64
 }
 

@@ -53,7 +53,7 @@ func (s *ProjectionScenario[R, E]) project(event foldlog.Event[E]) {
 			return
 		}
 	}
-	row := s.rows[key] // the zero value where there is none
+	row := s.rows[key] // the zero value if there is none
 	before := text(row)
 	after := s.projection.Project(row, event)
 	again := s.projection.Project(row, event)

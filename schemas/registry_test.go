@@ -311,7 +311,7 @@ func TestOneRequestForManyWhoAsk(t *testing.T) {
 			texts <- text
 		}()
 	}
-	cancel() // whoever asked first goes away; the others still get the answer
+	cancel() // the first asker goes away; the others still get the answer
 	if err := <-gone; !errors.Is(err, schemas.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

@@ -336,7 +336,7 @@ func at(partition int32, offset int64) foldlog.Position {
 	return foldlog.Position{Aggregate: "account", Partition: partition, Offset: offset}
 }
 
-// balance returns the balance in a table's row, -1 where there is no row.
+// balance returns the balance in a table's row, -1 if there is no row.
 func balance(ctx context.Context, table *Table, key string, after foldlog.Token) (int64, error) {
 	row, err := table.Get(ctx, key, after)
 	if err != nil {

@@ -202,7 +202,7 @@ func TestHistory(t *testing.T) {
 	})
 }
 
-// A history of 10,000 events is read in pages and folded, whichever way they came.
+// A history of 10,000 events is read in pages and folded, whatever way they came.
 func TestLongHistory(t *testing.T) {
 	const many = 10_000
 	s := newSystem(t)

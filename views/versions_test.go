@@ -107,7 +107,7 @@ func TestServersSwitchVersions(t *testing.T) {
 		for _, set := range sets {
 			eventually(t, func() error {
 				table := set.Projection("balances")
-				// never fails, whichever version answers
+				// never fails, whatever version answers
 				have, err := balance(soon(t), table, "a", nil)
 				if err != nil || have != int64(10*table.Version()) {
 					t.Fatalf("version %d answers %d, %v", table.Version(), have, err)

@@ -64,7 +64,8 @@ func Bind(full *Type, typ reflect.Type, maxBytes int) (*Binding, error) {
 	if b.schema, err = avro.ParseBytesWithCache(text, "", &avro.SchemaCache{}); err != nil {
 		return nil, err
 	}
-	api := newAPI(maxBytes) // its own: the library caches codecs by a schema's fingerprint and a Go type
+	// An API of its own: the library caches codecs by a schema's fingerprint and a Go type.
+	api := newAPI(maxBytes)
 	b.bytes = b.Record.has(Bytes)
 	b.readers.New = func() any { return avro.NewReader(nil, 0, avro.WithReaderConfig(api)) }
 	b.writers.New = func() any { return avro.NewWriter(nil, 512, avro.WithWriterConfig(api)) }

@@ -52,7 +52,7 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 	if err != nil || len(created) == 0 {
 		t.Fatalf("created %v: %v", created, err)
 	}
-	for range 2 { // whoever is asked first
+	for range 2 { // any broker may be asked first
 		if mismatches, err := VerifyTopics(context.Background(), Config{Brokers: brokers.ListenAddrs()}, lamps, settings); err != nil || len(mismatches) > 0 {
 			t.Errorf("%v, %v", mismatches, err)
 		}
@@ -62,7 +62,7 @@ func TestTopicsThatOneBrokerDoesNotKnowYet(t *testing.T) {
 	}
 }
 
-// Whoever starts after the topics were created asks any broker.
+// A process that starts after the topics were created asks any broker.
 func TestTopicsAreCreatedOnceEveryBrokerKnowsThem(t *testing.T) {
 	brokers := startBrokers(t, kfake.NumBrokers(3))
 	const late, times = 1, 5
@@ -126,7 +126,7 @@ func TestNewTopicsAreNotLookedForInAnOldAnswer(t *testing.T) {
 	}
 }
 
-// An import that is over must not look as if it went on to whoever asks next.
+// An import that is over must not look as if it went on to the next that asks.
 func TestASettingIsSetOnceEveryBrokerHasIt(t *testing.T) {
 	brokers := startBrokers(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "lamp.commands"))
 	const late, times = 2, 4

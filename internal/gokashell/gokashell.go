@@ -40,7 +40,7 @@ func (t Topics) GetOffset(_ string, partition int32, time int64) (int64, error) 
 }
 
 // Storage is a partition's Goka storage. It outlives Goka's use of it, and rows are read and
-// written past it.
+// written past it. The offset is written with the rows.
 type Storage struct {
 	Opened  func() error
 	Reached func() int64
@@ -49,7 +49,7 @@ type Storage struct {
 func (s *Storage) Open() error                                                { return s.Opened() }
 func (s *Storage) Close() error                                               { return nil }
 func (s *Storage) GetOffset(int64) (int64, error)                             { return s.Reached() - 1, nil }
-func (s *Storage) SetOffset(int64) error                                      { return nil } // written with the rows
+func (s *Storage) SetOffset(int64) error                                      { return nil }
 func (s *Storage) MarkRecovered() error                                       { return nil }
 func (s *Storage) Has(string) (bool, error)                                   { return false, ErrRefused }
 func (s *Storage) Get(string) ([]byte, error)                                 { return nil, ErrRefused }

@@ -3,9 +3,9 @@
 // A [Log] reads whole ranges by position. [Describe] and [Offsets] say what a topic is and how far
 // its partitions go.
 //
-// The consumers that follow a topic without an end are not here: the engine's fetcher, the tail of a
-// view, a door's wait for outcomes, and the follower of versions. The engine restores its tables with a reader of its own, because its simulation
-// puts other brokers behind it.
+// The consumers that follow a topic without an end are not here: the engine's fetcher, the tail of
+// a view, a door's wait for outcomes, and the follower of versions. The engine restores its tables
+// with a reader of its own, because its simulation puts other brokers behind it.
 //
 // # Invariants
 //
@@ -15,6 +15,6 @@
 //  3. A read waits for open transactions before its end. [Part.Waits] tells the caller, who decides
 //     for how long.
 //  4. An offset that the log does not have is [ErrMoved], never a silent jump.
-//  5. Every batch is decompressed within [cluster.MaxDecompressed]. Guards against what a broker may
-//     send belong into fetch.go, in the one function that turns an answer into a [Part].
+//  5. Every batch is decompressed within [cluster.MaxDecompressed]. Guards against what a broker
+//     may send belong into fetch.go, in the one function that turns an answer into a [Part].
 package kafkalog

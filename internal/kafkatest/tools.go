@@ -111,7 +111,8 @@ func describeJava(ctx context.Context, java string) (string, error) {
 	return string(printed), nil
 }
 
-var quotedVersion = regexp.MustCompile(`version "(?:1\.)?([0-9]+)`) // until 8, versions were called 1.8
+// quotedVersion knows that versions until 8 were called 1.8.
+var quotedVersion = regexp.MustCompile(`version "(?:1\.)?([0-9]+)`)
 
 func versionIn(printed string) (int, error) {
 	match := quotedVersion.FindStringSubmatch(printed)

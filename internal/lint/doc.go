@@ -1,9 +1,14 @@
-// Package lint holds the tree to its structure: who may import whom, a doc.go with numbered
-// invariants in every package, and files that stay readable. It is a test, so `make test` runs it.
+// Package lint holds the tree to its structure and its prose. It is a test, so `make test` and
+// `make lint` run it.
+//
+// Structure: which room may import which, a doc.go with numbered invariants in every package, and
+// files of at most 500 lines. Prose: comments and Markdown of at most 100 columns, without a few
+// words that hide what a sentence is about.
 //
 // Invariants:
 //
-//  1. A package that is not in the table of rooms fails: whoever adds a room decides what it may
-//     see.
-//  2. Test files may import what they test with; they are not looked at.
+//  1. The table of rooms is in order: a room imports only rooms above it in the table.
+//  2. The table is exact: a package in no room fails, and so does a permission that nobody uses.
+//  3. Nothing outside proof imports proof.
+//  4. Test files may import what they test with; their imports are not looked at.
 package lint

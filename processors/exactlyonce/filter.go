@@ -45,8 +45,8 @@ func (l *lane) readStored(s *shelf) {
 	}
 }
 
-// keyFilter is a Bloom filter that grows: blocks of 512 bits, of which a key sets six, in layers of
-// growing size. About one missing key in 50 looks as if it were there.
+// keyFilter is a Bloom filter that grows: blocks of 512 bits in layers of growing size.
+// A key sets six bits of a block. About one missing key in 50 looks as if it were there.
 type keyFilter struct {
 	layers [][]filterBlock
 	left   int // keys that the last layer still takes

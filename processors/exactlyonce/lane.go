@@ -37,7 +37,7 @@ type lane struct {
 	end     atomic.Int64 // end of the input, as far as known
 	waiting atomic.Pointer[string]
 
-	stored    atomic.Pointer[store] // the same as store, for whoever asks from outside
+	stored    atomic.Pointer[store] // the same as store, for questions from outside
 	reached   atomic.Int64          // place in the table that the restore reached
 	restoring atomic.Int64          // offsets left to restore
 	fault     error                 // why the restore failed

@@ -30,8 +30,8 @@ type simGroup struct {
 	last     map[int32]int // the number of the committed ones
 }
 
-// simOffset is an offset with its number: whichever came last to the coordinator counts, not
-// whichever was decided last.
+// simOffset is an offset with its number: the one that came last to the coordinator counts, not the
+// one that was decided last.
 type simOffset struct {
 	offset int64
 	number int

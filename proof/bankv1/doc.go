@@ -4,8 +4,7 @@
 // It is a frozen copy of the account with its policies and projections, on the first versions of
 // the schema files. Transfers, which have not changed, are the bank's own, and the projection
 // daily-turnover is left out: for this program it is one that only the newer release has. [Next] is
-// the release that came after it. What the bank gets later breaks neither. Only its own tests import
-// it.
+// the release that came after it. What the bank gets later breaks neither. It is for its own tests.
 //
 // Invariants:
 //

@@ -212,8 +212,7 @@ func (l *load) work(ctx context.Context, w int) {
 			c.Aggregate, c.ID, c.Type = "transfer", fmt.Sprintf("t%d-%d", w, n), "request"
 			c.Data = map[string]any{"from": accountOf(w), "to": accountOf((w + 1) % workers), "amount": 3, "currency": "EUR"}
 		}
-		// A command that has begun is seen through: whoever started it wants to know what became of
-		// it.
+		// A command that has begun is seen through: its sender wants to know its outcome.
 		outcome, err := l.send(l.t.Context(), w+n, c)
 		if err != nil {
 			l.t.Errorf("%s %s: %v", c.Type, c.CommandID, err)
@@ -239,7 +238,7 @@ func (l *load) stop() {
 }
 
 // A deployment replaces processes one after another, goes back once, and nobody notices: every
-// command is carried out exactly once, every account has its versions 1..n, whichever release wrote
+// command is carried out exactly once, every account has its versions 1..n, whatever release wrote
 // each of them, and what is sent again afterwards gets the first answer.
 func TestRollingUpgradeUnderLoad(t *testing.T) {
 	dir := t.TempDir()

@@ -9,7 +9,7 @@ import (
 
 // checkAcknowledged checks that what clients were told is what the log says (I1, I10).
 func (d *dump) checkAcknowledged(all *clients, executions map[string]*execution) {
-	hopeful := map[string]bool{} // command keys of which an operation may have reached the log
+	hopeful := map[string]bool{} // command keys with an operation that may have reached the log
 	key := func(c *call) string { return c.invoke.Aggregate + "\x00" + commandKey(c.invoke.ID, c.invoke.CommandID) }
 	for _, c := range all.calls {
 		if c.invoke.Call == history.CommandCall || c.invoke.Call == history.ProduceCall {

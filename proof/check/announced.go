@@ -46,9 +46,9 @@ func (d *dump) announcements(topic, source string) map[[2]int32]*announced {
 	return all
 }
 
-// checkAnnouncements checks that progress is written after all that it speaks of (I8): whoever
-// waits for it would otherwise read an older row. Of re-keyed tables the rows of earlier events are
-// not known, so their inputs are checked instead.
+// checkAnnouncements checks that progress is written after all that it speaks of (I8): a reader
+// that waits for it would otherwise get an older row. Of re-keyed tables the rows of earlier
+// events are not known, so their inputs are checked instead.
 func (d *dump) checkAnnouncements(f *folding) {
 	for _, t := range []struct{ name, source string }{{"account", "account"}, {"transfer", "transfer"}, {"balances", "account"}, {"transfers", "transfer"}} {
 		topic := d.names.table(t.name)

@@ -8,8 +8,8 @@
 // Invariants:
 //
 //  1. The same directory gives the same report, violation by violation.
-//  2. An invariant of which nothing could be checked is never reported as kept: it is "not
-//     checked", with the reason.
+//  2. An invariant is not reported as kept if nothing of it could be checked: it is "not checked",
+//     with the reason.
 //  3. A violation names its place: topic, partition and offset, the operation, or instance and key.
 //  4. After a violation the log is believed rather than the model, so that one error does not hide
 //     or invent others.

@@ -210,7 +210,7 @@ func (x *execution) outcomeFields(c *command, o *outcome) {
 }
 
 // decideOne compares the outcome and the events of a command with what the rules lead to. out is
-// nil where there is none.
+// nil if there is none.
 func (x *execution) decideOne(c *command, out *outcome) {
 	x.checked(Decided, 1)
 	key := commandKey(c.aggregateID, c.id)

@@ -153,8 +153,7 @@ func (w *world) badInputs() {
 
 // finish brings the system to rest and dumps it.
 func (w *world) finish() {
-	// One command of which the client does not know, and one of which it knows that nothing was
-	// written.
+	// One command without an answer, and one that certainly was not written.
 	in := w.begin(0, history.Op{Call: history.CommandCall, Aggregate: "account", ID: "acc-2", Command: "freeze", CommandID: "timed-out", Data: json.RawMessage(`{"reason":""}`)})
 	w.append("account.commands", "acc-2", w.command("account", "freeze", "acc-2", "timed-out", payload{}, nil), headerContentType, "application/avro", headerActor, "anonymous")
 	w.work()

@@ -67,15 +67,16 @@ type Op struct {
 	After string `json:"after,omitempty"`
 
 	// The end of an operation. Status is HTTP's, 0 without an answer.
-	Instance     string   `json:"instance,omitempty"` // who was asked
-	Status       int      `json:"status,omitempty"`
-	Code         string   `json:"code,omitempty"` // of a rejection or a problem
-	FirstVersion int64    `json:"first_version,omitempty"`
-	Version      int64    `json:"version,omitempty"` // of an accepted command, or of the state that was read
-	EventIDs     []string `json:"event_ids,omitempty"`
-	Repeat       bool     `json:"repeat,omitempty"`
-	Token        string   `json:"token,omitempty"`
-	Position     string   `json:"position,omitempty"` // what a read has seen
+	Instance     string `json:"instance,omitempty"` // who was asked
+	Status       int    `json:"status,omitempty"`
+	Code         string `json:"code,omitempty"` // of a rejection or a problem
+	FirstVersion int64  `json:"first_version,omitempty"`
+	// Version is that of an accepted command, or of the state that was read.
+	Version  int64    `json:"version,omitempty"`
+	EventIDs []string `json:"event_ids,omitempty"`
+	Repeat   bool     `json:"repeat,omitempty"`
+	Token    string   `json:"token,omitempty"`
+	Position string   `json:"position,omitempty"` // what a read has seen
 	// Body is what a read answered: the state or the row, without the envelope.
 	Body json.RawMessage `json:"body,omitempty"`
 	// Partition and Offset are where an acknowledged produce is.
@@ -86,8 +87,9 @@ type Op struct {
 
 // Fault is something that was done to the system, or mended.
 type Fault struct {
-	At     int64  `json:"at"`
-	Kind   string `json:"kind"`             // "kill", "freeze", "thaw", "term", "start", "broker-kill", "broker-boot", "cut", ...
+	At int64 `json:"at"`
+	// Kind is "kill", "freeze", "thaw", "term", "start", "broker-kill", "broker-boot", "cut", ...
+	Kind   string `json:"kind"`
 	Target string `json:"target,omitempty"` // instance or broker
 	Detail string `json:"detail,omitempty"`
 }

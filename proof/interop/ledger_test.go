@@ -48,7 +48,7 @@ func (s *system) ledger(t *testing.T) ledger {
 			t.Fatalf("account %s: version %d comes where %d is due", e.Key, e.fields["version"], versions[string(e.Key)])
 		}
 	}
-	delete(versions, ofUnknownKind) // of which the ledger knows nothing
+	delete(versions, ofUnknownKind) // the ledger knows nothing of it
 	l := ledger{Accounts: map[string]account{}, Totals: map[string]amount{}}
 	for _, id := range slices.Sorted(maps.Keys(versions)) {
 		var row balanceRow

@@ -31,8 +31,8 @@ func Named(name string) (Bug, error) {
 }
 
 // Overlay writes the changed files and a description of them to dir, and returns the argument of
-// `go build -overlay`. root is the folder of the product's module. Each text must occur exactly once
-// in its file, as the replacements before it leave the file.
+// `go build -overlay`. root is the folder of the product's module. Each text must occur exactly
+// once in its file, as the replacements before it leave the file.
 func Overlay(root, dir string, replacements []Replacement) (string, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Seed decides what is done; default taken from the clock by the command.
 	Seed uint64
-	// Duration bounds the time of faults, and Faults their number; whichever is reached first ends
+	// Duration bounds the time of faults, and Faults their number; the first to be reached ends
 	// them. Default the scenario's.
 	Duration time.Duration
 	Faults   int

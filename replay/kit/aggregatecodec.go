@@ -61,7 +61,8 @@ func (f *AggregateFolds) decode(b []byte) (*AggregateFold, error) {
 	if flags&flagRows == 0 || s.short {
 		return a, s.err()
 	}
-	state, err := f.Codec.DecodeState(context.Background(), s.part()) // the latest schema, which is known
+	// The schema is the latest, which is known.
+	state, err := f.Codec.DecodeState(context.Background(), s.part())
 	if err != nil {
 		return nil, errors.Join(s.err(), err)
 	}

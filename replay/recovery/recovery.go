@@ -176,7 +176,7 @@ func (v *recovery) countTotal() {
 	}
 }
 
-// whole returns all of a partition of which the end was taken.
+// whole returns all of a partition up to the end that was taken.
 func (v *recovery) whole(topic string, partition int32) kit.Span {
 	return kit.Span{Topic: topic, Partition: partition, To: v.ends[topic][partition]}
 }

@@ -37,7 +37,7 @@ type task struct {
 	Partitions       int      `json:"partitions"`
 	EventsPerCommand int      `json:"events_per_command"`
 	Dir              string   `json:"dir"`
-	// Instance names one of several processes that share the work; empty where there is one.
+	// Instance names one of several processes that share the work; empty if there is only one.
 	Instance string `json:"instance,omitempty"`
 	// Profile is a file for a CPU profile, or empty.
 	Profile string `json:"profile,omitempty"`

@@ -145,7 +145,7 @@ func (m *measurement) throughput(ctx context.Context, keys int, who []peer) erro
 
 // latency measures it at each rate. The broker's code for small transactions is warm only after
 // tens of thousands of them, and until then its compiler takes more of the machine than the peers
-// do: so whoever writes transactions first does so without being measured.
+// do: so the first transactions are written without being measured.
 func (m *measurement) latency(ctx context.Context) error {
 	s := m.settings
 	for _, p := range s.takingPart(ours, streams) {

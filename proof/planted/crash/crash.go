@@ -10,8 +10,8 @@ import (
 )
 
 // Point returns the function that the engine calls at named places. FOLDLOG_FAILPOINT is "place",
-// "place@hit" or "place@hit:freeze": at the given hit of the place (the first, if none is given) the
-// process kills itself, or stops itself as by SIGSTOP.
+// "place@hit" or "place@hit:freeze": at the given hit of the place (the first, if none is given)
+// the process kills itself, or stops itself as by SIGSTOP.
 func Point() func(name string) {
 	text, action, _ := strings.Cut(os.Getenv("FOLDLOG_FAILPOINT"), ":")
 	place, hitText, counted := strings.Cut(text, "@")

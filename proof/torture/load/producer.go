@@ -17,7 +17,7 @@ import (
 // would, and now and then what is no command.
 type producer struct {
 	recorder   *Recorder
-	client     *kgo.Client // whoever sets the partition is obeyed
+	client     *kgo.Client // a partition that is set is obeyed
 	number     int
 	prefix     string
 	accounts   *Accounts
@@ -85,8 +85,8 @@ func (p *producer) bad(ctx context.Context) {
 		value = []byte{}
 	case 4:
 		key, value = []byte{}, []byte(`{"type":"deposit","data":{"amount":1,"currency":"EUR","reference":""}}`)
-	case 5:
-		value = []byte(`{"type":"deposit","aggregate_id":"` + id + `","surprise":1,"data":{}}`) // invalid_field, without an id of its own
+	case 5: // invalid_field, without an id of its own
+		value = []byte(`{"type":"deposit","aggregate_id":"` + id + `","surprise":1,"data":{}}`)
 	case 6:
 		value = []byte(`[1,2,3]`)
 	default:

@@ -17,7 +17,7 @@ type Binaries struct {
 	// Product is foldlog as it is shipped. Planted is the same with crash points and, if one is
 	// planted, the bug.
 	Product, Planted string
-	// Next, where there is one, is a later release, with crash points. Then it is what runs, and
+	// Next, if there is one, is a later release, with crash points. Then it is what runs, and
 	// Product made the topics before.
 	Next string
 }
