@@ -5,7 +5,7 @@
 //
 // Invariants:
 //
-//  1. It ends within five seconds, whatever the server does.
+//  1. It ends within five seconds, however slow the server is.
 //  2. The server's answer, which says what it waits for, is printed, so that `docker inspect` shows
 //     it.
 package main

@@ -16,7 +16,7 @@ const (
 	CodeBelowZero = "below_zero"
 )
 
-// Command is what can be asked of a counter.
+// Command is a command to a counter.
 type Command interface{ isCommand() }
 
 // Increment makes the counter go up. Codes: above_max.
@@ -29,7 +29,7 @@ type Decrement struct {
 	By int64 `json:"by"`
 }
 
-// Reset makes the counter zero. Where it is zero already, nothing happens.
+// Reset makes the counter zero. If it is zero already, nothing happens.
 type Reset struct{}
 
 func (Increment) isCommand() {}
@@ -49,10 +49,10 @@ func checkStep(by int64) error {
 	return nil
 }
 
-// Event is what can have happened to a counter.
+// Event is an event of a counter.
 type Event interface{ isEvent() }
 
-// Changed says that the counter went up, or down where Delta is negative.
+// Changed says that the counter went up, or down if Delta is negative.
 type Changed struct {
 	Delta int64 `json:"delta"`
 }

@@ -1,6 +1,6 @@
-// Package gokashell keeps Goka to what it does here: it owns partitions, their goroutines, setup,
-// cleanup and stop. What it would do with topics and the disk is answered from our own knowledge.
-// The engine and the views put it around their Goka processor and Goka view.
+// Package gokashell keeps Goka to one task: it owns partitions, their goroutines, setup, clean-up
+// and stop. Its questions about topics and the disk are answered from our own knowledge. The engine
+// and the views put this shell around their Goka processor and Goka view.
 //
 // # Invariants
 //

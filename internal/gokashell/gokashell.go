@@ -31,7 +31,7 @@ func (t Topics) Partitions(string) ([]int32, error) {
 	return all, nil
 }
 
-// GetOffset returns what was reached as the newest offset.
+// GetOffset returns the newest offset that was reached.
 func (t Topics) GetOffset(_ string, partition int32, time int64) (int64, error) {
 	if time == sarama.OffsetOldest {
 		return 0, nil
@@ -58,7 +58,7 @@ func (s *Storage) Delete(string) error                                        { 
 func (s *Storage) Iterator() (storage.Iterator, error)                        { return nil, ErrRefused }
 func (s *Storage) IteratorWithRange([]byte, []byte) (storage.Iterator, error) { return nil, ErrRefused }
 
-// Log takes what Goka prints.
+// Log takes the lines that Goka prints.
 type Log func(line string)
 
 func (l Log) Print(args ...any)                 { l(fmt.Sprint(args...)) }

@@ -165,7 +165,7 @@ func (r *reading) fetch(ctx context.Context, leader int32, positions map[int32]i
 	return parts, nil
 }
 
-// part takes the committed records out of an answer. It is where what a broker sent is unpacked.
+// part takes the committed records out of an answer. Every answer of a broker is unpacked here.
 func (r *reading) part(partition *kmsg.FetchResponseTopicPartition, from int64) (Part, error) {
 	opts := kgo.ProcessFetchPartitionOpts{
 		Offset:         from,

@@ -16,21 +16,21 @@ import (
 var ErrMoved = errors.New("the log does not have the offset any more")
 
 // Log reads ranges of partitions. It is safe for concurrent use, but a broker answers the requests
-// of one connection in order, and holds a fetch for which it has nothing. So a Log shares its
-// connections with nobody, and those who read much at once open one each.
+// of one connection in order, and holds a fetch if it has no records for it. So a Log shares its
+// connections with nobody, and a caller that reads much at once opens several.
 type Log struct {
 	client       *kgo.Client
 	decompressor kgo.Decompressor
 }
 
-// Part is what one fetch brought of a partition.
+// Part is the result of one fetch of a partition.
 type Part struct {
 	Partition int32
 	// Records are committed ones, in order. The last ones may lie behind the end of the read.
 	Records []*kgo.Record
 	// Next is the offset up to which everything was read.
 	Next int64
-	// Waits says that an open transaction holds back what comes next before the end.
+	// Waits says that an open transaction holds back the records before the end.
 	Waits bool
 }
 
@@ -57,10 +57,10 @@ func Open(c cluster.Config) (*Log, error) {
 // Close ends the connections.
 func (l *Log) Close() { l.client.Close() }
 
-// Read calls deliver with what a partition has from one offset up to another, part by part, from
-// the calling goroutine, while the next part is being fetched. Open transactions before the end are
-// waited for, as long as ctx allows. It fails with [ErrMoved], with deliver's error, and for any
-// trouble with the cluster; then it may be called again with the last part's Next.
+// Read reads a partition from one offset up to another. It calls deliver with part after part, from
+// the calling goroutine, while the next part is being fetched. It waits for open transactions
+// before the end, as long as ctx allows. It fails with [ErrMoved], with deliver's error, and for
+// any trouble with the cluster. Then it may be called again with the last part's Next.
 func (l *Log) Read(ctx context.Context, topic string, partition int32, from, to int64, deliver func(Part) error) error {
 	return l.ReadTopic(ctx, topic, map[int32]int64{partition: from}, map[int32]int64{partition: to}, func(round []Part) error {
 		var all []error

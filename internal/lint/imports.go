@@ -86,7 +86,7 @@ func (c *importCheck) theirs(file string, from room, imported string) {
 	}
 }
 
-// table looks at the table itself: its order, and what nobody uses.
+// table checks the table itself: its order, and entries that nobody uses.
 func (c *importCheck) table(rooms []room) {
 	above := map[string]bool{}
 	for _, r := range rooms {

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Check returns what is wrong with the tree at root.
+// Check returns the findings about the tree at root.
 func Check(root string) ([]string, error) {
 	var findings []string
 	report := func(format string, args ...any) { findings = append(findings, fmt.Sprintf(format, args...)) }
@@ -91,8 +91,8 @@ func walk(root string, visit func(file, source string)) error {
 	})
 }
 
-// inOtherModule reports whether a file is in a module of its own, such as an example. It may import
-// what it likes.
+// inOtherModule reports whether a file is in a module of its own, such as an example, whose imports
+// are free.
 func inOtherModule(root, file string) bool {
 	for folder := path.Dir(file); folder != "."; folder = path.Dir(folder) {
 		if _, err := os.Stat(filepath.Join(root, folder, "go.mod")); err == nil {

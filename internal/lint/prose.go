@@ -16,7 +16,7 @@ const (
 	longestFile = 500
 )
 
-// words are those that hide what a sentence is about.
+// words hide the subject of a sentence.
 var words = []struct{ word, instead string }{
 	{"whoever", "name who it is, or write \"a caller that ...\", \"anyone who ...\""},
 	{"whosoever", "name who it is"},

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// room says what the packages of a folder may import. A folder's subfolders belong to its room
-// unless they have a room of their own.
+// room lists the imports that the packages of a folder may have. A folder's subfolders belong to
+// its room unless they have a room of their own.
 type room struct {
 	folder string
 	// imports are rooms above this one in the table, with spaces between them; "." is the root
@@ -17,7 +17,8 @@ type room struct {
 	libraries string
 }
 
-// rooms is the structure of the tree from the ground up: what a room imports is above it.
+// rooms is the structure of the tree from the ground up: a room imports only rooms above it in this
+// list.
 var rooms = []room{
 	// the vocabulary
 	{".", "", ""},

@@ -40,8 +40,8 @@ func Scratch(dir string) (*leveldb.DB, error) {
 	})
 }
 
-// SetAside moves a damaged store out of the way, in place of the one before it, and returns where
-// it is. Afterwards there is none in the directory.
+// SetAside moves a damaged store out of the way, in place of the one before it, and returns its new
+// path. Afterwards there is none in the directory.
 func SetAside(dir string) (string, error) {
 	aside := dir + ".damaged"
 	old, _ := filepath.Glob(aside + "*") // earlier versions added a number to the name
@@ -56,7 +56,7 @@ func SetAside(dir string) (string, error) {
 	return aside, nil
 }
 
-// Reader is what reads a key. [leveldb.DB] and its snapshots are ones.
+// Reader reads a key. [leveldb.DB] and its snapshots are Readers.
 type Reader interface {
 	Get(key []byte, ro *opt.ReadOptions) ([]byte, error)
 }

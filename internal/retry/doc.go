@@ -8,13 +8,13 @@
 //	}
 //	return ctx.Err()
 //
-// The body decides when to stop: by success, a final error, or a deadline. What stands behind the
-// loop is for a context that ended.
+// The body decides when to stop: by success, a final error, or a deadline. The code behind the loop
+// handles a context that ended.
 //
 // # Invariants
 //
 //  1. The first attempt comes at once, even if the context has ended.
 //  2. A pause ends at once when the context ends, and then no attempt follows.
-//  3. Pauses have no chance in them. Those who must not come back together add it themselves (see
-//     the client and the settings of Kafka's clients).
+//  3. Pauses are not random. Callers that must not come back together add randomness themselves
+//     (see the client and the settings of Kafka's clients).
 package retry

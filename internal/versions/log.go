@@ -19,8 +19,8 @@ import (
 // timeout bounds one read of the topic and one write to it.
 const timeout = 30 * time.Second
 
-// read returns the last record of each projection and the offset behind all that was read; none
-// where the topic does not exist.
+// read returns the last record of each projection and the offset behind all of them. It returns
+// none if the topic does not exist.
 func read(ctx context.Context, c cluster.Config, topic string) (States, int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -62,7 +62,7 @@ func read(ctx context.Context, c cluster.Config, topic string) (States, int64, e
 	return all, end, nil
 }
 
-// take notes a record. What is not one of ours is passed over.
+// take notes a record. It skips a record of another form.
 func (all States) take(r *kgo.Record) {
 	var s State
 	if err := json.Unmarshal(r.Value, &s); err == nil && s.Projection == string(r.Key) && s.Serving > 0 {

@@ -18,10 +18,10 @@ import (
 // that is not the one of an archive.
 var ErrOtherLog = errors.New("archive and log do not belong together")
 
-// Exported is what an export added to an archive.
+// Exported is the result of an export.
 type Exported struct {
-	// Events, Outcomes and Commands count what was added, Pending the commands that were not
-	// handled as of the cut.
+	// Events, Outcomes and Commands count the added records, Pending the commands that were not
+	// handled at the cut.
 	Events   int64 `json:"events"`
 	Outcomes int64 `json:"outcomes"`
 	Commands int64 `json:"commands"`
@@ -31,7 +31,7 @@ type Exported struct {
 	Files       int64 `json:"files"`
 	Bytes       int64 `json:"bytes"`
 	TotalEvents int64 `json:"total_events"`
-	// Missing says what of the log was gone before it was exported.
+	// Missing names the parts of the log that were gone before they were exported.
 	Missing []string `json:"missing"`
 	// Took is how long it took, in nanoseconds in JSON.
 	Took time.Duration `json:"took"`
@@ -55,9 +55,9 @@ type exporting struct {
 	again map[string]bool
 }
 
-// Export adds to the archive in a directory what was written since the export before, or all if
-// there is none: events, outcomes, the commands that were not handled yet, and if commands is set
-// those that were. The system may be running. After an interruption it is run again and goes on.
+// Export adds the records since the last export to the archive in a directory, or all if it is the
+// first. These are the events, the outcomes and the unhandled commands, and the handled ones if
+// commands is set. The system may be running. An interrupted export is continued by the next run.
 func Export(ctx context.Context, c kit.Config, dir string, commands bool) (done *Exported, err error) {
 	err = kit.With(c, func(r *kit.Reader) (err error) {
 		began := time.Now()
@@ -81,7 +81,7 @@ func Export(ctx context.Context, c kit.Config, dir string, commands bool) (done 
 	return done, err
 }
 
-// count counts files; those that were there before only as what the archive has.
+// count counts files; those of earlier exports count only for the archive's totals.
 func (e *Exported) count(files []archive.File, before map[string]bool) {
 	added := map[archive.Kind]*int64{archive.Events: &e.Events, archive.Outcomes: &e.Outcomes, archive.Commands: &e.Commands, archive.Pending: &e.Pending}
 	for _, f := range files {
@@ -134,7 +134,7 @@ func (x *exporting) run(ctx context.Context, now time.Time) error {
 	return x.archive.Finish(cut)
 }
 
-// growing is a log of one partition, and what the archive has of it and does not have yet.
+// growing is a log of one partition, with its part in the archive and its part outside.
 type growing struct {
 	kind archive.Kind
 	spec *topology.AggregateSpec
@@ -225,7 +225,7 @@ func (x *exporting) outcomesFrom(aggregate string, partition int32, next, start 
 	return 0
 }
 
-// rangeOf returns what the archive has of a partition from an offset on.
+// rangeOf returns the archived range of a partition from an offset on.
 func (x *exporting) rangeOf(kind archive.Kind, aggregate string, partition int32, from int64) archive.Range {
 	r := archive.Range{From: from, To: from}
 	for _, f := range x.archive.Of(kind, aggregate, partition) {
@@ -263,8 +263,8 @@ func (x *exporting) checkSame(ctx context.Context, log *kit.Log, g *growing) err
 	return err
 }
 
-// copy writes what is left of a log to the archive, up to the first record that follows from a
-// command that was not handled, and returns where it stopped.
+// copy writes the rest of a log to the archive, up to the first record that follows from an
+// unhandled command, and returns the place of that record.
 func (x *exporting) copy(ctx context.Context, log *kit.Log, g *growing) (stop int64, err error) {
 	p := g.left.Partition
 	w := x.archive.Writer(g.kind, g.spec.Name, p, x.number)

@@ -14,10 +14,10 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// consistentCut is a state that the whole system could have been in at one moment. An archive is
-// made of it. It is a place in each log of commands: what follows from the commands before it
-// belongs to it, and nothing else. It is consistent if nothing belongs to it without its cause: no
-// command that a policy gave, and that was handled, without the event that it follows from.
+// consistentCut is a state that the whole system could have been in at one moment. An archive holds
+// such a state. It is a place in each log of commands: everything that follows from the commands
+// before that place belongs to it, and nothing else. It is consistent if everything in it has its
+// cause: no handled command of a policy is in it without the event that it follows from.
 type consistentCut struct {
 	start, end kit.Offsets
 	// handled is, by aggregate type and partition, the place: the offset of the first command that
@@ -33,7 +33,7 @@ func (c *consistentCut) span(topic string, partition int32) kit.Span {
 	return c.start.Span(topic, partition, c.end)
 }
 
-// takeCut decides what is exported.
+// takeCut decides how far the export goes.
 func (x *exporting) takeCut(ctx context.Context) (err error) {
 	n, t := x.kit.Names, x.kit.Config.Topology
 	topics := x.kit.LogTopics()
@@ -70,8 +70,8 @@ func (x *exporting) takeCut(ctx context.Context) (err error) {
 	return x.agree(ctx, earlier)
 }
 
-// handled returns which commands every aggregate type has handled. If a group has no offset, it
-// follows from what the group wrote.
+// handled returns the place up to which every aggregate type has handled its commands. If a group
+// has no offset, the place follows from the group's output.
 func (x *exporting) handled(ctx context.Context) (map[string][]int64, error) {
 	all := map[string][]int64{}
 	for _, a := range x.kit.Config.Topology.Aggregates {
@@ -111,14 +111,13 @@ type sent struct {
 	event string
 }
 
-// agree takes back what was handled without its cause. The offsets of the groups were looked at one
-// after another; those that were looked at earlier are no later than one moment at which the system
-// was in a state of its own, and those that were looked at then are no earlier. So only commands in
-// between can be without their cause: the first one of a partition that is, and all after it, are
-// left out, until there is none.
+// agree takes back handled commands without their cause. The groups' offsets were read one after
+// another. Offsets read before some moment are no later than the system's state at that moment, and
+// offsets read after it are no earlier. So only commands in between can lack their cause. The first
+// such command of a partition and all after it are left out, until there is none.
 func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error {
 	var mu sync.Mutex
-	// events that may be left out: what command each follows from
+	// Events that may be left out, with the command that each follows from.
 	caused := map[string]foldlog.Position{}
 	var all []sent
 	err := x.kit.EachPartition(ctx, func(ctx context.Context, log *kit.Log, a *topology.AggregateSpec, p int32) error {
@@ -146,9 +145,9 @@ func (x *exporting) agree(ctx context.Context, earlier map[string][]int64) error
 	return nil
 }
 
-// withCauses lowers what was handled, by aggregate type and partition, until no command that was
-// has a cause that follows from one that was not. Caused lacks the events that are there in any
-// case.
+// withCauses lowers the places in handled, by aggregate type and partition, until no handled
+// command has a cause that follows from an unhandled one. caused lacks the events that are exported
+// in any case.
 func withCauses(handled map[string][]int64, commands []sent, caused map[string]foldlog.Position) {
 	for again := true; again; {
 		again = false
@@ -207,8 +206,8 @@ func (x *exporting) eachSent(ctx context.Context, log *kit.Log, spec *topology.A
 	return nil
 }
 
-// sentBy returns the policy that a command comes from and what it follows from. It reports whether
-// a policy wrote the command.
+// sentBy returns the policy that wrote a command, and the event that the command follows from. It
+// reports whether a policy wrote it.
 func sentBy(ctx context.Context, codec *codecs.Aggregate, r *record.Record) (policy string, c sent, is bool, err error) {
 	if policy, is = strings.CutPrefix(string(r.Header(codecs.HeaderActor)), codecs.PolicyActorPrefix); !is {
 		return "", c, false, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// write writes an event or outcome to the archive. Its headers are columns, or copies of the value;
-// what else there is goes along.
+// write writes an event or outcome to the archive. Its known headers are columns, or copies of the
+// value; the others go along.
 func (g *growing) write(ctx context.Context, w *archive.Writer, r *record.Record) error {
 	id, recorded, err := g.about(ctx, r.Value)
 	if err != nil {
@@ -33,8 +33,8 @@ func (g *growing) write(ctx context.Context, w *archive.Writer, r *record.Record
 	return w.Write(schema, recorded, row)
 }
 
-// writeCommand writes a command as it is, whether it can be read or not. Only what names its schema
-// is replaced, if it has one.
+// writeCommand writes a command unchanged, even if it cannot be read. Only the prefix that names
+// its schema is replaced, if it has one.
 func (x *exporting) writeCommand(ctx context.Context, w *archive.Writer, spec *topology.AggregateSpec, r *record.Record) error {
 	c := archive.Command{Key: r.Key, Value: r.Value}
 	if codecs.IsAvro(*r) {

@@ -22,18 +22,18 @@ import (
 // be imported into.
 var ErrNotImportable = errors.New("the archive does not fit this system")
 
-// Imported is what an import wrote.
+// Imported is the result of an import.
 type Imported struct {
 	// TakenAt is when the archive's last export began.
 	TakenAt time.Time `json:"taken_at"`
-	// Events, Outcomes and Pending count what the log has from the archive; Pending are commands
-	// that were not handled.
+	// Events, Outcomes and Pending count the records in the log that come from the archive. Pending
+	// are unhandled commands.
 	Events   int64 `json:"events"`
 	Outcomes int64 `json:"outcomes"`
 	Pending  int64 `json:"pending"`
 	// Found is how many of these records an import that was interrupted had written already.
 	Found int64 `json:"found"`
-	// Recovery is what was made of the events.
+	// Recovery is the result of the recovery from the events.
 	Recovery *recovery.Result `json:"recovery"`
 	// Took is how long all of it took, in nanoseconds in JSON.
 	Took time.Duration `json:"took"`
@@ -51,7 +51,7 @@ type importing struct {
 	there kit.Offsets // their ends
 	mu    sync.Mutex
 	done  Imported
-	// answered has, by policy and partition, where its group goes on.
+	// answered has, by policy and partition, the place at which its group goes on.
 	answered map[string][]int64
 }
 
@@ -122,7 +122,7 @@ func (v *importing) run(ctx context.Context) error {
 	return err
 }
 
-// findEnds notes where the topics begin and end.
+// findEnds notes the first and last offsets of the topics.
 func (v *importing) findEnds(ctx context.Context) (err error) {
 	topics := v.kit.LogTopics()
 	if v.start, err = v.kit.Starts(ctx, topics...); err != nil {
@@ -132,7 +132,7 @@ func (v *importing) findEnds(ctx context.Context) (err error) {
 	return err
 }
 
-// restoreAll writes what is not there yet, or without a writer compares what is there.
+// restoreAll writes the missing records. Without a writer it compares the existing ones.
 func (v *importing) restoreAll(ctx context.Context, w *kit.Writer) error {
 	v.writer, v.done, v.answered = w, Imported{}, map[string][]int64{}
 	return v.kit.EachPartition(ctx, func(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, p int32) error {
@@ -200,8 +200,8 @@ func (v *importing) plan() error {
 	return nil
 }
 
-// kept leaves out the outcomes that retention would remove at once. What is looked at is the
-// time of the cut, so that an import that goes on decides as it did before.
+// kept leaves out the outcomes that retention would remove at once. The time of the cut decides, so
+// that a continued import decides as before.
 func (v *importing) kept(files []archive.File) []archive.File {
 	oldest := v.cut.TakenAt.Add(-v.kit.Config.Settings.OutcomeRetention)
 	for len(files) > 0 && files[0].LastTime.Before(oldest) {
@@ -221,8 +221,8 @@ func (v *importing) checkAge(pending []archive.File) error {
 	return nil
 }
 
-// checkFiles compares every file with what the manifest says of it, those that are there for
-// auditing, too.
+// checkFiles compares every file with its entry in the manifest, also files that are there only for
+// auditing.
 func (v *importing) checkFiles(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(v.kit.Config.Workers)
@@ -252,7 +252,7 @@ func (v *importing) commit(ctx context.Context) error {
 	return v.kit.Commit(ctx, offsets)
 }
 
-// removeFillers removes what stands before the first record of a log whose beginning was not
+// removeFillers removes the fillers before the first record of a log whose beginning was not
 // restored.
 func (v *importing) removeFillers(ctx context.Context) error {
 	if err := v.findEnds(ctx); err != nil {

@@ -102,8 +102,8 @@ func (f *refill) isLast(r *record.Record) bool {
 	return f.last != nil && bytes.Equal(f.last.Key, r.Key) && sameValue(f.last.Value, r.Value) && bytes.Equal(f.last.Header(codecs.HeaderChain), r.Header(codecs.HeaderChain))
 }
 
-// sameValue compares values without what names their schemas: that may be registered under several
-// ids.
+// sameValue compares values without the prefixes that name their schemas: a schema may be
+// registered under several ids.
 func sameValue(a, b []byte) bool {
 	if len(a) > 5 && len(b) > 5 && a[0] == 0 && b[0] == 0 {
 		a, b = a[5:], b[5:]
@@ -144,7 +144,7 @@ func (f *refill) value(ctx context.Context, schema string, body []byte) ([]byte,
 	return slices.Concat(prefix, body), nil
 }
 
-// head is what an aggregate's last event was.
+// head is the state after an aggregate's last event.
 type head struct {
 	version int64
 	chain   [32]byte
@@ -205,7 +205,7 @@ func (v *importing) restoreEvents(ctx context.Context, log *kit.Log, spec *topol
 	return err
 }
 
-// goOn notes where the policies go on that follow the events of a partition.
+// goOn notes the places at which the policies on the events of a partition go on.
 func (v *importing) goOn(source string, partition int32, answered map[string]int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -252,9 +252,9 @@ func (v *importing) restoreOutcomes(ctx context.Context, log *kit.Log, spec *top
 	return err
 }
 
-// restoreCommands makes the log of commands go on where the old one ended: events and outcomes name
-// places in it, and tokens do. What was handled is not needed there, so up to the first command
-// that was not there are fillers, which are removed later.
+// restoreCommands lets the log of commands go on at the old one's end: events, outcomes and tokens
+// name places in it. Handled commands are not needed there. So fillers stand in for everything
+// before the first unhandled command, and are removed later.
 func (v *importing) restoreCommands(ctx context.Context, log *kit.Log, spec *topology.AggregateSpec, partition int32) error {
 	first, values := v.cut.Aggregates[spec.Name][partition].Commands, v.kit.Config.Codecs.Aggregate(spec.Name).CommandValues()
 	to, err := v.refill(ctx, log, spec, v.kit.Names.Commands(spec.Name), partition, first, values)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// What is in the flags of a spilled aggregate.
+// Bits in the flags of a spilled aggregate.
 const (
 	flagDamaged = 1 << iota
 	flagOtherChain
 	flagRows // state and rows follow
 )
 
-// encode returns what is spilled of an aggregate.
+// encode returns the spilled form of an aggregate.
 func (f *AggregateFolds) encode(a *AggregateFold) ([]byte, error) {
 	flags := int64(0)
 	if a.Damaged {
@@ -77,8 +77,7 @@ func (f *AggregateFolds) decode(b []byte) (*AggregateFold, error) {
 	return a, s.err()
 }
 
-// ErrSpilled is what reading back returns if the temporary directory has other bytes than were
-// written there.
+// ErrSpilled is returned if the temporary directory has other bytes than were written there.
 var ErrSpilled = errors.New("it has other bytes than were written: is the disk of the temporary directory sound?")
 
 // spilled takes bytes apart that were spilled.
@@ -111,7 +110,7 @@ func (s *spilled) varint() int64 {
 	return v
 }
 
-// part takes what appendPart has written.
+// part reads bytes that appendPart has written.
 func (s *spilled) part() []byte {
 	size := s.varint()
 	if size < 0 {

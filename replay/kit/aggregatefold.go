@@ -10,7 +10,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// AggregateFold is what the events of one aggregate lead to, as far as they were read.
+// AggregateFold is the fold of the events of one aggregate, as far as they were read.
 type AggregateFold struct {
 	Version    int64
 	RecordedAt time.Time
@@ -53,7 +53,7 @@ func NewAggregateFolds(c *Config, spec *topology.AggregateSpec, b *Budget) *Aggr
 	return f
 }
 
-// Of returns what is known of an aggregate, or a new one. After a change it must be put again.
+// Of returns the fold of an aggregate, or a new one. After a change it must be put again.
 func (f *AggregateFolds) Of(id string) (*AggregateFold, error) {
 	a, known, err := f.All.Get(id)
 	if err == nil && !known {

@@ -30,7 +30,7 @@ type Config struct {
 	// that are read at a time; default DefaultMemory. The rest goes to TempDir. Fetched records
 	// come on top: some 12 MiB for each topic of each worker.
 	Memory int64
-	// TempDir takes what does not fit into Memory, in a directory that is removed afterwards;
+	// TempDir takes data that does not fit into Memory, in a directory that is removed afterwards;
 	// default the system's.
 	TempDir string
 	// Workers is how many partitions are read at a time; default one for each processor.
@@ -44,7 +44,7 @@ type Config struct {
 	// Progress, if not nil, is told each time that n more of total offsets were read. It is called
 	// by several goroutines.
 	Progress func(n, total int64)
-	// Logger receives what takes long or is tried again; default none.
+	// Logger logs slow steps and retries; default none.
 	Logger *slog.Logger
 }
 

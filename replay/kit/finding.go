@@ -8,7 +8,7 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// Check names what a finding is about.
+// Check names the kind of a finding.
 //
 // NB: must not change. Scripts and alerts carry them.
 type Check string
@@ -35,7 +35,7 @@ const (
 	CheckRow Check = "row"
 	// a re-keyed topic is not the events that it should carry
 	CheckRekey Check = "rekey"
-	// what is served over HTTP is not the fold of the events
+	// The answer over HTTP is not the fold of the events.
 	CheckView  Check = "view"
 	CheckStart Check = "start" // the beginning of a log that is kept for ever is gone
 )
@@ -53,7 +53,7 @@ type Finding struct {
 	Key  string `json:"key"`
 	// Version is the event's or row's version; 0 if it is not known.
 	Version int64 `json:"version,omitempty"`
-	// Want is what was expected, Have is what was found.
+	// Want is the expected value, Have the found one.
 	Want string `json:"want"`
 	Have string `json:"have"`
 }
@@ -84,7 +84,7 @@ func At(r *record.Record, part string) Finding {
 	return Finding{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Part: part, Key: string(r.Key)}
 }
 
-// Says returns the finding with what was expected and found.
+// Says returns the finding with the expected and the found value.
 func (f Finding) Says(check Check, want, have string) Finding {
 	f.Check, f.Want, f.Have = check, want, have
 	return f

@@ -12,15 +12,15 @@ import (
 	"github.com/foldlog/foldlog/internal/record"
 )
 
-// ErrDamaged is wrapped by errors about events that cannot be what happened. Nothing was changed
-// then.
+// ErrDamaged is wrapped by errors about events that cannot have happened like this. Nothing was
+// changed then.
 var ErrDamaged = errors.New("the events are damaged, and nothing was changed: run 'foldlog verify' for all that is wrong")
 
 // LoggedEvent is an event and the record that it was read from.
 type LoggedEvent struct {
 	Record record.Record
 	Event  foldlog.Event[any]
-	// Fault is what is wrong with the record's bytes, for a check that goes on in spite of it.
+	// Fault is the defect of the record's bytes, for a check that goes on in spite of it.
 	Fault error
 }
 

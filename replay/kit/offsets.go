@@ -21,7 +21,7 @@ import (
 // Offsets has one offset for each partition of some topics.
 type Offsets map[string][]int64
 
-// Span returns what is from these offsets up to some ends.
+// Span returns the span from these offsets up to some ends.
 func (o Offsets) Span(topic string, partition int32, ends Offsets) Span {
 	return Span{topic, partition, o[topic][partition], ends[topic][partition]}
 }
@@ -125,12 +125,12 @@ func (r *Reader) AwaitDecided(ctx context.Context, ends Offsets) error {
 	})
 }
 
-// openPause is between two looks at what an open transaction holds: most are over in some
+// openPause is the pause between two looks at an open transaction: most end after some
 // milliseconds.
 const openPause = 10 * time.Millisecond
 
-// awaitTransactions looks until look finds no open transaction. What look returns of one says what
-// it does.
+// awaitTransactions looks until look finds no open transaction. look returns a description of the
+// one it found.
 func (r *Reader) awaitTransactions(ctx context.Context, look func() (open string, err error)) error {
 	deadline := time.Now().Add(r.Config.Patience)
 	for range retry.Attempts(ctx, openPause, openPause) {

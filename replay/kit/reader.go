@@ -67,7 +67,7 @@ func Connect(c Config) (*Reader, error) {
 	return r, nil
 }
 
-// Close disconnects, and removes what did not fit into memory.
+// Close disconnects, and removes spilled data.
 func (r *Reader) Close() error {
 	r.Client.Close()
 	if err := os.RemoveAll(r.temp); err != nil {

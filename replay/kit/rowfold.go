@@ -9,7 +9,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// RowFold is what the events of one key of a projection lead to, as far as they were read.
+// RowFold is the fold of the events of one key of a projection, as far as they were read.
 type RowFold struct {
 	Row any // nil if there is none yet
 	// Matched says that the table's row was seen to be right while it could still change.

@@ -12,8 +12,8 @@ import (
 	"github.com/foldlog/foldlog/internal/localdb"
 )
 
-// Budget bounds the memory of one piece of work: what its shelves hold together. It belongs to one
-// goroutine.
+// Budget bounds the memory of one piece of work: that of all its shelves together. It belongs to
+// one goroutine.
 type Budget struct {
 	dir     string // made when something is spilled
 	limit   int64
@@ -31,7 +31,7 @@ type spiller interface {
 // exist.
 func NewBudget(dir string, limit int64) *Budget { return &Budget{dir: dir, limit: limit} }
 
-// Close removes what was spilled.
+// Close removes spilled data.
 func (b *Budget) Close() {
 	for _, s := range b.shelves {
 		s.close()
@@ -80,7 +80,7 @@ type Shelf[V any] struct {
 	decode func([]byte) (V, error)
 }
 
-// kept is a value in memory, with about what it takes there.
+// kept is a value in memory, with its approximate size there.
 type kept[V any] struct {
 	value V
 	bytes int32
@@ -97,7 +97,7 @@ func NewShelf[V any](b *Budget, name string, extra int, encode func(V) ([]byte, 
 
 func (s *Shelf[V]) held() int64 { return s.size }
 
-// overhead is about what an entry of a map costs beside its key and value.
+// overhead is the approximate cost of a map entry beside its key and value.
 const overhead = 64
 
 // Put keeps a value. One that was got and changed must be put again: meanwhile it may have been
@@ -164,7 +164,7 @@ func (s *Shelf[V]) Each(visit func(key string, v V) error) error {
 	return all.Error()
 }
 
-// spill moves what is in memory to the disk.
+// spill moves the values in memory to the disk.
 func (s *Shelf[V]) spill() error {
 	if err := s.write(); err != nil {
 		return fmt.Errorf("spill %s: %w", s.name, err)

@@ -24,17 +24,16 @@ type Config struct {
 	// Reading says how the log is read. Its topology has every declared version.
 	Reading    kit.Config
 	Projection string
-	// By is who does it, for the record.
+	// By names the person or program that makes the change, for the record.
 	By string
 	// Rate is how many events a second are filled by this process; 0 means as many as it can.
 	Rate float64
-	// DataDir is where the version's rows are kept while it is filled. It need not outlast the
-	// process.
+	// DataDir keeps the version's rows while it is filled. It need not outlast the process.
 	DataDir string
-	// NoSwitch leaves queries where they are.
+	// NoSwitch keeps queries on the version that serves now.
 	NoSwitch bool
-	// Stage, if not nil, is told what begins, such as "filling", and returns what is told its
-	// progress.
+	// Stage, if not nil, is called when a stage begins, such as "filling". It returns a function
+	// that is called with the stage's progress.
 	Stage func(what string) func(n, total int64)
 }
 

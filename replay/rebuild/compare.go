@@ -13,7 +13,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Comparison is what two versions of a projection make of the same events.
+// Comparison is the difference between two versions of a projection over the same events.
 type Comparison struct {
 	// Before and Now are the versions.
 	Before int `json:"before"`
@@ -42,7 +42,7 @@ type Difference struct {
 }
 
 // comparison is one run of compare. It folds the same events with both versions, so it is exact
-// while the system runs, too. That the tables are what is folded is for [verify.Run] to say.
+// while the system runs, too. [verify.Run] checks that the tables equal the folds.
 type comparison struct {
 	kit         *kit.Reader
 	before, now *topology.ProjectionSpec

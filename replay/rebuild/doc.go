@@ -8,7 +8,7 @@
 //
 // Invariants:
 //
-//  1. A version serves only after each of its rows was what the events lead to.
-//  2. What serves is never deleted.
+//  1. A version serves only after each of its rows was the fold of its events.
+//  2. The serving version is never deleted.
 //  3. A run continues an interrupted one, and several that run at once share the work.
 package rebuild

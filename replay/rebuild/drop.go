@@ -13,7 +13,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Dropped is what [Drop] deleted.
+// Dropped lists the things that [Drop] deleted.
 type Dropped struct {
 	State  versions.State `json:"state"`
 	Topics []string       `json:"topics"`
@@ -47,7 +47,7 @@ func Drop(ctx context.Context, c Config) (done *Dropped, err error) {
 	return done, err
 }
 
-// drop deletes what there is of a version that nobody runs any more.
+// drop deletes the topics and groups of a version that nobody runs any more.
 func (v *change) drop(ctx context.Context, id string, done *Dropped) error {
 	topics, groups := []string{v.kit.Names.Table(id), v.kit.Names.RekeyedTopic(id)}, []string{v.kit.Names.Group(id), v.kit.Names.RekeyGroup(id)}
 	for _, group := range groups {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// closeEnough is how many offsets a version may lack to count as filled; what comes meanwhile
-	// is for the processors, at their own pace.
+	// closeEnough is the number of offsets that a filled version may lack. The processors handle
+	// these, and later ones, at their own pace.
 	closeEnough = 10_000
 	// lookEvery is how often it is looked how far a version is.
 	lookEvery = 100 * time.Millisecond
@@ -111,8 +111,8 @@ func reached(have, goal []int64) (n int64) {
 	return n
 }
 
-// awaitGoal waits until a group has handled everything before the goal, which may be beyond what it
-// commits by markers of transactions only.
+// awaitGoal waits until a group has handled everything before the goal. The goal may be beyond the
+// committed offset, by markers of transactions only.
 func (v *change) awaitGoal(ctx context.Context, f feed, goal []int64) error {
 	told := int64(-1)
 	for range retry.Attempts(ctx, lookEvery, lookEvery) {
@@ -157,7 +157,7 @@ func (v *change) goal(ctx context.Context, topic string) ([]int64, error) {
 }
 
 // awaitProcessors waits until the processors have taken over a version: its groups have members,
-// and have handled what there was. If nobody runs the version before either, there is nobody to
+// and have handled all events so far. If nobody runs the version before either, there is nobody to
 // wait for.
 func (v *change) awaitProcessors(ctx context.Context, next, before *topology.ProjectionSpec) error {
 	members, err := v.members(ctx, before)

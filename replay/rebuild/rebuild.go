@@ -12,16 +12,16 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// Result is what [Run] did and found.
+// Result is the result of [Run].
 type Result struct {
-	// State is what is recorded now.
+	// State is the recorded state.
 	State versions.State `json:"state"`
 	// Filled is how many offsets of the events were filled, and Took how long it took, in
 	// nanoseconds in JSON; both 0 if the version was filled before.
 	Filled int64         `json:"filled"`
 	Took   time.Duration `json:"took"`
-	// Findings are the new version's rows that are not what the events lead to; Total counts all.
-	// There are none in a version that serves.
+	// Findings are rows of the new version that differ from the fold of their events; Total counts
+	// all. A version that serves has none.
 	Findings []kit.Finding `json:"findings"`
 	Total    int64         `json:"total"`
 	// Comparison is against the version that served.
@@ -30,10 +30,10 @@ type Result struct {
 	Switched bool `json:"switched"`
 }
 
-// Run fills the newest declared version of a projection from the first event on, beside the one
-// that serves, compares the two, and switches queries. After an interruption it goes on; several
-// that run at once share the work. The error wraps [ErrRefused] if that cannot be, or if the filled
-// rows are not what the events lead to; then the findings are returned, too.
+// Run fills the newest declared version of a projection from the first event on, beside the serving
+// one, compares the two, and switches queries. An interrupted run is continued by the next; several
+// that run at once share the work. The error wraps [ErrRefused] if the change is impossible, or if
+// filled rows differ from the fold of their events. Then the findings are returned, too.
 func Run(ctx context.Context, c Config) (done *Result, err error) {
 	c.Reading.EnsureDefaults()
 	if err := c.Reading.Validate(); err != nil {
@@ -96,8 +96,7 @@ func (v *change) prepare(ctx context.Context, now *topology.ProjectionSpec) erro
 	return v.write(ctx, filling)
 }
 
-// check verifies the rows of both versions against the events, and compares what the two make of
-// these.
+// check verifies the rows of both versions against the events, and compares the two versions.
 func (v *change) check(ctx context.Context, before, now *topology.ProjectionSpec, done *Result) error {
 	narrow := *v.kit.Config.Topology.With(func(p *topology.ProjectionSpec) bool { return p == now })
 	narrow.Aggregates, narrow.Policies = []*topology.AggregateSpec{narrow.Aggregate(now.Source)}, nil

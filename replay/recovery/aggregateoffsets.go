@@ -10,9 +10,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// planOffsets says where the groups of aggregates and policies go on. An offset that is there and
-// can be is kept: it was committed with what it speaks of. One that is missing follows from what
-// the group wrote.
+// planOffsets decides where the groups of aggregates and policies go on. An existing, possible
+// offset is kept: it was committed with its effect. A missing one follows from the group's output.
 func (v *recovery) planOffsets(ctx context.Context) (map[string]kadm.Offsets, error) {
 	planned := map[string]kadm.Offsets{}
 	for _, a := range v.kit.Config.Topology.Aggregates {

@@ -12,7 +12,7 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// policyReplies is what the commands in the log say of a policy.
+// policyReplies are the replies of a policy: its commands in the log.
 type policyReplies struct {
 	kit  *kit.Reader
 	log  *kit.Log
@@ -20,7 +20,7 @@ type policyReplies struct {
 	ends []int64 // of its events, by partition
 	// events are the ids of those that it has answered.
 	events *kit.Shelf[[]byte]
-	// since is from when on nothing is missing from the log of commands: what was sent for a later
+	// since is the time after which the log of commands is complete: every command for a later
 	// event is in it.
 	since time.Time
 	// first is the time of the first event that it is known to have answered.
@@ -145,7 +145,7 @@ func (r *policyReplies) eachEvent(ctx context.Context, partition int32, visit fu
 	return nil
 }
 
-// findEvents finds where the events stand that the policy has answered.
+// findEvents finds the places of the events that the policy has answered.
 func (r *policyReplies) findEvents(ctx context.Context) error {
 	for p := range r.after {
 		err := r.eachEvent(ctx, int32(p), func(e *kit.LoggedEvent) (bool, error) {
@@ -165,7 +165,7 @@ func (r *policyReplies) findEvents(ctx context.Context) error {
 	return nil
 }
 
-// next returns where the policy goes on in a partition, and why.
+// next returns the place at which the policy goes on in a partition, and the reason.
 func (r *policyReplies) next(ctx context.Context, partition int32) (at int64, why string, err error) {
 	if r.after[partition] > 0 {
 		return r.after[partition], "after the last event that it has answered", nil

@@ -16,15 +16,15 @@ import (
 // handled. Nothing was changed then.
 var ErrUndecided = errors.New("it cannot be decided where commands go on")
 
-// Result is what a recovery did.
+// Result is the result of a recovery.
 type Result struct {
 	// Topics were created anew.
 	Topics []string `json:"topics"`
-	// Offsets says which consumer groups go on where, and why, if they were without an offset or
-	// had a wrong one. Those of projections are always set.
+	// Offsets names the consumer groups that had no offset or a wrong one, with their new places
+	// and the reasons. Those of projections are always set.
 	Offsets []string `json:"offsets"`
-	// Events, Aggregates, Rows and Rekeyed count what was read and written. Rows are those of all
-	// tables.
+	// Events, Aggregates, Rows and Rekeyed count the records that were read and written. Rows are
+	// those of all tables.
 	Events     int64 `json:"events"`
 	Aggregates int64 `json:"aggregates"`
 	Rows       int64 `json:"rows"`
@@ -149,7 +149,7 @@ func (v *recovery) derived() (all []topology.Topic) {
 	return all
 }
 
-// takeEnds notes where topics end, once no transaction is open below.
+// takeEnds notes the ends of topics, once no transaction is open below them.
 func (v *recovery) takeEnds(ctx context.Context, topics []string) error {
 	ends, err := v.kit.Ends(ctx, topics...)
 	if err != nil {

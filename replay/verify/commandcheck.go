@@ -10,7 +10,7 @@ import (
 	"github.com/foldlog/foldlog/replay/kit"
 )
 
-// check checks what one command led to: one outcome, and the events that it names.
+// check checks the effect of one command: one outcome, and the events that it names.
 func (c *partitionCheck) check(ctx context.Context, m *moment) error {
 	c.checkCommand(m)
 	var outcome *foldlog.Outcome // what the events must be those of, if it is known
@@ -208,8 +208,8 @@ func named(o *foldlog.Outcome, events []*kit.LoggedEvent) bool {
 	return true
 }
 
-// matchTimes checks what else an outcome and its last event have in common, and that the event says
-// that its command is complete.
+// matchTimes checks the other common parts of an outcome and its last event, and that the event
+// says that its command is complete.
 func (c *partitionCheck) matchTimes(a *answer, last *kit.LoggedEvent) {
 	if last.Fault != nil {
 		return

@@ -11,9 +11,9 @@
 // sends to it, in its order (rekeyedcheck.go). A running hash for each pair of partitions decides
 // that; only if it differs are the two read again, to find the place (route.go).
 //
-// While the system runs, a snapshot is verified (snapshot.go). The order in which its offsets are
-// taken makes causes and effects of what is below one offset stand below another. A row is right if
-// it is the fold of the events up to some place: one between the offsets that the group had
+// While the system runs, a snapshot is verified (snapshot.go). Its offsets are taken in an order
+// that puts the causes and effects of every record below one offset below another. A row is right
+// if it is the fold of the events up to some place: one between the offsets that the group had
 // committed before and after the table was read. At rest the two are the same, and the comparison
 // is exact.
 //
@@ -21,7 +21,7 @@
 //
 //  1. What is wrong with the data is a finding with its place, never an error; an error is of the
 //     infrastructure, and says nothing of the data.
-//  2. A log that nothing is wrong with has no findings, whether the system runs or not. What could
-//     not be checked is said.
+//  2. A defect of the data is a finding with its place, never an error. An error is of the
+//     infrastructure, and says nothing of the data.
 //  3. No clock decides anything, so that the same log gives the same findings.
 package verify

@@ -51,7 +51,7 @@ func (c *partitionCheck) event(ctx context.Context, e *kit.LoggedEvent, at int64
 	return true, c.folds.All.Put(id, a)
 }
 
-// checkOrigin checks what an event says of its command, and its time.
+// checkOrigin checks an event's references to its command, and its time.
 func (c *partitionCheck) checkOrigin(a *kit.AggregateFold, event *foldlog.Event[any], command *codecs.Command, first int64, found func(check kit.Check, want, have string)) {
 	if want := foldlog.EventID(event.CommandID, event.AggregateID, int(event.Version-first)); want != event.EventID {
 		found(kit.CheckEventID, fmt.Sprintf("%s, as event %d of command %q", want, event.Version-first, event.CommandID), event.EventID)

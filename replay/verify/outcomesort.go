@@ -14,7 +14,8 @@ import (
 	"github.com/foldlog/foldlog/replay/kit"
 )
 
-// answered is what an outcome is compared with the other outcomes of its command id by.
+// answered holds the parts of an outcome by which it is compared with the other outcomes of its
+// command id.
 type answered struct {
 	id             digest // of the aggregate's id and the command's
 	offset         int64
@@ -45,7 +46,7 @@ func digestOf(texts ...string) (d digest) {
 
 var digestSeeds = [2]maphash.Seed{hashSeed, maphash.MakeSeed()}
 
-// entry is an encoded answered: it has no pointers, and its first bytes say where it is sorted.
+// entry is an encoded answered. It has no pointers, and its first bytes are the sort key.
 type entry [len(digest{}) + 5*8 + 1]byte
 
 const entryOrder = len(digest{}) + 8 // digest and offset

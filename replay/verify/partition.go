@@ -15,9 +15,9 @@ import (
 
 // partitionCheck verifies one partition of an aggregate type: its commands, outcomes, events and
 // tables. Events and outcomes name the command that they follow from by its offset, and stand in
-// the order of commands. So the three logs are read side by side, command by command. All that is
-// remembered of them is what the events of each aggregate lead to, and for each outcome what others
-// of the same command id are compared by.
+// the order of commands. So the three logs are read side by side, command by command. It remembers
+// only the fold of each aggregate, and for each outcome the parts that are compared with others of
+// the same command id.
 type partitionCheck struct {
 	run       *verification
 	kit       *kit.Reader
@@ -104,7 +104,7 @@ func (v *verification) checkPartition(ctx context.Context, log *kit.Log, spec *t
 
 // merge goes through the three logs in the order of commands.
 func (c *partitionCheck) merge(ctx context.Context) error {
-	// of what is older than the first outcome that is left, nothing is known
+	// Nothing is known of commands that are older than the first remaining outcome.
 	if c.outcomes.From > 0 {
 		c.expired = math.MaxInt64
 		if c.outcomes.Peek() != nil {
@@ -137,8 +137,8 @@ func (c *partitionCheck) merge(ctx context.Context) error {
 	}
 }
 
-// cause returns the command that the next record of a log follows from, after passing what cannot
-// be brought into line. At the end it is the largest number.
+// cause returns the command that the next record of a log follows from, after passing records out
+// of line. At the end it is the largest number.
 func (c *partitionCheck) cause(ctx context.Context, s *kit.Stream, stray func(context.Context, *record.Record, kit.Finding) error) (int64, error) {
 	for r := s.Peek(); r != nil; r = s.Peek() {
 		at, err := s.Cause()
@@ -234,7 +234,7 @@ func (c *partitionCheck) follows(s *kit.Stream, at int64) bool {
 	return err == nil && p == (foldlog.Position{Aggregate: c.spec.Name, Partition: c.partition, Offset: at})
 }
 
-// decodeEvent returns an event with what is wrong with its bytes; the error is of the
+// decodeEvent returns an event with the defect of its bytes, if any; the error is of the
 // infrastructure.
 func (c *partitionCheck) decodeEvent(ctx context.Context, r *record.Record) (e kit.LoggedEvent, err error) {
 	if e.Record = *r; r.Value == nil {
@@ -247,7 +247,7 @@ func (c *partitionCheck) decodeEvent(ctx context.Context, r *record.Record) (e k
 	return e, err
 }
 
-// compareTables compares the tables with what the events led to.
+// compareTables compares the tables with the folds of the events.
 func (c *partitionCheck) compareTables(ctx context.Context) error {
 	sample := c.run.sample(c.spec.Name, c.folds.Count)
 	err := c.folds.All.Each(func(id string, a *kit.AggregateFold) error {
@@ -299,7 +299,7 @@ func (c *partitionCheck) compareTables(ctx context.Context) error {
 	return nil
 }
 
-// question returns what to ask for row i of an aggregate.
+// question returns the question to a running system about row i of an aggregate.
 func (c *partitionCheck) question(i int, id string, row any, after foldlog.Position) question {
 	q := question{part: c.spec.Name, key: id, row: row, after: after, reached: func(int32) int64 { return c.reached }}
 	if i > 0 {
@@ -309,7 +309,7 @@ func (c *partitionCheck) question(i int, id string, row any, after foldlog.Posit
 	return q
 }
 
-// tell adds to the report what was read and what could not be checked.
+// tell adds to the report the numbers of records read, and the parts that could not be checked.
 func (c *partitionCheck) tell() {
 	c.found.count(c.read)
 	place := fmt.Sprintf("%s/%d", c.events.Topic, c.partition)

@@ -12,8 +12,8 @@ import (
 )
 
 // rekeyedCheck verifies one partition of a re-keyed projection: its rows against the fold of the
-// topic that carries events to them. It notes what the topic carries, for the comparison with what
-// the partitions of events sent.
+// topic that carries events to them. It notes the topic's events, for the comparison with the
+// events that the partitions sent.
 type rekeyedCheck struct {
 	run       *verification
 	spec      *topology.ProjectionSpec
@@ -106,7 +106,7 @@ func (k *rekeyedCheck) fold(ctx context.Context, r *record.Record) (err error) {
 	return k.folds.All.Put(key, row)
 }
 
-// compareTable compares the table with what the events led to.
+// compareTable compares the table with the fold of the events.
 func (k *rekeyedCheck) compareTable(ctx context.Context) error {
 	sample := k.run.sample(k.spec.ID(), k.folds.Count)
 	err := k.folds.All.Each(func(key string, row *kit.RowFold) error {

@@ -26,7 +26,7 @@ func (c *partitionCheck) remember(m *moment, a *answer) error {
 }
 
 // checkRepeats checks that each command id has one outcome within the horizon, and that a repeat
-// says what the first one said.
+// equals the first one.
 func (c *partitionCheck) checkRepeats(ctx context.Context, log *kit.Log) error {
 	var before answered // the last one that is no repeat
 	known := false
@@ -60,8 +60,8 @@ func (c *partitionCheck) checkRepeats(ctx context.Context, log *kit.Log) error {
 	})
 }
 
-// outcomeAt reads an outcome again for what was not remembered of it. If the report is full or the
-// outcome is beyond retention by now, it has its place only.
+// outcomeAt reads an outcome again, for the parts that were not remembered. If the report is full
+// or the outcome is beyond retention by now, it returns only the place.
 func (c *partitionCheck) outcomeAt(ctx context.Context, log *kit.Log, offset int64) (a answer, err error) {
 	s := kit.Span{Topic: c.outcomes.Topic, Partition: c.partition, From: offset, To: offset + 1}
 	a.record = record.Record{Topic: s.Topic, Partition: s.Partition, Offset: offset}

@@ -11,14 +11,14 @@ import (
 	"github.com/foldlog/foldlog/replay/kit"
 )
 
-// Report is what a verification read and found.
+// Report is the result of a verification.
 type Report struct {
 	// Findings are the first ones that were met, by place; Total counts all.
 	Findings []kit.Finding `json:"findings"`
 	Total    int64         `json:"total"`
-	// Unchecked says what could not be checked, and why.
+	// Unchecked names the parts that could not be checked, and the reasons.
 	Unchecked []string `json:"unchecked"`
-	// What was read: records, and the rows that were compared.
+	// The numbers of records that were read, and of rows that were compared.
 	Events     int64 `json:"events"`
 	Commands   int64 `json:"commands"`
 	Outcomes   int64 `json:"outcomes"`
@@ -61,7 +61,7 @@ func (c *collector) unchecked(format string, args ...any) {
 	c.report.Unchecked = append(c.report.Unchecked, fmt.Sprintf(format, args...))
 }
 
-// count adds what a piece of work read.
+// count adds the numbers of a piece of work.
 func (c *collector) count(read Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,9 +39,9 @@ func (m mark) add(r *record.Record, key string) mark {
 	return mark{m.count + 1, h.Sum64()}
 }
 
-// route is what one partition of events sends to the partitions of a re-keyed projection. Each of
-// them must have it in the order of the events; how the events of several partitions are
-// interleaved is free. So a mark for each pair of partitions decides, and nothing need be
+// route is the events that one partition sends to the partitions of a re-keyed projection. Each of
+// them must have these in the order of the events; the events of several partitions may be
+// interleaved in any way. So a mark for each pair of partitions decides, and nothing need be
 // remembered.
 type route struct {
 	spec      *topology.ProjectionSpec
@@ -84,7 +84,7 @@ func (r *route) add(e *kit.LoggedEvent) {
 	r.marks[q] = r.marks[q].add(&e.Record, key)
 }
 
-// allow notes that a target may have what was sent so far, and no more.
+// allow notes that a target may have the events that were sent so far, and no more.
 func (r *route) allow(q int32) { r.allowed[q] = append(r.allowed[q], r.marks[q]) }
 
 // close says that all events were sent.
@@ -97,8 +97,8 @@ func (r *route) close() {
 // permits reports whether a target may have a sequence.
 func (r *route) permits(q int32, have mark) bool { return slices.Contains(r.allowed[q], have) }
 
-// compareRoutes compares what partitions of events sent with what the re-keyed topics have. If they
-// differ, both are read again to say where.
+// compareRoutes compares the events that partitions sent with those of the re-keyed topics. If they
+// differ, both are read again to find the place.
 func (v *verification) compareRoutes(ctx context.Context) error {
 	var differing []kit.Work
 	for _, spec := range v.kit.Config.Topology.Projections {
@@ -113,7 +113,8 @@ func (v *verification) compareRoutes(ctx context.Context) error {
 	return v.kit.Each(ctx, differing)
 }
 
-// locate reports where a re-keyed partition differs from the events that one partition sent to it.
+// locate reports the place at which a re-keyed partition differs from the events that one partition
+// sent to it.
 func (v *verification) locate(ctx context.Context, log *kit.Log, r *route, q int32) error {
 	source := v.kit.Config.Codecs.Aggregate(r.spec.Source)
 	events, carried := v.snapshot.span(v.kit.Names.Events(r.spec.Source), r.partition), v.snapshot.span(v.kit.Names.RekeyedTopic(r.spec.ID()), q)

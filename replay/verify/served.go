@@ -17,11 +17,10 @@ import (
 // DefaultSample is the default of [Served.Sample].
 const DefaultSample = 1000
 
-// Served says how to ask a running system what it answers. Its functions are called by several
-// goroutines.
+// Served asks a running system for its answers. Its functions are called by several goroutines.
 type Served struct {
-	// State and Row return what is answered for an aggregate or a view's row, as of the token or
-	// later; found is false if there is none.
+	// State and Row return the answer for an aggregate or a view's row, as of the token or later;
+	// found is false if there is none.
 	State func(ctx context.Context, aggregate, id string, after foldlog.Token) (a Answer, found bool, err error)
 	Row   func(ctx context.Context, view, key string, after foldlog.Token) (a Answer, found bool, err error)
 	// Sample is about how many rows of each table are asked for, spread over their keys; default
@@ -32,7 +31,7 @@ type Served struct {
 	Serves func(*topology.ProjectionSpec) bool
 }
 
-// Answer is what is served for a key.
+// Answer is the answer for a key.
 type Answer struct {
 	// Value is the state or row in JSON.
 	Value json.RawMessage
@@ -40,7 +39,7 @@ type Answer struct {
 	Version int64
 	// Projection is the version of the projection that a row is of; 0 if that is not known.
 	Projection int
-	// Position is what the answer contains.
+	// Position is contained in the answer.
 	Position foldlog.Token
 }
 
@@ -85,8 +84,8 @@ type question struct {
 	reached func(partition int32) int64
 }
 
-// ask compares what is served for a key with the row that the events lead to. If the answer
-// contains more than what was read, that may have changed it, so it is only counted.
+// ask compares the answer for a key with the folded row. If the answer contains later commands than
+// were read, these may have changed it, so it is only counted.
 func (s *sampler) ask(ctx context.Context, q question) error {
 	served, found := s.run.served, s.run.found
 	if q.version != nil && served.Serves != nil && !served.Serves(q.version) {

@@ -16,8 +16,8 @@ import (
 // tables stand.
 //
 // The offsets are taken one after another, in an order that makes a statement certain while the
-// system runs. An event below settled has its outcome and its row below the ends. What is below the
-// ends has its events below theirs, and these have their commands.
+// system runs. An event below settled has its outcome and its row below the ends. An outcome below
+// the ends has its events below theirs, and these have their commands.
 type snapshot struct {
 	start, end kit.Offsets
 	// settled is the end of each events topic, without open transactions, before anything else was
@@ -126,7 +126,7 @@ func (s *snapshot) stillThere(ctx context.Context, r *kit.Reader) error {
 	return nil
 }
 
-// topicIDs asks the brokers, and not what the client remembers of them.
+// topicIDs asks the brokers, not the client's cache.
 func topicIDs(ctx context.Context, r *kit.Reader, topics []string) (map[string]kadm.TopicID, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {

@@ -45,8 +45,8 @@ type table struct {
 	part      string // the aggregate type or projection
 	check     kit.Check
 	// low and high are the input offsets between which the table was written when it was read:
-	// everything below low is in its rows, and nothing from high on. A row is right if it is what
-	// the events up to some place in between lead to.
+	// everything below low is in its rows, and nothing from high on. A row is right if it is the
+	// fold of the events up to some place in between.
 	low, high int64
 	rows      *kit.Shelf[stored]
 	encode    func(row any) ([]byte, error)
@@ -149,7 +149,7 @@ func (t *table) report(ctx context.Context, key string, row any) (kit.Finding, e
 	return f, nil
 }
 
-// compare reports a row that is none of the given ones; the first of these is what it should be.
+// compare reports a row that equals none of the given ones. The first of these is the expected row.
 func (t *table) compare(ctx context.Context, key string, rows ...any) error {
 	for _, row := range rows {
 		if right, err := t.right(ctx, key, row); err != nil || right {

@@ -25,10 +25,10 @@ type verification struct {
 	carried map[string][][]mark // by projection, partition, and source partition
 }
 
-// Run reads the whole log once and says what of it is not as it must be. The error is of the
-// infrastructure; what is wrong with the data is in the report. The system may be running; see the
-// package documentation for what is compared then. If served is not nil, it is asked whether the
-// answers of the system are what the events lead to.
+// Run reads the whole log once and reports its defects. The error is of the infrastructure; defects
+// of the data are in the report. The system may be running; the package documentation says how it
+// is compared then. If served is not nil, the answers of the running system are compared with the
+// folds, too.
 func Run(ctx context.Context, c kit.Config, served *Served) (report *Report, err error) {
 	err = kit.With(c, func(r *kit.Reader) error {
 		began := time.Now()
