@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -71,20 +70,6 @@ func (c *Context) JSON() bool { return c.yes("json") }
 // say.
 func (c *Context) Given(flag string) bool { return c.config.flags.Changed(flag) }
 
-// brokers returns the Kafka brokers to start from.
-func (c *Context) brokers() ([]string, error) {
-	brokers := c.list("brokers")
-	if len(brokers) == 0 {
-		return nil, Usage("no brokers: give --brokers host:port,...")
-	}
-	for _, b := range brokers {
-		if err := checkAddress("brokers", b); err != nil {
-			return nil, err
-		}
-	}
-	return brokers, nil
-}
-
 // URL returns the address of the HTTP interface, without a slash at its end.
 func (c *Context) URL() (string, error) { return c.httpURL("url") }
 
@@ -148,16 +133,4 @@ func (c *Context) list(name string) []string {
 		panic(fmt.Sprintf("option %s is not a list", name))
 	}
 	return items
-}
-
-// checkAddress returns nil or the usage error for an address that is not host:port.
-func checkAddress(option, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return Usage("--%s %q: use host:port, such as 127.0.0.1:8080", option, address)
-	}
-	return nil
 }

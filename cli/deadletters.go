@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/kafkalog"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -125,7 +126,7 @@ func (c *Context) deadLetters(ctx context.Context, groups []string, limit int) (
 	if err != nil {
 		return nil, err
 	}
-	if err := ping(ctx, config); err != nil {
+	if err := cluster.Ping(ctx, config); err != nil {
 		return nil, err
 	}
 	var topics []string
@@ -155,7 +156,7 @@ func (c *Context) deadLetter(ctx context.Context, topic string, partition int32,
 	if err != nil {
 		return nil, err
 	}
-	if err := ping(ctx, config); err != nil {
+	if err := cluster.Ping(ctx, config); err != nil {
 		return nil, err
 	}
 	inLog, err := logRanges(ctx, config, []string{topic})

@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"context"
 	"errors"
-	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,11 +10,8 @@ import (
 
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/node"
 )
-
-// devPartitions is the partition count of dev where none is given.
-const devPartitions = "4"
 
 func (c *Context) devCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -38,70 +34,37 @@ directory over restarts; --reset begins with an empty one. It is meant for devel
 		o, _ := optionNamed(name)
 		o.addTo(cmd.Flags(), o.def)
 	}
-	setDefault(cmd, "partitions", devPartitions)
+	setDefault(cmd, "partitions", strconv.Itoa(node.DefaultEmbeddedPartitions))
 	level, _ := optionNamed("log-level")
 	level.addTo(cmd.Flags(), "warn") // so that the welcome is not drowned
 	reset := cmd.Flags().Bool("reset", false, "delete the data of earlier runs first")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		started := time.Now()
-		kafka, registry := c.text("kafka"), c.text("registry-listen")
-		if err := errors.Join(checkAddress("kafka", kafka), checkAddress("registry-listen", registry), checkAddress("http", c.text("http"))); err != nil {
-			return err
-		}
-		settings, err := c.settings()
+		options, err := c.nodeOptions()
 		if err != nil {
 			return err
 		}
-		config := systemConfig{
-			app: c.App, roles: []string{roleEdge, roleProcessor, roleView}, settings: settings,
-			createTopics: true, http: c.text("http"), logger: c.Logger,
+		kafka, registry := c.text("kafka"), c.text("registry-listen")
+		if err := errors.Join(cluster.CheckAddress("kafka", kafka), cluster.CheckAddress("registry-listen", registry)); err != nil {
+			return Usage("%w", err)
 		}
-		st := newStages(c.Logger)
-		if config.data, config.instance, err = c.ownDataDir(st); err != nil {
-			return err
+		options.Embedded = &devcluster.Config{KafkaListen: kafka, RegistryListen: registry}
+		options.Reset = *reset
+		options.Ready = func(n node.Running) error { return c.welcome(n, time.Since(started)) }
+		err = node.Run(cmd.Context(), c.App.Topology, options)
+		if errors.Is(err, cluster.ErrMismatch) {
+			return Finding("%w\nor start with --reset, which deletes the data of earlier runs", err)
 		}
-		return c.serve(cmd.Context(), st, func(ctx context.Context) error {
-			if *reset {
-				if err := config.data.reset(); err != nil {
-					return err
-				}
-			}
-			embedded, err := devcluster.Start(ctx, devcluster.Config{
-				Dir: config.data.cluster(), KafkaListen: kafka, RegistryListen: registry, Logger: c.Logger,
-			})
-			if err != nil {
-				return embeddedError(err)
-			}
-			st.add("embedded broker and registry", embedded.Close)
-			config.cluster = cluster.Config{Brokers: embedded.Brokers()}
-			config.registry = schemas.Config{URL: embedded.RegistryURL()}
-			s, err := startSystem(ctx, config, st)
-			if err == nil {
-				err = s.awaitReady(ctx)
-			}
-			if errors.Is(err, cluster.ErrMismatch) {
-				err = Finding("%w\nor start with --reset, which deletes the data of earlier runs", err)
-			}
-			if err != nil {
-				return err
-			}
-			return c.welcome(s, time.Since(started))
-		})
+		return namingFlags(err)
 	}
 	return cmd
 }
 
-// embeddedError names the flags instead of the settings of the package.
-func embeddedError(err error) error {
-	text := strings.NewReplacer("KafkaListen", "--kafka", "RegistryListen", "--registry-listen").Replace(err.Error())
-	return Infrastructure("%s", text)
-}
-
-// reset deletes what earlier runs left, apart from the directory's id.
-func (d *dataDir) reset() error {
-	err := errors.Join(devcluster.Reset(d.cluster()), os.RemoveAll(d.processors()), os.RemoveAll(d.views()))
-	if err != nil {
-		return Infrastructure("delete the data of earlier runs: %w", err)
+// namingFlags names the flags instead of the settings of the embedded cluster.
+func namingFlags(err error) error {
+	var failed *node.Error
+	if errors.As(err, &failed) && failed.Kind == node.Infrastructure {
+		return Infrastructure("%s", strings.NewReplacer("KafkaListen", "--kafka", "RegistryListen", "--registry-listen").Replace(err.Error()))
 	}
-	return nil
+	return err
 }

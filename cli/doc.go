@@ -17,7 +17,5 @@
 //  4. Standard output carries the result and nothing else, so it can be piped; logs, progress and
 //     errors go to standard error. With --json the result is one JSON document.
 //  5. An error is one clear line (or one line for each problem) that says what to do.
-//  6. One process owns a data directory: a second one is refused before it touches anything.
-//  7. Stopping goes from the outside in: the HTTP interface stops taking, the processors drain,
-//     then the views, then the embedded cluster.
+//  6. It holds commands only. What runs is in package node, which a Go program can embed.
 package cli

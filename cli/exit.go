@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/node"
 )
 
 // Exit codes.
@@ -16,48 +16,35 @@ const (
 	ExitOK = 0
 	// ExitFinding means that the command worked and what it found is not as it should be: a lint
 	// finding, a rejected command, a mismatch.
-	ExitFinding = 1
+	ExitFinding = int(node.Finding)
 	// ExitUsage means that the command line, the environment or the configuration file is wrong.
-	ExitUsage = 2
+	ExitUsage = int(node.Usage)
 	// ExitInfrastructure means that something outside the program is in the way: no broker, a taken
 	// port, a full disk.
-	ExitInfrastructure = 3
+	ExitInfrastructure = int(node.Infrastructure)
 )
 
-// exitError is an error that knows its exit code.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
 // Finding returns an error with [ExitFinding]. It formats like fmt.Errorf.
-func Finding(format string, args ...any) error {
-	return &exitError{code: ExitFinding, err: fmt.Errorf(format, args...)}
-}
+func Finding(format string, args ...any) error { return node.Finding.Errorf(format, args...) }
 
 // Usage returns an error with [ExitUsage]. It formats like fmt.Errorf.
-func Usage(format string, args ...any) error {
-	return &exitError{code: ExitUsage, err: fmt.Errorf(format, args...)}
-}
+func Usage(format string, args ...any) error { return node.Usage.Errorf(format, args...) }
 
 // Infrastructure returns an error with [ExitInfrastructure]. It formats like fmt.Errorf. It is also
 // what an error without a code counts as.
 func Infrastructure(format string, args ...any) error {
-	return &exitError{code: ExitInfrastructure, err: fmt.Errorf(format, args...)}
+	return node.Infrastructure.Errorf(format, args...)
 }
 
 // exitCode returns the code of an error. started says whether the command itself ran: what fails
 // before is the command line.
 func exitCode(err error, started bool) int {
-	var coded *exitError
+	var coded *node.Error
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &coded):
-		return coded.code
+		return int(coded.Kind)
 	case !started:
 		return ExitUsage
 	}
@@ -76,7 +63,7 @@ func mismatchIsFinding(err error) error {
 // explain returns the text of an error for people.
 func explain(err error) string {
 	if errors.Is(err, context.Canceled) {
-		var coded *exitError
+		var coded *node.Error
 		if !errors.As(err, &coded) {
 			return "interrupted"
 		}

@@ -8,8 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/foldlog/foldlog/internal/cluster"
-	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/node"
 )
 
 // Settings returns the default of each setting of the configuration file.
@@ -46,10 +45,9 @@ func Welcome(app App, http, broker, registry, directory string) (string, error) 
 	var out strings.Builder
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.Bool("json", false, "")
+	flags.String("topic-prefix", "", "")
 	c := &Context{App: app, Out: &out, config: &config{flags: flags}}
-	s := &system{address: http, systemConfig: systemConfig{
-		cluster: cluster.Config{Brokers: []string{broker}}, registry: schemas.Config{URL: registry}, data: &dataDir{path: directory},
-	}}
-	err := c.welcome(s, 1234*time.Millisecond)
+	running := node.Running{HTTP: http, Brokers: []string{broker}, Registry: registry, DataDir: directory}
+	err := c.welcome(running, 1234*time.Millisecond)
 	return out.String(), err
 }

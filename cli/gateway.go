@@ -8,6 +8,7 @@ import (
 
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/gateway"
+	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/schemas"
 )
 
@@ -17,7 +18,7 @@ const outcomePatience = time.Minute
 // Gateway returns a gateway that sends commands straight through Kafka, without the HTTP interface.
 // It needs the flags [KafkaFlags], [RegistryFlags] and [NameFlags]. The returned function frees it.
 func (c *Context) Gateway(ctx context.Context) (*gateway.Gateway, func(), error) {
-	cluster, err := c.clusterConfig()
+	kafka, err := c.clusterConfig()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -25,14 +26,14 @@ func (c *Context) Gateway(ctx context.Context) (*gateway.Gateway, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := ping(ctx, cluster); err != nil {
+	if err := cluster.Ping(ctx, kafka); err != nil {
 		return nil, nil, err
 	}
 	codec, err := c.codecs(ctx, registry)
 	if err != nil {
 		return nil, nil, err
 	}
-	config := gateway.Config{Topology: c.App.Topology, Names: c.Names(), Codecs: codec, Cluster: cluster, Patience: outcomePatience}
+	config := gateway.Config{Topology: c.App.Topology, Names: c.Names(), Codecs: codec, Cluster: kafka, Patience: outcomePatience}
 	tail, err := gateway.OpenTail(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +57,7 @@ func (c *Context) codecs(ctx context.Context, config schemas.Config) (*codecs.Co
 		return nil, Finding("%w", err)
 	}
 	registry := schemas.New(config, c.Logger)
-	answers, cancel := context.WithTimeout(ctx, pingTimeout)
+	answers, cancel := context.WithTimeout(ctx, cluster.PingTimeout)
 	defer cancel()
 	_, err = registry.Registered(answers, set.Subjects(c.Names())[0].Name, math.MaxInt)
 	var codec *codecs.Codecs

@@ -1,26 +1,20 @@
 package cli
 
 import (
-	"context"
-	"fmt"
-	"strings"
-	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/schemas"
 )
 
-// pingTimeout bounds how long a command waits for an answer of any broker before it says that there
-// is none.
-const pingTimeout = 5 * time.Second
-
 // clusterConfig returns how to reach Kafka, checked.
 func (c *Context) clusterConfig() (cluster.Config, error) {
-	brokers, err := c.brokers()
-	if err != nil {
-		return cluster.Config{}, err
+	brokers := c.list("brokers")
+	if len(brokers) == 0 {
+		return cluster.Config{}, Usage("no brokers: give --brokers host:port,...")
+	}
+	for _, b := range brokers {
+		if err := cluster.CheckAddress("brokers", b); err != nil {
+			return cluster.Config{}, Usage("%w", err)
+		}
 	}
 	config := cluster.Config{
 		Brokers: brokers,
@@ -45,28 +39,6 @@ func (c *Context) clusterConfig() (cluster.Config, error) {
 		return config, Usage("%w", err)
 	}
 	return config, nil
-}
-
-// ping returns nil or says that no broker answers and what to do.
-func ping(ctx context.Context, config cluster.Config) error {
-	opts, err := config.Franz()
-	if err != nil {
-		return err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return fmt.Errorf("kafka client: %w", err)
-	}
-	defer client.Close()
-	bounded, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	if err := client.Ping(bounded); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return Infrastructure("no answer from Kafka at %s: is it running, and does --brokers name it? (%w)", strings.Join(config.Brokers, ","), err)
-	}
-	return nil
 }
 
 // registryConfig returns how to reach the schema registry, checked.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/node"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -23,7 +23,7 @@ first two have findings, the third is not looked at yet. No process starts on a 
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = func(*cobra.Command, []string) error {
-		findings := lint(c.App)
+		findings := node.Findings(c.App.Topology, c.App.Schemas)
 		if c.JSON() {
 			if err := c.PrintJSON(append([]topology.Finding{}, findings...)); err != nil {
 				return err
@@ -46,26 +46,4 @@ first two have findings, the third is not looked at yet. No process starts on a 
 		return nil
 	}
 	return cmd
-}
-
-// lint returns everything that is wrong with the declared system and its schema files.
-func lint(app App) []topology.Finding {
-	if app.Schemas == nil {
-		return append(app.Topology.Lint(),
-			topology.Finding{Rule: "schema", Where: "app", Problem: "has no schema files; set App.Schemas"})
-	}
-	return codecs.Lint(app.Topology, app.Schemas)
-}
-
-// lintError returns an error with all findings about the system, or nil.
-func lintError(app App) error {
-	findings := lint(app)
-	if len(findings) == 0 {
-		return nil
-	}
-	lines := make([]string, len(findings))
-	for i, f := range findings {
-		lines[i] = "\n  " + f.String()
-	}
-	return Finding("the declared system has %s:%s", plural(len(findings), "finding"), strings.Join(lines, ""))
 }

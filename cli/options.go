@@ -8,6 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/foldlog/foldlog/devcluster"
+	"github.com/foldlog/foldlog/node"
 )
 
 // Flags selects groups of shared flags for a command.
@@ -62,7 +65,7 @@ var options = []option{
 
 	{"url", ClientFlags, kindText, "http://127.0.0.1:8080", "address of the HTTP interface"},
 
-	{"brokers", KafkaFlags, kindList, "127.0.0.1:9092", "Kafka brokers to start from, `host:port,...`"},
+	{"brokers", KafkaFlags, kindList, node.DefaultBroker, "Kafka brokers to start from, `host:port,...`"},
 	{"kafka-tls", KafkaFlags, kindYesNo, "false", "talk TLS to Kafka"},
 	{"kafka-tls-ca", KafkaFlags, kindText, "", "PEM `file` with the authorities that Kafka's certificates are checked against; default those of the system"},
 	{"kafka-tls-cert", KafkaFlags, kindText, "", "PEM `file` with the client certificate for Kafka"},
@@ -72,7 +75,7 @@ var options = []option{
 	{"kafka-sasl-user", KafkaFlags, kindText, "", "SASL user; the password comes from FOLDLOG_KAFKA_SASL_PASSWORD or the file"},
 	{"kafka-sasl-password", KafkaFlags, kindSecret, "", "SASL password"},
 
-	{"registry", RegistryFlags, kindText, "http://127.0.0.1:8081", "`URL` of the schema registry"},
+	{"registry", RegistryFlags, kindText, node.DefaultRegistry, "`URL` of the schema registry"},
 	{"registry-user", RegistryFlags, kindText, "", "user at the schema registry; the password comes from FOLDLOG_REGISTRY_PASSWORD or the file"},
 	{"registry-password", RegistryFlags, kindSecret, "", "password at the schema registry"},
 	{"registry-tls-ca", RegistryFlags, kindText, "", "PEM `file` with the authorities that the registry's certificate is checked against; default those of the system"},
@@ -87,17 +90,17 @@ var options = []option{
 	{"command-retention", TopicFlags, kindPeriod, "30d", "how long commands are kept"},
 	{"dead-letter-retention", TopicFlags, kindPeriod, "90d", "how long dead letters are kept"},
 
-	{"http", ServerFlags, kindText, "127.0.0.1:8080", "`host:port` of the HTTP interface; :8080 listens on every address"},
-	{"data-dir", ServerFlags, kindText, "./.foldlog", "`directory` with the local state; one process owns it"},
+	{"http", ServerFlags, kindText, node.DefaultHTTP, "`host:port` of the HTTP interface; :8080 listens on every address"},
+	{"data-dir", ServerFlags, kindText, node.DefaultDataDir, "`directory` with the local state; one process owns it"},
 	{"instance", ServerFlags, kindText, "", "name of this process among those of the system; default host name and data directory id"},
 
-	{"roles", runFlags, kindList, "edge,processor,view", "what this process does: `edge,processor,view`"},
+	{"roles", runFlags, kindList, strings.Join(node.Roles(), ","), "what this process does: `edge,processor,view`"},
 	{"create-topics", runFlags, kindYesNo, "false", "create topics that are missing"},
 	{"quick-restart", runFlags, kindYesNo, "false", "stay a member of the consumer groups when stopped, so that a restart within the session timeout (10 s) moves no partition; nobody else takes over before"},
 	{"transactions-v1", runFlags, kindYesNo, "false", "keep to the first version of Kafka's transactions where the brokers have the second (Apache Kafka from 4.0 on, KIP-890)"},
 
-	{"kafka", devFlags, kindText, "127.0.0.1:9092", "`host:port` of the embedded broker"},
-	{"registry-listen", devFlags, kindText, "127.0.0.1:8081", "`host:port` of the embedded schema registry"},
+	{"kafka", devFlags, kindText, devcluster.DefaultKafkaListen, "`host:port` of the embedded broker"},
+	{"registry-listen", devFlags, kindText, devcluster.DefaultRegistryListen, "`host:port` of the embedded schema registry"},
 }
 
 func optionNamed(name string) (option, bool) {

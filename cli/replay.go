@@ -11,6 +11,7 @@ import (
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/client"
 	"github.com/foldlog/foldlog/internal/versions"
+	"github.com/foldlog/foldlog/node"
 	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/replay/verify"
 	"github.com/foldlog/foldlog/topology"
@@ -53,7 +54,7 @@ func (c *Context) readingConfig(cmd *cobra.Command, f replayFlags) (config kit.C
 	}
 	collectRarely(int64(*f.memory) << 20)
 	config = kit.Config{Topology: c.App.Topology, Memory: int64(*f.memory) << 20, TempDir: *f.tempDir, Logger: c.Logger}
-	if err := lintError(c.App); err != nil {
+	if err := node.Lint(c.App.Topology, c.App.Schemas); err != nil {
 		return config, err
 	}
 	if config.Cluster, config.Settings, err = c.clusterAndSettings(cmd); err != nil {

@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/node"
 )
 
 func (c *Context) runCommand() *cobra.Command {
@@ -31,90 +31,40 @@ are missing or differ from the declared ones make it refuse to start (exit 1) an
 		Args: cobra.NoArgs,
 	}
 	c.AddFlags(cmd, KafkaFlags|RegistryFlags|TopicFlags|ServerFlags|runFlags)
-	completeWords(cmd, "roles", roleEdge, roleProcessor, roleView)
+	completeWords(cmd, "roles", node.Roles()...)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		config, err := c.runConfig()
+		options, err := c.nodeOptions()
 		if err != nil {
 			return err
 		}
-		st := newStages(c.Logger)
-		if config.data, config.instance, err = c.ownDataDir(st); err != nil {
+		options.CreateTopics, options.QuickRestart, options.TransactionsV1 = c.yes("create-topics"), c.yes("quick-restart"), c.yes("transactions-v1")
+		if options.Roles = c.list("roles"); len(options.Roles) == 0 {
+			return Usage("--roles is empty: name at least one of %s", strings.Join(node.Roles(), ", "))
+		}
+		if options.Kafka, err = c.clusterConfig(); err != nil {
 			return err
 		}
-		return c.serve(cmd.Context(), st, func(ctx context.Context) error {
-			s, err := startSystem(ctx, config, st)
-			if err != nil {
-				return err
-			}
-			c.Logger.Info("started", "roles", config.roles, "instance", config.instance, "http", s.address, "brokers", config.cluster.Brokers)
-			if err := s.awaitReady(ctx); err != nil {
-				return err
-			}
-			c.Logger.Info("ready")
-			return nil
-		})
+		if options.Registry, err = c.registryConfig(); err != nil {
+			return err
+		}
+		return node.Run(cmd.Context(), c.App.Topology, options)
 	}
 	return cmd
 }
 
-// runConfig reads everything but the data directory.
-func (c *Context) runConfig() (systemConfig, error) {
-	config := systemConfig{app: c.App, logger: c.Logger, createTopics: c.yes("create-topics"), quickRestart: c.yes("quick-restart"), transactionsV1: c.yes("transactions-v1"), http: c.text("http")}
-	for _, role := range c.list("roles") {
-		known := []string{roleEdge, roleProcessor, roleView}
-		if !slices.Contains(known, role) {
-			return config, Usage("--roles: no role %q; use %s", role, strings.Join(known, ", "))
-		}
-		config.roles = append(config.roles, role)
+// nodeOptions returns what run and dev have in common.
+func (c *Context) nodeOptions() (node.Options, error) {
+	options := node.Options{
+		Schemas: c.App.Schemas, HTTP: c.text("http"), DataDir: c.text("data-dir"), Instance: c.text("instance"),
+		Version: c.App.Version, Logger: c.Logger,
 	}
-	if len(config.roles) == 0 {
-		return config, Usage("--roles is empty: name at least one of edge, processor, view")
+	if err := cluster.CheckAddress("http", options.HTTP); err != nil {
+		return options, Usage("%w", err)
+	}
+	if options.DataDir == "" {
+		return options, Usage("--data-dir is empty")
 	}
 	var err error
-	if config.settings, err = c.settings(); err != nil {
-		return config, err
-	}
-	if config.cluster, err = c.clusterConfig(); err != nil {
-		return config, err
-	}
-	config.registry, err = c.registryConfig()
-	return config, err
-}
-
-// ownDataDir takes the data directory and returns it with the name of this process. The stages give
-// it back.
-func (c *Context) ownDataDir(st *stages) (*dataDir, string, error) {
-	dir, err := openDataDir(c.text("data-dir"))
-	if err != nil {
-		return nil, "", err
-	}
-	st.add("data directory", dir.Close)
-	instance := c.text("instance")
-	if instance == "" {
-		if instance, err = dir.instance(); err != nil {
-			return nil, "", errors.Join(err, st.stop())
-		}
-	}
-	return dir, instance, nil
-}
-
-// serve starts something and keeps it running until ctx ends, which is a good end, or a part of it
-// fails. Either way everything is stopped in order.
-func (c *Context) serve(ctx context.Context, st *stages, start func(context.Context) error) error {
-	err := start(ctx)
-	if err == nil {
-		err = st.wait(ctx)
-	}
-	asked := ctx.Err() != nil
-	if asked && (err == nil || errors.Is(err, context.Canceled)) {
-		err = nil
-		c.Logger.Info("draining")
-	}
-	if stopErr := st.stop(); stopErr != nil {
-		err = errors.Join(err, stopErr)
-	}
-	if err == nil {
-		c.Logger.Info("stopped")
-	}
-	return err
+	options.Settings, err = c.settings()
+	return options, err
 }

@@ -120,5 +120,5 @@ func (c *Context) clusterAndSettings(cmd *cobra.Command) (cluster.Config, topolo
 	if err != nil {
 		return config, settings, err
 	}
-	return config, settings, ping(cmd.Context(), config)
+	return config, settings, cluster.Ping(cmd.Context(), config)
 }

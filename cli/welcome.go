@@ -5,23 +5,25 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/foldlog/foldlog/node"
 )
 
 // welcome says where everything is and what to try first.
-func (c *Context) welcome(s *system, took time.Duration) error {
-	base := "http://" + reachable(s.address)
+func (c *Context) welcome(n node.Running, took time.Duration) error {
+	base := "http://" + reachable(n.HTTP)
 	if c.JSON() {
 		return c.PrintJSON(map[string]any{
-			"http": base, "brokers": s.cluster.Brokers, "registry": s.registry.URL, "data_dir": s.data.path, "instance": s.instance,
+			"http": base, "brokers": n.Brokers, "registry": n.Registry, "data_dir": n.DataDir, "instance": n.Instance,
 		})
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is ready after %s.\n\n", c.App.Name, took.Round(10*time.Millisecond))
 	_ = writeFields(&b, [][2]string{ // a strings.Builder takes everything
 		{"  HTTP", base},
-		{"  Kafka", strings.Join(s.cluster.Brokers, ",")},
-		{"  schema registry", s.registry.URL},
-		{"  data directory", s.data.path + " (--reset empties it)"},
+		{"  Kafka", strings.Join(n.Brokers, ",")},
+		{"  schema registry", n.Registry},
+		{"  data directory", n.DataDir + " (--reset empties it)"},
 	})
 	if len(c.App.Examples) > 0 {
 		b.WriteString("\nTry:\n")
@@ -30,7 +32,7 @@ func (c *Context) welcome(s *system, took time.Duration) error {
 		}
 	}
 	b.WriteString("\nLook at:\n")
-	for _, line := range c.sights(s, base) {
+	for _, line := range c.sights(n, base) {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	b.WriteString("\nCtrl-C stops it; what is under way is finished first.\n")
@@ -54,7 +56,7 @@ func (e Example) curl(base, key string) string {
 }
 
 // sights returns command lines that show the state, a view, the events and the metrics.
-func (c *Context) sights(s *system, base string) []string {
+func (c *Context) sights(n node.Running, base string) []string {
 	var lines []string
 	if len(c.App.Examples) > 0 {
 		e := c.App.Examples[0]
@@ -65,12 +67,12 @@ func (c *Context) sights(s *system, base string) []string {
 				break
 			}
 		}
-		lines = append(lines, fmt.Sprintf(`kcat -b %s -C -e -q -t %s -f '%%t/%%p/%%o %%k\n'`, s.cluster.Brokers[0], s.settings.Names().Events(e.Aggregate)))
+		lines = append(lines, fmt.Sprintf(`kcat -b %s -C -e -q -t %s -f '%%t/%%p/%%o %%k\n'`, n.Brokers[0], c.Names().Events(e.Aggregate)))
 	}
 	return append(lines,
-		fmt.Sprintf("curl %s/subjects", s.registry.URL),
+		fmt.Sprintf("curl %s/subjects", n.Registry),
 		fmt.Sprintf("curl %s/metrics", base),
 		fmt.Sprintf("%s topology", c.App.Name),
-		fmt.Sprintf("%s dead-letters list --brokers %s", c.App.Name, strings.Join(s.cluster.Brokers, ",")),
+		fmt.Sprintf("%s dead-letters list --brokers %s", c.App.Name, strings.Join(n.Brokers, ",")),
 	)
 }

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -161,3 +163,28 @@ func (c *scramClient) Begin(user, password, authzID string) error {
 func (c *scramClient) Step(challenge string) (string, error) { return c.conversation.Step(challenge) }
 
 func (c *scramClient) Done() bool { return c.conversation.Done() }
+
+// PingTimeout bounds how long [Ping] waits for an answer of any broker.
+const PingTimeout = 5 * time.Second
+
+// Ping returns nil, or says that no broker answers and what to do.
+func Ping(ctx context.Context, c Config) error {
+	opts, err := c.Franz()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("kafka client: %w", err)
+	}
+	defer client.Close()
+	bounded, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	if err := client.Ping(bounded); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("no answer from Kafka at %s: is it running, and does --brokers name it? (%w)", strings.Join(c.Brokers, ","), err)
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 )
@@ -71,6 +72,19 @@ func (c Config) Validate() error {
 		all = append(all, errors.New("kafka TLS: set the client's certificate and key together"))
 	}
 	return errors.Join(all...)
+}
+
+// CheckAddress returns nil, or what is wrong with an address that is not host:port. The option is
+// the flag that the address was given by.
+func CheckAddress(option, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("--%s %q: use host:port, such as 127.0.0.1:8080", option, address)
+	}
+	return nil
 }
 
 const (

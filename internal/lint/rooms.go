@@ -66,8 +66,9 @@ var rooms = []room{
 
 	// programs
 	{"devcluster", "internal/retry internal/avro", "*"},
-	{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs processors views gateway edge client" +
-		" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster", "*"},
+	{"node", "topology internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
+	{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs gateway client" +
+		" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster node", "*"},
 	{"bank/bankapp", ". bank schemas/bank gateway client cli", "*"},
 	{"cmd/foldlog", "cli bank/bankapp", ""},
 	{"deploy/healthcheck", "", ""},

@@ -1,10 +1,11 @@
-package cli
+package node
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -30,21 +31,18 @@ type front struct {
 	checks map[string]func() error
 }
 
-// listenFront takes the address and serves.
+// listenFront takes the address, which has been checked, and serves.
 func listenFront(address string, metrics prometheus.Gatherer) (*front, error) {
-	if err := checkAddress("http", address); err != nil {
-		return nil, err
-	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, Infrastructure("%s is in use: choose another address with --http, or stop what listens there", address)
+		return nil, Infrastructure.Errorf("%s is in use: choose another address with --http, or stop what listens there", address)
 	}
 	if err != nil {
-		return nil, Infrastructure("listen for HTTP: %w: choose another address with --http", err)
+		return nil, Infrastructure.Errorf("listen for HTTP: %w: choose another address with --http", err)
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, Usage("--http %q: %w", address, err)
+		return nil, Usage.Errorf("--http %q: %w", address, err)
 	}
 	f := &front{host: host, listener: &lendable{TCPListener: listener.(*net.TCPListener)}, served: make(chan error, 1), checks: map[string]func() error{}}
 	f.stop = sync.OnceValue(f.shutDown)
@@ -119,7 +117,7 @@ func (f *front) check(name string, ready func() error) {
 func (f *front) waiting(name, text string) { f.check(name, func() error { return errors.New(text) }) }
 
 func (f *front) ready(w http.ResponseWriter, _ *http.Request) {
-	waiting := notReady(f.snapshot())
+	waiting := f.notReady()
 	status := http.StatusOK
 	body := map[string]any{"ready": len(waiting) == 0}
 	if len(waiting) > 0 {
@@ -132,17 +130,13 @@ func (f *front) ready(w http.ResponseWriter, _ *http.Request) {
 func (f *front) snapshot() map[string]func() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	checks := make(map[string]func() error, len(f.checks))
-	for name, ready := range f.checks {
-		checks[name] = ready
-	}
-	return checks
+	return maps.Clone(f.checks)
 }
 
 // notReady returns what the parts that are not ready wait for.
-func notReady(checks map[string]func() error) map[string]string {
+func (f *front) notReady() map[string]string {
 	waiting := map[string]string{}
-	for name, ready := range checks {
+	for name, ready := range f.snapshot() {
 		if err := ready(); err != nil {
 			waiting[name] = err.Error()
 		}
