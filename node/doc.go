@@ -1,6 +1,6 @@
 // Package node runs a Foldlog system, or some of its roles, inside a Go program: [Run] starts the
-// parts that the roles need, keeps them running, and stops them in order. The command line's run and
-// dev are translations of flags to [Options].
+// parts that the roles need, keeps them running, and stops them in order. The command line's run
+// and dev are translations of flags to [Options].
 //
 // Invariants:
 //
