@@ -17,79 +17,93 @@ type room struct {
 	libraries string
 }
 
-// rooms is the structure of the tree from the ground up: a room imports only rooms above it in this
-// list.
-var rooms = []room{
-	// the vocabulary
-	{".", "", ""},
-	{"topology", ".", ""},
-
-	// means: each does one thing for the floors above
-	{"internal/record", "", "github.com/twmb/franz-go/pkg/kgo"},
-	{"internal/retry", "", ""},
-	{"internal/localdb", "", "*"},
-	{"internal/gokashell", "", "*"},
-	{"internal/avro", "", "*"},
-	{"internal/cluster", "topology internal/retry", "*"},
-	{"internal/kafkalog", "internal/cluster", "*"},
-	{"internal/versions", "topology internal/retry internal/cluster internal/kafkalog", "*"},
-
-	// records as bytes
-	{"schemas", "topology internal/avro", "*"},
-	{"codecs", ". topology internal/record internal/retry internal/avro schemas", "*"},
-
-	// domains, and what tests them
-	{"scenario", ". topology schemas codecs", ""},
-	{"bank", ". topology", ""},
-	{"schemas/bank", "", ""},
-
-	// from a command to a row
-	{"processors/step", "internal/record", ""},
-	{"processors/exactlyonce", ". topology internal/record internal/retry internal/localdb internal/gokashell internal/cluster processors/step", "*"},
-	{"processors", ". topology internal/record internal/retry internal/cluster internal/versions codecs processors/step processors/exactlyonce", "*"},
-	{"views", ". topology internal/retry internal/localdb internal/gokashell internal/cluster internal/kafkalog internal/versions codecs", "*"},
-
-	// doors
-	{"gateway", ". topology internal/record internal/cluster codecs views", "*"},
-	{"api", ".", ""},
-	{"edge", ". topology codecs views gateway api", "*"},
-	{"client", ". api", "github.com/google/uuid"},
-
-	// what reads the whole log
-	{"replay", "", ""},
-	{"replay/kit", ". topology internal/record internal/retry internal/localdb internal/cluster internal/kafkalog codecs", "*"},
-	{"replay/verify", ". topology internal/record internal/kafkalog codecs replay/kit", "*"},
-	{"replay/rebuild", "topology internal/retry internal/cluster internal/versions processors replay/kit replay/verify", "*"},
-	{"replay/recovery", ". topology internal/record internal/cluster codecs replay/kit", "*"},
-	{"replay/backup/archive", "internal/record", "*"},
-	{"replay/backup", ". topology internal/record internal/avro internal/cluster codecs replay/kit replay/recovery replay/backup/archive", "*"},
-
-	// programs
-	{"devcluster", "internal/retry internal/avro", "*"},
-	{"node", "topology internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
-	{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs gateway client" +
-		" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster node", "*"},
-	{"bank/bankapp", ". bank schemas/bank gateway client cli", "*"},
-	{"cmd/foldlog", "cli bank/bankapp", ""},
-	{"deploy/healthcheck", "", ""},
-
-	// what judges all of it
-	{"internal/lint", "", ""},
-	{"internal/kafkatest", "", "*"},
-	{"proof/planted", "", ""},
-	{"proof/history", "", ""},
-	{"proof/check", "proof/history", "*"}, // nothing that it judges
-	{"proof/torture", ". client internal/kafkatest proof/planted proof/history", "*"},
-	{"proof/cmd/foldlog-torture", "proof/torture", "*"},
-	{"proof/cmd/foldlog-check", "proof/check", ""},
-	{"proof/bankv1", ". topology schemas bank schemas/bank cli bank/bankapp", ""},
-	{"proof/banknext", ". topology bank cli bank/bankapp", ""},
-	{"proof/interop", "", ""},
-	{"proof/walks", "", ""},
-	{"proof/contract", "", ""},
-	{"proof/bench", ". topology internal/record internal/cluster schemas codecs bank schemas/bank processors/step processors/exactlyonce processors" +
-		" internal/kafkatest", "*"},
+// floor is a part of the house, for readers. The order of rooms alone decides what they may import.
+type floor struct {
+	name  string
+	rooms []room
 }
+
+// house is the structure of the tree from the ground up: what a room imports is above it here.
+var house = []floor{
+	{"vocabulary", []room{
+		{".", "", ""},
+		{"topology", ".", ""},
+	}},
+	{"means", []room{
+		{"internal/record", "", "github.com/twmb/franz-go/pkg/kgo"},
+		{"internal/retry", "", ""},
+		{"internal/localdb", "", "*"},
+		{"internal/gokashell", "", "*"},
+		{"internal/avro", "", "*"},
+		{"internal/cluster", "topology internal/retry", "*"},
+		{"internal/kafkalog", "internal/cluster", "*"},
+		{"internal/versions", "topology internal/retry internal/cluster internal/kafkalog", "*"},
+	}},
+	{"records as bytes", []room{
+		{"schemas", "topology internal/avro", "*"},
+		{"codecs", ". topology internal/record internal/retry internal/avro schemas", "*"},
+	}},
+	{"domains", []room{
+		{"scenario", ". topology schemas codecs", ""},
+		{"bank", ". topology", ""},
+		{"schemas/bank", "", ""},
+	}},
+	{"from a command to a row", []room{
+		{"processors/step", "internal/record", ""},
+		{"processors/exactlyonce", ". topology internal/record internal/retry internal/localdb internal/gokashell internal/cluster processors/step", "*"},
+		{"processors", ". topology internal/record internal/retry internal/cluster internal/versions codecs processors/step processors/exactlyonce", "*"},
+		{"views", ". topology internal/retry internal/localdb internal/gokashell internal/cluster internal/kafkalog internal/versions codecs", "*"},
+	}},
+	{"doors", []room{
+		{"gateway", ". topology internal/record internal/cluster codecs views", "*"},
+		{"api", ".", ""},
+		{"edge", ". topology codecs views gateway api", "*"},
+		{"client", ". api", "github.com/google/uuid"},
+	}},
+	{"readers of the whole log", []room{
+		{"replay", "", ""},
+		{"replay/kit", ". topology internal/record internal/retry internal/localdb internal/cluster internal/kafkalog codecs", "*"},
+		{"replay/verify", ". topology internal/record internal/kafkalog codecs replay/kit", "*"},
+		{"replay/rebuild", "topology internal/retry internal/cluster internal/versions processors replay/kit replay/verify", "*"},
+		{"replay/recovery", ". topology internal/record internal/cluster codecs replay/kit", "*"},
+		{"replay/backup/archive", "internal/record", "*"},
+		{"replay/backup", ". topology internal/record internal/avro internal/cluster codecs replay/kit replay/recovery replay/backup/archive", "*"},
+	}},
+	{"programs", []room{
+		{"devcluster", "internal/retry internal/avro", "*"},
+		{"node", "topology internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
+		{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs gateway client" +
+			" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster node", "*"},
+		{"bank/bankapp", ". bank schemas/bank gateway client cli", "*"},
+		{"cmd/foldlog", "cli bank/bankapp", ""},
+		{"deploy/healthcheck", "", ""},
+	}},
+	{"judges", []room{
+		{"internal/lint", "", ""},
+		{"internal/kafkatest", "", "*"},
+		{"proof/planted", "", ""},
+		{"proof/history", "", ""},
+		{"proof/check", "proof/history", "*"}, // nothing that it judges
+		{"proof/torture", ". client internal/kafkatest proof/planted proof/history", "*"},
+		{"proof/cmd/foldlog-torture", "proof/torture", "*"},
+		{"proof/cmd/foldlog-check", "proof/check", ""},
+		{"proof/bankv1", ". topology schemas bank schemas/bank cli bank/bankapp", ""},
+		{"proof/banknext", ". topology bank cli bank/bankapp", ""},
+		{"proof/interop", "", ""},
+		{"proof/walks", "", ""},
+		{"proof/contract", "", ""},
+		{"proof/bench", ". topology internal/record internal/cluster schemas codecs bank schemas/bank processors/step processors/exactlyonce processors" +
+			" internal/kafkatest", "*"},
+	}},
+}
+
+// rooms are the rooms of all floors, from the ground up.
+var rooms = func() (all []room) {
+	for _, f := range house {
+		all = append(all, f.rooms...)
+	}
+	return all
+}()
 
 // owners are libraries that few rooms keep to themselves, so that they can be replaced there.
 var owners = []struct{ library, rooms string }{
