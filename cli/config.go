@@ -8,34 +8,33 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cast"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 )
 
-// DefaultConfigFile is read from the working directory where --config names no other file.
+// DefaultConfigFile is read from the working directory if --config names no other file.
 const DefaultConfigFile = "foldlog.yaml"
 
 // config is the outcome of reading flags, environment and file.
 type config struct {
-	flags  *pflag.FlagSet
-	values *viper.Viper
-	// file is the configuration file that was read; empty if there is none.
-	file string
+	flags *pflag.FlagSet
+	// name is the configuration file that was read, file its settings by key. They are empty if
+	// there is none.
+	name string
+	file map[string]setting
+}
+
+// setting is a value as the file or the environment has it: one text, or the items of a list.
+type setting struct {
+	texts []string
+	list  bool
 }
 
 // loadConfig reads the configuration for a command. Afterwards the command's flags have the values
-// that are in force, whatever they came from.
+// in force, from a flag, the environment, the file, or the default.
 func loadConfig(cmd *cobra.Command) (*config, error) {
-	c := &config{flags: cmd.Flags(), values: viper.New()}
-	c.values.SetEnvPrefix(strings.TrimSuffix(envPrefix, "_"))
-	c.values.SetEnvKeyReplacer(strings.NewReplacer("-", "_"))
-	for _, o := range options {
-		if err := c.values.BindEnv(o.name); err != nil {
-			return nil, err
-		}
-	}
+	c := &config{flags: cmd.Flags(), file: map[string]setting{}}
 	if err := c.readFile(); err != nil {
 		return nil, err
 	}
@@ -45,8 +44,12 @@ func loadConfig(cmd *cobra.Command) (*config, error) {
 		if flag == nil || flag.Changed {
 			continue
 		}
-		if err := c.apply(o, flag); err != nil {
-			problems = append(problems, err)
+		value, origin, found := c.lookUp(o)
+		if !found {
+			continue
+		}
+		if err := value.applyTo(flag); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %s is not a value for it: %w", origin, value, err))
 		}
 	}
 	if len(problems) > 0 {
@@ -55,7 +58,24 @@ func loadConfig(cmd *cobra.Command) (*config, error) {
 	return c, nil
 }
 
-// readFile reads the configuration file and refuses keys that nobody knows.
+// lookUp returns the value of an option in the environment, or else in the file, and its origin for
+// messages. An empty variable counts as unset.
+func (c *config) lookUp(o option) (value setting, origin string, found bool) {
+	if text := os.Getenv(o.env()); text != "" {
+		return setting{texts: []string{text}}, "environment variable " + o.env(), true
+	}
+	value, found = c.file[o.name]
+	return value, fmt.Sprintf("%s: key %q", c.name, o.name), found
+}
+
+// secret returns a setting that has no flag.
+func (c *config) secret(name string) string {
+	o, _ := optionNamed(name)
+	value, _, _ := c.lookUp(o)
+	return strings.Join(value.texts, ",")
+}
+
+// readFile reads the configuration file and refuses unknown keys.
 func (c *config) readFile() error {
 	name, _ := c.flags.GetString("config")
 	if name == "" {
@@ -65,31 +85,24 @@ func (c *config) readFile() error {
 	if optional {
 		name = DefaultConfigFile
 	}
-	if _, err := os.Stat(name); err != nil {
-		if optional && errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	text, err := os.ReadFile(name)
+	switch {
+	case optional && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
 		return Usage("cannot read the configuration file: %w", err)
 	}
-	c.values.SetConfigFile(name)
-	c.values.SetConfigType("yaml")
-	if err := c.values.ReadInConfig(); err != nil {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
 		return Usage("configuration file %s: %w", name, err)
 	}
-	c.file = name
-	// A viper of its own for the keys: in the other one a bound variable hides what lies below it,
-	// as in "kafka: {tls: true}".
-	only := viper.New()
-	only.SetConfigFile(name)
-	only.SetConfigType("yaml")
-	if err := only.ReadInConfig(); err != nil {
-		return Usage("configuration file %s: %w", name, err)
-	}
+	c.name = name
 	var problems []error
-	for _, key := range only.AllKeys() {
-		if _, known := optionNamed(key); !known {
-			problems = append(problems, fmt.Errorf("%s: unknown key %q; did you mean %q?", name, key, nearest(key, optionNames())))
+	for _, root := range document.Content {
+		if root.Kind != yaml.MappingNode && root.Tag != "!!null" {
+			return Usage("configuration file %s: it is no list of keys and values such as \"partitions: 12\"", name)
 		}
+		problems = append(problems, c.take("", root)...)
 	}
 	if len(problems) > 0 {
 		slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -98,49 +111,65 @@ func (c *config) readFile() error {
 	return nil
 }
 
-// apply sets the flag from the environment or the file, where one of them has a value.
-func (c *config) apply(o option, flag *pflag.Flag) error {
-	origin := "environment variable " + o.env()
-	if os.Getenv(o.env()) == "" { // as for viper, an empty variable is an unset one
-		if !c.values.InConfig(o.name) {
-			return nil
+// take notes the settings of a mapping and returns its mistakes. Keys within keys are joined by
+// dots, so that the message about an unknown one names all of it.
+func (c *config) take(prefix string, mapping *yaml.Node) (problems []error) {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key, value := prefix+strings.ToLower(mapping.Content[i].Value), mapping.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
 		}
-		origin = fmt.Sprintf("%s: key %q", c.file, o.name)
-	}
-	value := c.values.Get(o.name)
-	var err error
-	if slice, isList := flag.Value.(pflag.SliceValue); isList {
-		err = replaceList(slice, value)
-	} else {
-		var text string
-		if text, err = cast.ToStringE(value); err == nil {
-			err = flag.Value.Set(text)
+		_, known := optionNamed(key)
+		_, twice := c.file[key]
+		switch {
+		case value.Kind == yaml.MappingNode && len(value.Content) > 0:
+			problems = append(problems, c.take(key+".", value)...)
+		case !known:
+			problems = append(problems, fmt.Errorf("%s: unknown key %q; did you mean %q?", c.name, key, nearest(key, optionNames())))
+		case twice:
+			problems = append(problems, fmt.Errorf("%s: key %q appears twice; keep one", c.name, key))
+		case value.Kind == yaml.SequenceNode:
+			items := setting{list: true}
+			for _, item := range value.Content {
+				if item.Kind != yaml.ScalarNode {
+					problems = append(problems, fmt.Errorf("%s: key %q: an item of the list is no single value", c.name, key))
+				}
+				items.texts = append(items.texts, item.Value)
+			}
+			c.file[key] = items
+		case value.Tag == "!!null":
+			c.file[key] = setting{texts: []string{""}}
+		default:
+			c.file[key] = setting{texts: []string{value.Value}}
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %v is not a value for it: %w", origin, value, err)
-	}
-	return nil
+	return problems
 }
 
-// replaceList takes a YAML list or a text with commas.
-func replaceList(slice pflag.SliceValue, value any) error {
-	if text, isText := value.(string); isText {
-		items := splitList(text)
+// applyTo sets a flag. A flag that takes a list also takes one text with commas.
+func (s setting) applyTo(flag *pflag.Flag) error {
+	slice, wantsList := flag.Value.(pflag.SliceValue)
+	switch {
+	case wantsList && s.list:
+		return slice.Replace(s.texts)
+	case wantsList:
+		items := splitList(s.texts[0])
 		for i := range items {
 			items[i] = strings.TrimSpace(items[i])
 		}
 		return slice.Replace(items)
+	case s.list:
+		return errors.New("give one value, not a list")
 	}
-	items, err := cast.ToStringSliceE(value)
-	if err != nil {
-		return err
-	}
-	return slice.Replace(items)
+	return flag.Value.Set(s.texts[0])
 }
 
-// secret returns a setting that has no flag.
-func (c *config) secret(name string) string { return c.values.GetString(name) }
+func (s setting) String() string {
+	if s.list {
+		return "[" + strings.Join(s.texts, " ") + "]"
+	}
+	return s.texts[0]
+}
 
 func optionNames() []string {
 	names := make([]string, len(options))
