@@ -6,7 +6,7 @@ ARGS ?=
 PACKAGES ?= ./...
 SEEDS ?= 100000
 
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The race detector needs cgo, and cgo needs a C compiler that works. RACE=always fails without one, RACE=never goes without.
@@ -61,13 +61,14 @@ torture-long: bin/foldlog-torture bin/foldlog-check ## the same, all scenarios, 
 bin/foldlog-torture bin/foldlog-check:
 	@$(GO) build -o $@ ./proof/cmd/$(@F)
 
-lint: ## gofmt, go vet, staticcheck and govulncheck; says what it cannot run
+lint: ## gofmt, go vet, our own rules, golangci-lint (some minutes to build, once) and govulncheck; says what it cannot run
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); [ -z "$$unformatted" ] || { echo "gofmt: run 'gofmt -w' on:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet $(PACKAGES)
 	cd examples/counter && $(GO) vet ./...
-	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; \
-	then echo "staticcheck $(PACKAGES)" && $(GO) run $(STATICCHECK) $(PACKAGES) && cd examples/counter && $(GO) run $(STATICCHECK) ./...; \
-	else echo "SKIPPED: staticcheck: $(STATICCHECK) cannot be downloaded or built here"; fi
+	$(GO) test ./internal/lint
+	@if $(GO) run $(GOLANGCI) version >/dev/null 2>&1; \
+	then echo "golangci-lint run $(PACKAGES)" && $(GO) run $(GOLANGCI) run $(PACKAGES) && cd examples/counter && $(GO) run $(GOLANGCI) run ./...; \
+	else echo "SKIPPED: golangci-lint: $(GOLANGCI) cannot be downloaded or built here"; fi
 	@report=$$($(GO) run $(GOVULNCHECK) $(PACKAGES) 2>&1) && echo "govulncheck: $$report" || { \
 	  case "$$report" in \
 	  *"fetching vulnerabilities"*|*"dial tcp"*|*"no such host"*|*"i/o timeout"*|*"TLS handshake"*) \

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -42,7 +43,7 @@ func logRanges(ctx context.Context, config cluster.Config, topics []string) (map
 		if err == nil {
 			err = listed.Error()
 		}
-		if err == kerr.UnknownTopicOrPartition {
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return Finding("a dead letter topic does not exist: run 'topics create' or start the system once (%w)", err)
 		}
 		if err != nil {

@@ -44,12 +44,12 @@ func TestCommandIDsAreRememberedForTheHorizon(t *testing.T) {
 	}
 	s.run("one")
 	now := time.Now()
-	for _, ago := range []time.Duration{180, 121, 30} {
+	for _, ago := range []int{180, 121, 30} {
 		r := s.command("account", "alice", "open", "open", openAlice)
 		if ago != 180 {
 			r = s.command("account", "alice", "deposit", "deposit", deposit(5))
 		}
-		r.Timestamp = now.Add(-ago * time.Minute)
+		r.Timestamp = now.Add(time.Duration(-ago) * time.Minute)
 		s.produce(r)
 	}
 	within := s.command("account", "alice", "deposit", "deposit", deposit(5))

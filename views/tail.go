@@ -67,7 +67,7 @@ func (r *replica) tail(ctx context.Context) error {
 		}),
 	)
 	if consumer != nil {
-		defer consumer.Close() // the view does not
+		defer func() { _ = consumer.Close() }() // the view does not
 	}
 	if err != nil {
 		return fmt.Errorf("view of %s: %w", r.topic, err)

@@ -181,8 +181,8 @@ func (b *Binding) AppendChecked(dst, body []byte) ([]byte, error) {
 	if err == nil {
 		return out, nil
 	}
-	if f, ok := err.(*Fault); ok {
-		return dst, fmt.Errorf("%s: %w", b.Record.ShortName(), f)
+	if fault := new(Fault); errors.As(err, &fault) {
+		return dst, fmt.Errorf("%s: %w", b.Record.ShortName(), err)
 	}
 	return dst, fmt.Errorf("%s: what was encoded cannot be read: %w", b.Record.ShortName(), err)
 }

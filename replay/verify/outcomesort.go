@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -213,14 +214,14 @@ type run struct {
 
 // advance goes on to the next entry. It reports whether there is one.
 func (r *run) advance() (more bool, err error) {
-	switch err := r.next(&r.head); err {
-	case nil:
-		return true, nil
-	case io.EOF:
+	err = r.next(&r.head)
+	if errors.Is(err, io.EOF) {
 		return false, nil
-	default:
+	}
+	if err != nil {
 		return false, fmt.Errorf("read back spilled command ids: %w", err)
 	}
+	return true, nil
 }
 
 // merge is a heap of runs, that with the smallest head first.
