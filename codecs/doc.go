@@ -8,12 +8,12 @@
 //
 //  1. On any input a decoder fails only with an [*Undecodable], or with an error that wraps
 //     [schemas.ErrUnavailable]. The latter says nothing about the input: try again.
-//  2. What is decoded was read in full: every byte accounted for, every length within the input,
-//     every string valid UTF-8, every time and number one that JSON can say, too.
+//  2. A decoded value was read in full: every byte accounted for, every length within the input,
+//     every string valid UTF-8, every time and number one that JSON can express, too.
 //  3. Every encoded value can be decoded. Encoding is a function of the value: the same value gives
 //     the same bytes, maps included.
-//  4. A decoded value was read in full: every byte accounted for, every length within the input,
-//     every string valid UTF-8, every time and number one that JSON can express, too.
+//  4. A command means the same in JSON and in Avro: both give the same Go value, and the command
+//     that is stored is always the encoding of that value.
 //  5. The chain and the logs know nothing of upcasts: a value is read in the form of its version
 //     and only then becomes today's.
 //  6. A record may have been written with any schema that the latest one can read. Of a newer

@@ -23,15 +23,14 @@
 //
 // Invariants:
 //
-//  1. What a domain's functions are given here is what the engine gives them: Validate runs before
-//     Decide, versions count from 1, ids are derived as [foldlog.EventID] derives them, times are
-//     in UTC.
+//  1. A domain's functions get the same arguments as from the engine: Validate runs before Decide,
+//     versions count from 1, ids are derived as [foldlog.EventID] derives them, times are in UTC.
 //  2. Expectations are exact and ordered. Nil and empty lists are the same; times are equal when
 //     they are the same instant.
 //  3. Every function of the domain is called twice. A function that answers differently or changes
 //     its arguments fails the test: it would not be repeatable in production either.
-//  4. A domain's functions get the same arguments as from the engine: Validate runs before Decide,
-//     versions count from 1, ids are derived as [foldlog.EventID] derives them, times are in UTC.
+//  4. A failure explains itself: it shows the history, the call, the expectation, the result, and
+//     the first field that differs.
 //  5. Nothing depends on the order in which a topology declares commands, events, policies and
 //     projections, nor on the order of records in a schema.
 package scenario

@@ -249,11 +249,11 @@ func (r *Registry) demandCompatibility(subject string) (pending bool, err error)
 	if err == nil {
 		return false, nil
 	}
-	// Another process is changing it; no schema is in question yet.
+	// Another process that starts at the same time may have been faster: Apicurio answers 409 then.
 	if level, readErr := r.client.GetCompatibilityLevel(subject, false); readErr == nil && *level == srclient.BackwardTransitive {
 		return false, nil
 	}
-	// somebody is changing it; no schema is in question yet
+	// Another process is changing it; no schema is in question yet.
 	if answered != nil && answered.status == http.StatusConflict {
 		return false, fmt.Errorf("set compatibility BACKWARD_TRANSITIVE: %w: %w", ErrUnavailable, answered)
 	}

@@ -29,13 +29,13 @@
 //     on the store is read even while Kafka is away: [Row.Position] says how fresh it is and
 //     [Set.Ready] whether it keeps up.
 //  3. Only committed records are seen (read_committed).
-//  4. What the returned position covers is contained in the answer. A read with a token waits,
-//     without polling, until the token is covered, or fails with [ErrNotYetVisible].
+//  4. The answer contains everything that its position covers. A read with a token waits, without
+//     polling, until the token is covered, or fails with [ErrNotYetVisible].
 //  5. No record makes a replica fail. A record of a wrong form is counted (kind "ignored") and
 //     skipped. A row that cannot be decoded is an error of the reads that meet it ([RowError]). An
 //     absent schema registry is waited for.
-//  6. The answer contains everything that its position covers. A read with a token waits, without
-//     polling, until the token is covered, or fails with [ErrNotYetVisible].
+//  6. The first outcome of a command stands. Repeats and second answers within the horizon never
+//     replace it. Beyond the horizon, by recorded time, there is no outcome.
 //  7. An outcome reaches all who expect it in the call that writes it to the store, both in the
 //     tail and in the restore.
 //  8. A store that may be wrong is not used. It is thrown away and read again from Kafka, which is

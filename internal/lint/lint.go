@@ -43,6 +43,9 @@ func Check(root string) ([]string, error) {
 		if isDoc && !numbered.MatchString(source) {
 			report("%s has no numbered invariants", file)
 		}
+		if isDoc {
+			findings = append(findings, checkRepeats(file, source)...)
+		}
 		if isDoc && importers.MatchString(source) {
 			report("%s lists importers or imports; the table of rooms has them", file)
 		}

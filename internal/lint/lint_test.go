@@ -35,6 +35,8 @@ func TestPlantedFindingsAreFound(t *testing.T) {
 		{"a permission that nobody uses", "topology/planted.go", doc, `room "topology" may import ., and does not`},
 		{"a room without a package", "topology/planted.go", doc, `room "edge" has no package`},
 		{"a list of importers", "edge/doc.go", "// Package edge is listed.\n//\n// Importers: cli.\n//\n//  1. It is.\npackage edge\n", "lists importers"},
+		{"an invariant lost to its neighbour", "edge/doc.go", "// Package edge repeats.\n//\n//  1. A decoded value was read in full, every byte of it.\n" +
+			"//  2. What is decoded was read\n//     in full, every byte of it.\npackage edge\n", "edge/doc.go says the same twice: What is decoded"},
 		{"a wide comment", "edge/planted.go", doc + "\t\t// " + strings.Repeat("x ", 45), "edge/planted.go:5 has a comment up to column 101"},
 		{"a wide comment behind code", "edge/planted_test.go", doc + "var x = 1 // " + strings.Repeat("x ", 45), "has a comment up to column 103"},
 		{"a wide line in a page", "docs/planted.md", "fine\n\n" + strings.Repeat("xé ", 40), "docs/planted.md:3 has 120 columns"},

@@ -39,6 +39,41 @@ var wordPattern = func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b(` + strings.Join(alternatives, "|") + `)\b`)
 }()
 
+// alike is the part of its words that two paragraphs of a doc.go may share. Beyond it one of them
+// probably replaced another paragraph, and an invariant is lost.
+const alike = 0.7
+
+// checkRepeats compares the paragraphs of a package's documentation with each other.
+func checkRepeats(file, source string) (findings []string) {
+	var before []map[string]bool
+	for _, paragraph := range paragraphs.Split(source, -1) {
+		words := map[string]bool{}
+		for _, word := range strings.Fields(strings.ReplaceAll(paragraph, "//", "")) {
+			words[strings.Trim(word, ".,;:")] = true
+		}
+		if len(words) < 8 {
+			continue
+		}
+		for _, other := range before {
+			shared := 0
+			for word := range words {
+				if other[word] {
+					shared++
+				}
+			}
+			if float64(shared) > alike*float64(min(len(words), len(other))) {
+				text := strings.Join(strings.Fields(strings.ReplaceAll(paragraph, "//", "")), " ")
+				findings = append(findings, fmt.Sprintf("%s says the same twice: %.60s...", file, text))
+			}
+		}
+		before = append(before, words)
+	}
+	return findings
+}
+
+// paragraphs ends a paragraph of a comment: at an empty line or before a number.
+var paragraphs = regexp.MustCompile(`(?m)^//\s*$|^//\s+\d+\. |^//\t.*$`)
+
 // importers are the sentences of hand-kept lists of importers, which the table of rooms replaces.
 var importers = regexp.MustCompile(`\b[Ii]mporters\b|\b[Nn]obody imports\b|(?m)^// It imports `)
 

@@ -18,13 +18,12 @@ import (
 // coordinators is sarama's client with three differences, two of them for a group coordinator that
 // is gone.
 //
-// When the connection to it broke, the brokers are asked who it is now. sarama goes on with the
-// broker that it knows: against a dead one its heartbeats use up all their tries within a moment,
-// the session ends, and the whole group rebalances although every member is well.
-//
 // If the connection to it broke, the brokers are asked for the present one. sarama stays with the
 // broker that it knows. Against a dead one its heartbeats use up all their tries within a moment,
 // the session ends, and the whole group rebalances although every member is well.
+//
+// If it is silent, and the brokers say that another one has taken over, its connections are cut.
+// sarama would wait for an answer for longer than the session lasts, since a join may take as long.
 //
 // A join that waits for other members ends with the attempt. sarama would wait for the answer, and
 // then the group would wait for a member that only leaves.

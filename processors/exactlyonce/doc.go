@@ -20,10 +20,10 @@
 //     the transactions that a crash left open.
 //  6. The local store holds committed rows only, with the place in the log up to which it holds all
 //     of them. A row gets there after its transaction, never before.
-//  7. What a handler reads reflects every earlier step of its partition, committed or not, and
+//  7. A handler reads the effect of every earlier step of its partition, committed or not, and
 //     nothing of another generation.
-//  8. A handler reads the effect of every earlier step of its partition, committed or not, and
-//     nothing of another generation.
+//  8. A store is trusted only if it is whole, belongs to the same topic, and was not away for so
+//     long that the log may have lost deletions. Otherwise it is rebuilt.
 //  9. A restore ends at the high watermark that it found after it was assigned the partition, and
 //     never reads past an open transaction below it.
 //  10. Of the rows of a key in one transaction only the last is written. Progress is written after

@@ -19,9 +19,9 @@
 //
 // Invariants:
 //
-//  1. What is wrong with the data is a finding with its place, never an error; an error is of the
+//  1. A defect of the data is a finding with its place, never an error. An error is of the
 //     infrastructure, and says nothing of the data.
-//  2. A defect of the data is a finding with its place, never an error. An error is of the
-//     infrastructure, and says nothing of the data.
+//  2. A sound log has no findings, whether the system runs or not. The report lists everything that
+//     could not be checked.
 //  3. No clock decides anything, so that the same log gives the same findings.
 package verify
