@@ -1,6 +1,8 @@
 package codecs
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -65,8 +67,21 @@ func DeadLetterHeaders(r Record, group string, cause error) []Header {
 	}
 }
 
+// traceparent is version 00 of W3C Trace Context.
+var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// TraceHeaders returns the trace context that goes to the records that follow from one with this
+// traceparent. It is empty if there is none, or one that is not version 00 of W3C Trace Context:
+// anybody may have written it, at any length.
+func TraceHeaders(parent []byte) []Header {
+	if !traceparent.Match(parent) {
+		return nil
+	}
+	return []Header{{Key: HeaderTraceparent, Value: parent}}
+}
+
 func causeText(cause error) string {
-	text := cause.Error()
+	text := fmt.Sprint(cause) // fmt survives an Error method that panics
 	if len(text) > maxCause {
 		text = text[:maxCause]
 	}

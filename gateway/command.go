@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"regexp"
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -54,9 +53,6 @@ func Check(t *topology.Topology, aggregate, command string) error {
 	return nil
 }
 
-// traceparent is version 00 of W3C Trace Context.
-var traceparent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
 // record checks the command and makes it a record of the commands topic.
 func (g *Gateway) record(c Command) (*kgo.Record, error) {
 	if err := g.check(c); err != nil {
@@ -78,9 +74,7 @@ func (g *Gateway) record(c Command) (*kgo.Record, error) {
 	if c.Identity.Actor != "" {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: codecs.HeaderActor, Value: []byte(c.Identity.Actor)})
 	}
-	if traceparent.MatchString(c.Traceparent) {
-		record.Headers = append(record.Headers, kgo.RecordHeader{Key: codecs.HeaderTraceparent, Value: []byte(c.Traceparent)})
-	}
+	record.Headers = append(record.Headers, codecs.TraceHeaders([]byte(c.Traceparent))...)
 	return record, nil
 }
 

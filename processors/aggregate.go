@@ -45,21 +45,14 @@ func (a *aggregate) handle(ctx context.Context, in *record.Record, memory step.M
 	}
 	d := &decision{aggregate: a, in: in, command: command,
 		position: foldlog.Position{Aggregate: a.spec.Name, Partition: in.Partition, Offset: in.Offset}}
-	found, err := memory.Lookup(ctx, indexKey(command.AggregateID, command.CommandID))
-	if err != nil {
-		return step.Step{}, err
+	s, err := d.answer(ctx, memory)
+	if err != nil && !passing(ctx, err) {
+		s, err = d.fail(err)
 	}
-	if first, ok := found.(foldlog.Outcome); ok && command.RecordedAt.Sub(first.RecordedAt) <= a.horizon {
-		return d.repeat(first)
+	if s.Remember != nil {
+		a.metrics.outcome(a.spec.Name, s.Remember.Value.(foldlog.Outcome))
 	}
-	if command.Problem != nil {
-		return d.reject(command.Problem)
-	}
-	row, err := memory.Row(ctx)
-	if err != nil {
-		return step.Step{}, err
-	}
-	return d.decide(ctx, row)
+	return s, err
 }
 
 // forward sends a command on to the right partition, if a producer with another partitioner put it
@@ -90,6 +83,39 @@ type decision struct {
 	position foldlog.Position
 }
 
+// answer leads a command to its outcome. A panic of the domain's code becomes an error.
+func (d *decision) answer(ctx context.Context, memory step.Memory) (s step.Step, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = newPanicFault(d.spec.Name+"'s decider", cause)
+		}
+	}()
+	found, err := memory.Lookup(ctx, indexKey(d.command.AggregateID, d.command.CommandID))
+	if err != nil {
+		return step.Step{}, err
+	}
+	first, ok := found.(foldlog.Outcome)
+	if ok && first.Code != foldlog.CodeInternal && d.command.RecordedAt.Sub(first.RecordedAt) <= d.horizon {
+		return d.repeat(first)
+	}
+	if d.command.Problem != nil {
+		return d.reject(d.command.Problem)
+	}
+	row, err := memory.Row(ctx)
+	if err != nil {
+		return step.Step{}, err
+	}
+	return d.decide(ctx, row)
+}
+
+// fail returns the step of a command that cannot be carried out because of a defect: of the domain,
+// or of the stored state. Another try would fail alike, so the command gets its outcome at once.
+func (d *decision) fail(defect error) (step.Step, error) {
+	d.log.Error("a command failed because of a defect of the domain or of its state", "aggregate", d.spec.Name, "id", d.command.AggregateID,
+		"command", d.command.Type, "command_id", d.command.CommandID, "position", d.position.String(), "error", defect, "stack", stackOf(defect))
+	return d.reject(foldlog.Reject(foldlog.CodeInternal, "the command could not be decided; the server's log says why"))
+}
+
 // outcome returns the outcome with everything but the result filled in.
 func (d *decision) outcome() foldlog.Outcome {
 	return foldlog.Outcome{
@@ -111,13 +137,11 @@ func (d *decision) repeat(first foldlog.Outcome) (step.Step, error) {
 	switch {
 	case bytes.Equal(first.PayloadHash, d.command.PayloadHash):
 	case d.command.Problem != nil:
-		answer = d.outcome()
-		answer.Code, answer.Message, answer.Field = d.command.Problem.Code, d.command.Problem.Message, d.command.Problem.Field
+		answer = d.refusal(d.command.Problem)
 	default:
-		answer = d.outcome()
-		answer.Code = foldlog.CodeCommandIDReused
-		answer.Message = fmt.Sprintf("command id %q was used for another command of this aggregate, a %s at %s; use a new id for a new command",
-			d.command.CommandID, first.CommandType, first.RecordedAt.Format(time.RFC3339))
+		answer = d.refusal(foldlog.Reject(foldlog.CodeCommandIDReused,
+			"command id %q was used for another command of this aggregate, a %s at %s; use a new id for a new command",
+			d.command.CommandID, first.CommandType, first.RecordedAt.Format(time.RFC3339)))
 	}
 	answer.Repeat = true
 	d.metrics.repeats.WithLabelValues(d.spec.Name).Inc()
@@ -128,10 +152,27 @@ func (d *decision) repeat(first foldlog.Outcome) (step.Step, error) {
 	return step.Step{Records: []record.Record{r}}, nil
 }
 
+// Most bytes of an outcome's texts. A message may quote the sender's input at a multiple of its
+// size, and an outcome that does not fit would be no outcome.
+const (
+	maxCode    = 100
+	maxField   = 1 << 10
+	maxMessage = 4 << 10
+)
+
+// refusal returns the outcome of a refusal. Every text of an outcome is clipped here.
+func (d *decision) refusal(r *foldlog.Rejection) foldlog.Outcome {
+	o := d.outcome()
+	o.Code, o.Message, o.Field = clip(r.Code, maxCode), clip(r.Message, maxMessage), clip(r.Field, maxField)
+	return o
+}
+
 // reject returns the step of a refusal.
 func (d *decision) reject(r *foldlog.Rejection) (step.Step, error) {
-	o := d.outcome()
-	o.Code, o.Message, o.Field = r.Code, r.Message, r.Field
+	if r == nil || r.Code == "" {
+		return d.fail(fmt.Errorf("the decider returned a rejection without a code: %#v", r))
+	}
+	o := d.refusal(r)
 	s, err := d.finish(o, nil)
 	if err != nil {
 		return step.Step{}, err
@@ -152,7 +193,6 @@ func (d *decision) finish(o foldlog.Outcome, records []record.Record) (step.Step
 	if err != nil {
 		return step.Step{}, err
 	}
-	d.metrics.outcome(d.spec.Name, o)
 	return step.Step{
 		Records:  append(records, r),
 		Remember: &step.IndexEntry{Key: indexKey(o.AggregateID, o.CommandID), Value: o},

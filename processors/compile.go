@@ -62,6 +62,7 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 		horizon: c.settings.Horizon, deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), metrics: c.metrics, log: c.log,
 	}
 	g.Handle = handler.handle
+	guard(&g, handler.deadLetters, nil)
 	g.Outputs = []string{c.names.Events(spec.Name), c.names.Outcomes(spec.Name), c.names.Commands(spec.Name)}
 	g.Table = &step.Table{Topic: c.names.Table(spec.Name), Decode: func(ctx context.Context, value []byte) (any, error) {
 		return codec.DecodeState(ctx, value)
@@ -95,6 +96,7 @@ func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 		handler.targets[target] = c.codecs.Aggregate(target)
 	}
 	g.Handle = handler.handle
+	guard(&g, handler.deadLetters, nil)
 	g.Outputs = handler.outputs()
 	return g
 }
@@ -106,6 +108,7 @@ func (c *compiler) rekey(spec *topology.ProjectionSpec) step.Group {
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle
+	guard(&g, handler.deadLetters, progressOf)
 	g.Outputs = []string{c.names.RekeyedTopic(spec.ID())}
 	g.ProgressTopic = c.names.RekeyedTopic(spec.ID())
 	return g
@@ -123,6 +126,7 @@ func (c *compiler) projection(spec *topology.ProjectionSpec) step.Group {
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle
+	guard(&g, handler.deadLetters, progressOf)
 	g.Table = &step.Table{Topic: c.names.Table(spec.ID()), Decode: codec.DecodeRow}
 	g.ProgressTopic = g.Table.Topic
 	return g

@@ -9,7 +9,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/topology"
 )
 
 // decide asks the domain, and turns its answer into events, a new row and an outcome.
@@ -22,14 +21,11 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 		return d.reject(foldlog.Reject(foldlog.CodeVersionConflict, "the aggregate has version %d, expected was %d", before.Version, *want))
 	}
 	events, after, err := d.ask(before)
-	if err != nil {
-		rejection, refused := foldlog.AsRejection(err)
-		if !refused {
-			d.log.Error("the domain failed to decide", "aggregate", d.spec.Name, "id", d.command.AggregateID, "command", d.command.Type,
-				"command_id", d.command.CommandID, "position", d.position.String(), "error", err, "stack", stackOf(err))
-			rejection = foldlog.Reject(foldlog.CodeInternal, "the command could not be decided; the server's log says why")
-		}
+	if rejection, refused := foldlog.AsRejection(err); refused {
 		return d.reject(rejection)
+	}
+	if err != nil {
+		return step.Step{}, err
 	}
 	outcome := d.outcome()
 	outcome.Accepted = true
@@ -51,29 +47,23 @@ func (d *decision) decide(ctx context.Context, row any) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, fmt.Errorf("encode the state of %s %s: %w", d.spec.Name, d.command.AggregateID, err)
 	}
-	if tooLarge := checkSizes(records, encoded); tooLarge != nil {
-		return d.reject(tooLarge)
-	}
 	s, err := d.finish(outcome, records)
 	if err != nil {
 		return step.Step{}, err
 	}
+	s.Row = &step.Row{Value: state, Encoded: encoded}
+	if err := checkSizes(s); err != nil {
+		return d.reject(foldlog.Reject(foldlog.CodeTooLarge, "%v", err))
+	}
 	for _, e := range events {
 		d.metrics.events.WithLabelValues(d.spec.Name, e.Type).Inc()
 	}
-	s.Row = &step.Row{Value: state, Encoded: encoded}
 	s.Progress = &step.Progress{Source: d.spec.Name, Partition: d.position.Partition, Offset: d.position.Offset}
 	return s, nil
 }
 
-// ask runs the domain's functions. A panic in them becomes an error: a defect of the domain must
-// not stop other commands.
+// ask runs the domain's functions.
 func (d *decision) ask(before codecs.State) (events []foldlog.Event[any], after any, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = newPanicFault(d.spec.Name+"'s decider", cause)
-		}
-	}()
 	payloads, err := d.spec.Decider.Decide(before.Data, d.command.Command)
 	if err != nil {
 		return nil, nil, err
@@ -116,9 +106,7 @@ func (d *decision) encode(ctx context.Context, events []foldlog.Event[any], chai
 			{Key: codecs.HeaderChain, Value: append([]byte(nil), chain[:]...)},
 			{Key: codecs.HeaderCause, Value: cause},
 		}, codecs.CloudEventHeaders(d.source, e)...)
-		if parent := d.in.Header(codecs.HeaderTraceparent); parent != nil {
-			headers = append(headers, record.Header{Key: codecs.HeaderTraceparent, Value: parent})
-		}
+		headers = append(headers, codecs.TraceHeaders(d.in.Header(codecs.HeaderTraceparent))...)
 		if i == len(events)-1 { // only with its last event is a command complete
 			headers = append(headers, record.Header{Key: codecs.HeaderProgress, Value: cause})
 		}
@@ -127,18 +115,6 @@ func (d *decision) encode(ctx context.Context, events []foldlog.Event[any], chai
 		})
 	}
 	return records, chain, nil
-}
-
-func checkSizes(records []record.Record, row []byte) *foldlog.Rejection {
-	for _, r := range records {
-		if len(r.Value) > topology.MaxRecordBytes {
-			return foldlog.Reject(foldlog.CodeTooLarge, "an event of the command would have %d bytes; at most %d fit", len(r.Value), topology.MaxRecordBytes)
-		}
-	}
-	if len(row) > topology.MaxRecordBytes {
-		return foldlog.Reject(foldlog.CodeTooLarge, "the aggregate's state would have %d bytes; at most %d fit", len(row), topology.MaxRecordBytes)
-	}
-	return nil
 }
 
 func later(a, b time.Time) time.Time {

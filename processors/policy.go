@@ -70,9 +70,7 @@ func (p *policy) react(in *record.Record, event foldlog.Event[any]) (records []r
 			{Key: codecs.HeaderContentType, Value: []byte(codecs.ContentTypeAvro)},
 			{Key: codecs.HeaderActor, Value: []byte(codecs.PolicyActorPrefix + p.spec.Name)},
 		}
-		if parent := in.Header(codecs.HeaderTraceparent); parent != nil {
-			headers = append(headers, record.Header{Key: codecs.HeaderTraceparent, Value: parent})
-		}
+		headers = append(headers, codecs.TraceHeaders(in.Header(codecs.HeaderTraceparent))...)
 		records = append(records, record.Record{Topic: p.names.Commands(send.Aggregate), Key: []byte(send.ID), Value: value, Headers: headers})
 	}
 	return records, nil

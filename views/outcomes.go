@@ -79,7 +79,7 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	}
 	id := outcomeID{r.key, outcome.CommandID}
 	return func(s *store, c *changes) error {
-		if err := x.stage(s, c, id, outcome, r.value); err != nil {
+		if err := x.stage(ctx, s, c, id, outcome, r.value); err != nil {
 			return err
 		}
 		c.then(func() { x.pending.Arrived(r.key, r.cause, outcome) })
@@ -87,8 +87,10 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	}, nil
 }
 
-// stage indexes the outcome unless it is a repeat. An earlier outcome within its horizon stands.
-func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog.Outcome, value []byte) error {
+// stage indexes the outcome unless it is a repeat. An earlier outcome within its horizon stands,
+// unless it is [foldlog.CodeInternal]: that recorded nothing, so the next command with the id is a
+// new attempt.
+func (x *outcomeIndex) stage(ctx context.Context, s *store, c *changes, id outcomeID, outcome foldlog.Outcome, value []byte) error {
 	if outcome.Repeat {
 		c.count(kindNameRepeat)
 		return nil
@@ -99,11 +101,15 @@ func (x *outcomeIndex) stage(s *store, c *changes, id outcomeID, outcome foldlog
 		return err
 	}
 	if have != nil {
-		recordedAt, _, err := splitOutcome(have)
+		recordedAt, value, err := splitOutcome(have)
 		if err != nil {
 			return err
 		}
-		if outcome.RecordedAt.Sub(recordedAt) <= x.horizon {
+		before, err := x.decode(ctx, value)
+		if err != nil {
+			return err
+		}
+		if before.Code != foldlog.CodeInternal && outcome.RecordedAt.Sub(recordedAt) <= x.horizon {
 			c.count(kindNameRepeat)
 			return nil
 		}

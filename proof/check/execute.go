@@ -216,7 +216,7 @@ func (x *execution) decideOne(c *command, out *outcome) {
 	key := commandKey(c.aggregateID, c.id)
 	events := x.events[c.spot]
 	where := c.in(x.commandsTopic)
-	if first, any := x.first[key]; any && c.time*1000-first.recordedAt <= x.horizon {
+	if first, any := x.first[key]; any && first.code != "internal_error" && c.time*1000-first.recordedAt <= x.horizon {
 		x.repeated(c, out, first)
 		return
 	}

@@ -25,6 +25,7 @@ type answered struct {
 	asked          int64 // the same of its command
 	accepted       bool
 	repeat         bool
+	failed         bool // internal_error: nothing was recorded, and the next command with the id is a new attempt
 }
 
 // digest identifies a text among all others of this process.
@@ -68,6 +69,9 @@ func (a *answered) encode() (e entry) {
 	if a.repeat {
 		flags |= 2
 	}
+	if a.failed {
+		flags |= 4
+	}
 	_ = append(b, flags) // in e
 	return e
 }
@@ -78,7 +82,7 @@ func (e *entry) decode() (a answered) {
 		*n = int64(binary.BigEndian.Uint64(b))
 		b = b[8:]
 	}
-	a.accepted, a.repeat = b[0]&1 != 0, b[0]&2 != 0
+	a.accepted, a.repeat, a.failed = b[0]&1 != 0, b[0]&2 != 0, b[0]&4 != 0
 	return a
 }
 

@@ -21,12 +21,12 @@ func (c *partitionCheck) remember(m *moment, a *answer) error {
 	}
 	return c.answers.add(answered{
 		id: digestOf(o.AggregateID, o.CommandID), offset: a.record.Offset, first: o.FirstVersion, version: o.Version,
-		recorded: o.RecordedAt.UnixMicro(), asked: asked.UnixMicro(), accepted: o.Accepted, repeat: o.Repeat,
+		recorded: o.RecordedAt.UnixMicro(), asked: asked.UnixMicro(), accepted: o.Accepted, repeat: o.Repeat, failed: o.Code == foldlog.CodeInternal,
 	})
 }
 
-// checkRepeats checks that each command id has one outcome within the horizon, and that a repeat
-// equals the first one.
+// checkRepeats checks that each command id has one outcome within the horizon, apart from failed
+// attempts, and that a repeat equals the first one.
 func (c *partitionCheck) checkRepeats(ctx context.Context, log *kit.Log) error {
 	var before answered // the last one that is no repeat
 	known := false
@@ -34,7 +34,7 @@ func (c *partitionCheck) checkRepeats(ctx context.Context, log *kit.Log) error {
 		known = known && before.id == a.id
 		want, have := "", ""
 		switch {
-		case !a.repeat && known && time.Duration(a.asked-before.recorded)*time.Microsecond <= c.kit.Config.Settings.Horizon:
+		case !a.repeat && known && !before.failed && time.Duration(a.asked-before.recorded)*time.Microsecond <= c.kit.Config.Settings.Horizon:
 			want, have = fmt.Sprintf("one outcome of its command within the horizon; the first is at offset %d", before.offset), "a second one"
 		case a.repeat && !known && c.outcomes.From == 0:
 			want, have = "a first outcome of its command before its repeat", "none"
