@@ -21,8 +21,8 @@ type engineMetrics struct {
 	rebalances   *prometheus.CounterVec
 	retries      *prometheus.CounterVec
 
-	stats                             func() map[string]exactlyonce.Stats
-	lag, oldest, unflushed, restoring *prometheus.Desc
+	stats                                      func() map[string]exactlyonce.Stats
+	lag, waiting, oldest, unflushed, restoring *prometheus.Desc
 }
 
 func newEngineMetrics(r prometheus.Registerer, stats func() map[string]exactlyonce.Stats) (*engineMetrics, error) {
@@ -50,6 +50,7 @@ func newEngineMetrics(r prometheus.Registerer, stats func() map[string]exactlyon
 		retries:      counter("input_retries_total", "Tries of inputs that could not be handled for the time being."),
 		stats:        stats,
 		lag:          gauge("lag", "Offsets between what is handled and the end of the input.", "partition"),
+		waiting:      gauge("waiting_seconds", "Time for which the next input has waited to be handled, whatever the reason. Alert above 30.", "partition"),
 		oldest:       gauge("open_transaction_seconds", "Age of the transaction that is being committed; 0 where none is."),
 		unflushed:    gauge("unflushed_rows", "Committed rows that are not in the local store yet."),
 		restoring:    gauge("restoring", "Offsets left to restore.", "partition"),
@@ -87,7 +88,7 @@ func (m *engineMetrics) of(group string) exactlyonce.Metrics {
 
 // Describe is in [prometheus.Collector].
 func (m *engineMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.lag, m.oldest, m.unflushed, m.restoring} {
+	for _, d := range []*prometheus.Desc{m.lag, m.waiting, m.oldest, m.unflushed, m.restoring} {
 		out <- d
 	}
 }
@@ -102,6 +103,9 @@ func (m *engineMetrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.unflushed, float64(s.Unflushed))
 		for partition, n := range s.Lag {
 			gauge(m.lag, float64(n), strconv.Itoa(int(partition)))
+		}
+		for partition, w := range s.Waiting {
+			gauge(m.waiting, w.For.Seconds(), strconv.Itoa(int(partition)))
 		}
 		for partition, n := range s.Restoring {
 			gauge(m.restoring, float64(n), strconv.Itoa(int(partition)))

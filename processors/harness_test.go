@@ -61,13 +61,17 @@ func startBank(t *testing.T) *system { return startSystem(t, bank.Topology(), ba
 
 func startSystem(t *testing.T, top *topology.Topology, files fs.FS) *system {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s := &system{
 		t: t, topology: top, settings: topology.Settings{Partitions: 4, ReplicationFactor: 1, MinISR: 1}, dataDir: t.TempDir(), logger: logger,
 	}
 	var registryURL string
+	if onKafka { // before the test's patience begins: the first test starts the cluster
+		kafkatest.Shared(t)
+		kafkatest.SharedRegistry(t)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	if onKafka {
 		s.settings.Prefix = fmt.Sprintf("t%d.", systems.Add(1)) // tests share a cluster
 		s.cluster.Brokers, registryURL = kafkatest.Shared(t).Bootstrap(), kafkatest.SharedRegistry(t).URL()

@@ -167,8 +167,11 @@ func (p *Processors) running(group string, attempt *exactlyonce.Runner, fault er
 	p.runners[group], p.faults[group] = attempt, fault
 }
 
-// Ready returns nil if every group is restored and consuming. Otherwise it says which is not, and
-// why.
+// longestWait is the time for which an input may wait before Ready reports it.
+const longestWait = 30 * time.Second
+
+// Ready returns nil if every group is restored and consuming, and no input has waited for more than
+// 30 s. Otherwise it says which group it is, and why.
 func (p *Processors) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,6 +180,9 @@ func (p *Processors) Ready() error {
 		switch runner := p.runners[g.Name]; {
 		case !p.wanted(g):
 		case runner != nil && runner.Recovered():
+			if err := runner.Waiting(longestWait); err != nil {
+				waiting = append(waiting, fmt.Errorf("group %s: %w", g.Name, err))
+			}
 		case p.faults[g.Name] != nil:
 			waiting = append(waiting, fmt.Errorf("group %s: %w", g.Name, p.faults[g.Name]))
 		case runner != nil:

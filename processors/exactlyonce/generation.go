@@ -102,8 +102,9 @@ func (g *generation) spoiled() error {
 // join.
 const offsetsAfter = 200 * time.Millisecond
 
-// start starts committing.
+// start starts committing, and watching what waits.
 func (g *generation) start() {
+	g.committer.Go(g.watchWaits)
 	g.committer.Go(func() {
 		var timer <-chan time.Time
 		for {

@@ -33,9 +33,10 @@ type lane struct {
 
 	emptied chan struct{} // a cut was made
 	inbox   inbox
-	next    atomic.Int64 // input offset after the last one handled
-	end     atomic.Int64 // end of the input, as far as known
-	waiting atomic.Pointer[string]
+	next    atomic.Int64            // input offset after the last one handled
+	end     atomic.Int64            // end of the input, as far as known
+	waiting atomic.Pointer[string]  // why an input is tried again
+	waits   atomic.Pointer[waiting] // the input that is not handled yet
 
 	stored    atomic.Pointer[store] // the same as store, for questions from outside
 	reached   atomic.Int64          // place in the table that the restore reached

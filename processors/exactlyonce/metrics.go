@@ -52,6 +52,9 @@ type Stats struct {
 	// Lag is the number of offsets between the last handled input and the end of the input, by
 	// assigned partition.
 	Lag map[int32]int64
+	// Waiting holds the next input of each partition that is not handled yet. In a group that keeps
+	// up it is there for less than a second.
+	Waiting map[int32]Wait
 	// OldestTransaction is the time for which the transaction that is being committed has been
 	// running; 0 if there is none.
 	OldestTransaction time.Duration

@@ -92,6 +92,7 @@ func (r *Runner) Stats() Stats {
 	if g == nil {
 		return s
 	}
+	s.Waiting = g.waits()
 	for partition, l := range g.lanes {
 		if end := l.end.Load(); end > 0 {
 			s.Lag[partition] = max(end-l.next.Load(), 0)
