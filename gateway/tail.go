@@ -12,6 +12,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/views"
 )
@@ -75,7 +76,8 @@ func (t *Tail) read() {
 			return
 		}
 		// The client retries passing failures; this one does not pass.
-		for _, failure := range fetches.Errors() {
+		_, failures := cluster.Skip(t.client, fetches)
+		for _, failure := range failures {
 			t.stop(fmt.Errorf("read outcomes from %s: %w", failure.Topic, failure.Err))
 			return
 		}
@@ -96,6 +98,9 @@ func (t *Tail) deliver(r *kgo.Record) error {
 		return nil
 	}
 	outcome, err := o.codec.DecodeOutcome(t.reading, r.Value)
+	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
+		return nil // no processor wrote it
+	}
 	if err != nil {
 		return err
 	}

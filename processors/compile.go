@@ -2,6 +2,7 @@ package processors
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -72,6 +73,10 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 		Topic: c.names.Outcomes(spec.Name),
 		Read: func(ctx context.Context, r *record.Record) (step.IndexEntry, bool, error) {
 			o, err := codec.DecodeOutcome(ctx, r.Value)
+			if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) && !errors.Is(err, codecs.ErrNewerSchema) {
+				c.log.Error("left out an outcome that no processor can have written", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+				return step.IndexEntry{}, false, nil
+			}
 			if err != nil || o.Repeat {
 				return step.IndexEntry{}, false, err
 			}
@@ -89,7 +94,7 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 	g := c.group(c.names.Group(spec.Name), c.names.Events(spec.Source))
 	handler := &policy{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), targets: map[string]*codecs.Aggregate{}, names: c.names,
+		spec: spec, source: c.codecs.Aggregate(spec.Source), targets: map[string]*codecs.Aggregate{}, names: c.names, partitions: c.settings.Partitions,
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	for _, target := range spec.Sends {
@@ -104,7 +109,7 @@ func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 func (c *compiler) rekey(spec *topology.ProjectionSpec) step.Group {
 	g := c.group(c.names.RekeyGroup(spec.ID()), c.names.Events(spec.Source))
 	handler := &rekey{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), names: c.names,
+		spec: spec, source: c.codecs.Aggregate(spec.Source), names: c.names, partitions: c.settings.Partitions,
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle
@@ -122,7 +127,7 @@ func (c *compiler) projection(spec *topology.ProjectionSpec) step.Group {
 	codec := c.codecs.Projection(spec.ID())
 	g := c.group(c.names.Group(spec.ID()), input)
 	handler := &projection{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), codec: codec,
+		spec: spec, source: c.codecs.Aggregate(spec.Source), codec: codec, partitions: c.settings.Partitions,
 		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
 	}
 	g.Handle = handler.handle

@@ -20,6 +20,7 @@ type engineMetrics struct {
 	rebuilt      *prometheus.CounterVec
 	rebalances   *prometheus.CounterVec
 	retries      *prometheus.CounterVec
+	foreign      *prometheus.CounterVec // group, topic
 
 	stats                                      func() map[string]exactlyonce.Stats
 	lag, waiting, oldest, unflushed, restoring *prometheus.Desc
@@ -48,6 +49,7 @@ func newEngineMetrics(r prometheus.Registerer, stats func() map[string]exactlyon
 		rebuilt:      counter("stores_rebuilt_total", "Local stores that could not be trusted."),
 		rebalances:   counter("rebalances_total", "Assignments of partitions."),
 		retries:      counter("input_retries_total", "Tries of inputs that could not be handled for the time being."),
+		foreign:      counter("foreign_records_total", "Records of the group's own topics that it cannot have written, and left out. Alert on any.", "topic"),
 		stats:        stats,
 		lag:          gauge("lag", "Offsets between what is handled and the end of the input.", "partition"),
 		waiting:      gauge("waiting_seconds", "Time for which the next input has waited to be handled, whatever the reason. Alert above 30.", "partition"),
@@ -55,7 +57,7 @@ func newEngineMetrics(r prometheus.Registerer, stats func() map[string]exactlyon
 		unflushed:    gauge("unflushed_rows", "Committed rows that are not in the local store yet."),
 		restoring:    gauge("restoring", "Offsets left to restore.", "partition"),
 	}
-	for _, c := range []prometheus.Collector{m.restarts, m.transactions, m.inputs, m.records, m.restored, m.restores, m.fenced, m.rebuilt, m.rebalances, m.retries, m} {
+	for _, c := range []prometheus.Collector{m.restarts, m.transactions, m.inputs, m.records, m.restored, m.restores, m.fenced, m.rebuilt, m.rebalances, m.retries, m.foreign, m} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -82,6 +84,7 @@ func (m *engineMetrics) of(group string) exactlyonce.Metrics {
 		},
 		Rebalanced:   func(int) { m.rebalances.WithLabelValues(group).Inc() },
 		StoreRebuilt: func(int32, string) { m.rebuilt.WithLabelValues(group).Inc() },
+		Foreign:      func(topic string) { m.foreign.WithLabelValues(group, topic).Inc() },
 		Retried:      func(int32, error) { m.retries.WithLabelValues(group).Inc() },
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/exactlyonce"
 	"github.com/foldlog/foldlog/processors/step"
@@ -33,6 +34,9 @@ func guard(g *step.Group, letters deadLetters, progress func(*record.Record) *st
 				s, err = setAside(in, newPanicFault("group "+g.Name, cause)), nil
 			}
 		}()
+		if why := in.Header(cluster.HeaderUnreadable); why != nil && in.Value == nil {
+			return setAside(in, errors.New(string(why))), nil
+		}
 		s, err = handle(ctx, in, memory)
 		if err == nil {
 			err = checkSizes(s)

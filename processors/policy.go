@@ -19,11 +19,12 @@ type policy struct {
 	source      *codecs.Aggregate
 	targets     map[string]*codecs.Aggregate
 	names       topology.Names
+	partitions  int
 	deadLetters deadLetters
 }
 
 func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, p.source, in)
+	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -87,11 +88,16 @@ func (p *policy) outputs() []string {
 	return topics
 }
 
-// decodeEvent reads an event record. A fault means that the record is no event; err means to try
-// again.
-func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record) (event foldlog.Event[any], fault, err error) {
-	if in.Value == nil {
+// decodeEvent reads an event record. A fault means that the record is no event that one of our
+// groups can have written; err means to try again.
+func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record, partitions int) (event foldlog.Event[any], fault, err error) {
+	switch home := topology.PartitionOf(in.Key, partitions); {
+	case in.Value == nil:
 		return event, errors.New("an event has a value; this record has none"), nil
+	case len(in.Key) == 0:
+		return event, errors.New("an event has a key; this record has none"), nil
+	case home != in.Partition:
+		return event, fmt.Errorf("the key %q belongs to partition %d; no processor wrote the record into this one", clip(string(in.Key), foldlog.MaxIDLength), home), nil
 	}
 	event, err = codec.DecodeEvent(ctx, in.Value)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {

@@ -17,11 +17,12 @@ type rekey struct {
 	spec        *topology.ProjectionSpec
 	source      *codecs.Aggregate
 	names       topology.Names
+	partitions  int
 	deadLetters deadLetters
 }
 
 func (r *rekey) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, r.source, in)
+	event, fault, err := decodeEvent(ctx, r.source, in, r.partitions)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -55,6 +56,7 @@ type projection struct {
 	spec        *topology.ProjectionSpec
 	source      *codecs.Aggregate
 	codec       *codecs.Projection
+	partitions  int
 	deadLetters deadLetters
 }
 
@@ -63,7 +65,7 @@ func (p *projection) handle(ctx context.Context, in *record.Record, memory step.
 	if strings.HasPrefix(string(in.Key), topology.ProgressPrefix) {
 		return s, nil
 	}
-	event, fault, err := decodeEvent(ctx, p.source, in)
+	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions)
 	if err != nil {
 		return step.Step{}, err
 	}

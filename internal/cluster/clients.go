@@ -17,10 +17,6 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// MaxDecompressed bounds the size of a decompressed batch, so that no producer can exhaust a
-// consumer's memory.
-const MaxDecompressed = 64 << 20
-
 // sarama has these settings only for the whole process. By default it has no bound on
 // decompression. Its own metrics, which nobody reads here, cost several percent of a processor's
 // time.
@@ -30,7 +26,7 @@ func init() {
 }
 
 // Franz returns the options of a franz-go client: connection, idempotent production with acks=all
-// to the murmur2 partition, no lingering.
+// to the murmur2 partition, no lingering, bounded decompression ([Skip]).
 func (c Config) Franz() ([]kgo.Opt, error) {
 	c.EnsureDefaults()
 	if err := c.Validate(); err != nil {
@@ -42,6 +38,7 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // nil is Kafka's murmur2
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0),
+		kgo.WithDecompressor(Decompressor()),
 		kgo.ProducerBatchMaxBytes(topology.MaxBatchBytes),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.RetryTimeout(30 * time.Second),

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/cluster"
 )
 
 const (
@@ -173,7 +175,10 @@ func (r *reading) part(partition *kmsg.FetchResponseTopicPartition, from int64) 
 		Topic:          r.topic,
 		Partition:      partition.Partition,
 	}
-	fetched, next := kgo.ProcessFetchPartition(opts, partition, r.log.decompressor, nil)
+	fetched, next := kgo.ProcessFetchPartition(opts, partition, cluster.Decompressor(), nil)
+	if placeholder, unreadable := cluster.Placeholder(fetched.Err); unreadable {
+		fetched.Records, fetched.Err, next = append(fetched.Records, placeholder), nil, placeholder.Offset+1
+	}
 	if errors.Is(fetched.Err, kerr.OffsetOutOfRange) {
 		return Part{}, fmt.Errorf("read %s/%d at %d: %w (it has %d to %d)", r.topic, partition.Partition, from, ErrMoved,
 			partition.LogStartOffset, partition.HighWatermark)

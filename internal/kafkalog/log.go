@@ -19,14 +19,14 @@ var ErrMoved = errors.New("the log does not have the offset any more")
 // of one connection in order, and holds a fetch if it has no records for it. So a Log shares its
 // connections with nobody, and a caller that reads much at once opens several.
 type Log struct {
-	client       *kgo.Client
-	decompressor kgo.Decompressor
+	client *kgo.Client
 }
 
 // Part is the result of one fetch of a partition.
 type Part struct {
 	Partition int32
-	// Records are committed ones, in order. The last ones may lie behind the end of the read.
+	// Records are committed ones, in order. The last ones may lie behind the end of the read. A
+	// batch that cannot be read is a placeholder ([cluster.Placeholder]).
 	Records []*kgo.Record
 	// Next is the offset up to which everything was read.
 	Next int64
@@ -41,17 +41,11 @@ func Open(c cluster.Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(opts, kgo.ClientID(c.ClientID+"-log"), kgo.MaxDecompressBatchBytes(cluster.MaxDecompressed))...)
+	client, err := kgo.NewClient(append(opts, kgo.ClientID(c.ClientID+"-log"))...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client to read logs: %w", err)
 	}
-	// the client's own, with its bound
-	bounded, ok := client.OptValue(kgo.WithDecompressor).(kgo.Decompressor)
-	if !ok {
-		client.Close()
-		return nil, errors.New("kafka client to read logs: it has no decompressor")
-	}
-	return &Log{client: client, decompressor: bounded}, nil
+	return &Log{client: client}, nil
 }
 
 // Close ends the connections.

@@ -49,7 +49,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		for _, e := range fetched.Errors() {
+		unreadable, failures := cluster.Skip(client, fetched)
+		for _, r := range unreadable {
+			f.log.Error("skipped what cannot say which versions of projections serve", "topic", f.topic, "offset", r.Offset, "cause", string(r.Headers[0].Value))
+		}
+		for _, e := range failures {
 			f.log.Warn("cannot follow which versions of projections serve, trying again", "topic", f.topic, "error", e.Err)
 			_ = retry.Sleep(ctx, time.Second)
 		}

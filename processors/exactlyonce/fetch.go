@@ -9,6 +9,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/internal/cluster"
 )
 
 // stuckAfter is the time that the fetcher waits for a lane with a full inbox. Then it stops
@@ -81,7 +83,8 @@ func (f *fetcher) loop() {
 		if f.gen.ctx.Err() != nil || fetches.IsClientClosed() {
 			return
 		}
-		if err := fault(fetches); err != nil {
+		unreadable, failures := cluster.Skip(f.client, fetches)
+		if err := fault(failures); err != nil {
 			f.gen.engine.fail(failf(CauseFetch, "read %s: %w", topic, err))
 			return
 		}
@@ -98,6 +101,11 @@ func (f *fetcher) loop() {
 				l.inbox.put(c, topic, p.Partition)
 			}
 		})
+		for _, r := range unreadable { // behind what was read before them
+			if l := f.gen.lanes[r.Partition]; l != nil {
+				l.inbox.put(carriers([]*kgo.Record{r})[0], topic, r.Partition)
+			}
+		}
 		for partition := range paused {
 			if !f.gen.lanes[partition].inbox.full() {
 				delete(paused, partition)
@@ -136,12 +144,12 @@ func (f *fetcher) awaitRoom(l *lane) bool {
 }
 
 // fault returns the error of fetches, if it is more than a poll that was given up.
-func fault(fetches kgo.Fetches) error {
+func fault(failures []kgo.FetchError) error {
 	var all []error
-	fetches.EachError(func(_ string, partition int32, err error) {
-		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			all = append(all, fmt.Errorf("partition %d: %w", partition, err))
+	for _, f := range failures {
+		if !errors.Is(f.Err, context.DeadlineExceeded) && !errors.Is(f.Err, context.Canceled) {
+			all = append(all, fmt.Errorf("partition %d: %w", f.Partition, f.Err))
 		}
-	})
+	}
 	return errors.Join(all...)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foldlog/foldlog/internal/cluster"
 )
 
 // kafka is the access to the brokers that restoring and fencing need: a partition as they show it,
@@ -76,7 +78,10 @@ func (b *franzKafka) committed(ctx context.Context, topic string, partition int3
 	if err == nil {
 		records, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 			KeepControlRecords: true, Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: topic, Partition: partition,
-		}, p, kgo.DefaultDecompressor(), nil)
+		}, p, cluster.Decompressor(), nil)
+		if placeholder, unreadable := cluster.Placeholder(records.Err); unreadable {
+			records.Records, records.Err, next = append(records.Records, placeholder), nil, placeholder.Offset+1
+		}
 		c, err = chunk{records: records.Records, next: next, stable: p.LastStableOffset, empty: len(p.RecordBatches) == 0}, records.Err
 	}
 	if err != nil {

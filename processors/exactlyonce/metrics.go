@@ -18,6 +18,8 @@ type Metrics struct {
 	Rebalanced func(partitions int)
 	// StoreRebuilt is called when a local store could not be trusted, with the reason.
 	StoreRebuilt func(partition int32, reason string)
+	// Foreign is called for each record of the group's own topics that it cannot have written.
+	Foreign func(topic string)
 	// Retried is called each time a handler's error makes an input wait.
 	Retried func(partition int32, err error)
 }
@@ -91,6 +93,12 @@ func (m *Metrics) rebalanced(partitions int) {
 func (m *Metrics) storeRebuilt(partition int32, reason string) {
 	if m.StoreRebuilt != nil {
 		m.StoreRebuilt(partition, reason)
+	}
+}
+
+func (m *Metrics) foreign(topic string) {
+	if m.Foreign != nil {
+		m.Foreign(topic)
 	}
 }
 

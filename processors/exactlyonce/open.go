@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -117,20 +118,38 @@ func (l *lane) restoreTopic(ctx context.Context, topic string, from int64, keep 
 func (l *lane) tableSink() func(*kgo.Record) (stored, bool, error) {
 	return func(r *kgo.Record) (stored, bool, error) {
 		key := string(r.Key)
-		if strings.HasPrefix(key, topology.ProgressPrefix) {
+		if strings.HasPrefix(key, topology.ProgressPrefix) || l.foreign(r) {
 			return stored{}, false, nil
-		}
-		if p := topology.PartitionOf(r.Key, l.group.Partitions); p != l.partition {
-			return stored{}, false, failf(CausePartitioning, "row %q in partition %d of %s belongs to partition %d: somebody else writes the table, "+
-				"or its partition count changed", key, l.partition, r.Topic, p)
 		}
 		return stored{kindRow, key, r.Value}, true, nil
 	}
 }
 
+// foreign reports whether a record of the group's own topics cannot be the group's: it has no key,
+// one of another partition, or cannot be read at all. Somebody else wrote it, so it is left out.
+func (l *lane) foreign(r *kgo.Record) bool {
+	why := ""
+	switch p := topology.PartitionOf(r.Key, l.group.Partitions); {
+	case len(r.Key) == 0 && len(r.Headers) == 1 && r.Headers[0].Key == cluster.HeaderUnreadable:
+		why = string(r.Headers[0].Value)
+	case len(r.Key) == 0:
+		why = "it has no key"
+	case p != l.partition:
+		why = fmt.Sprintf("its key belongs to partition %d", p)
+	default:
+		return false
+	}
+	l.gen.engine.config.Metrics.foreign(r.Topic)
+	l.log.Error("left out a record that this group cannot have written", "topic", r.Topic, "offset", r.Offset, "cause", why)
+	return true
+}
+
 // indexSink returns the stored form of a record of the index's topic.
 func (l *lane) indexSink(ctx context.Context) func(*kgo.Record) (stored, bool, error) {
 	return func(r *kgo.Record) (stored, bool, error) {
+		if l.foreign(r) {
+			return stored{}, false, nil
+		}
 		in := record.Of(r)
 		found, ok, err := l.readIndex(ctx, &in)
 		if err != nil || !ok || !l.group.Index.Retain(found) {
