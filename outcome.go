@@ -4,6 +4,8 @@ import "time"
 
 // Outcome is the result of one command: accepted with its events, or rejected with a code. Each
 // command has exactly one. Later answers to the same command id are copies of it, marked Repeat.
+// Only a [CodeInternal] is not repeated: it recorded nothing, so the next command with the id is a
+// new attempt.
 type Outcome struct {
 	CommandID   string
 	AggregateID string

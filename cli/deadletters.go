@@ -16,7 +16,8 @@ import (
 )
 
 func (c *Context) deadLettersCommand() *cobra.Command {
-	return Group("dead-letters", "Look at input that could not be handled", c.deadLettersListCommand(), c.deadLettersShowCommand())
+	return Group("dead-letters", "Look at input that could not be handled, or set some aside",
+		c.deadLettersListCommand(), c.deadLettersShowCommand(), c.deadLettersSkipCommand())
 }
 
 func (c *Context) deadLettersListCommand() *cobra.Command {

@@ -183,10 +183,14 @@ func validate(data any) (r *foldlog.Rejection) {
 	if err == nil {
 		return nil
 	}
-	if rejection, ok := foldlog.AsRejection(err); ok {
-		return rejection
+	rejection, ok := foldlog.AsRejection(err)
+	switch {
+	case !ok:
+		return foldlog.Reject(foldlog.CodeInternal, "%v", err)
+	case rejection == nil || rejection.Code == "":
+		return foldlog.Reject(foldlog.CodeInternal, "checking the %T returned a rejection without a code", data)
 	}
-	return foldlog.Reject(foldlog.CodeInternal, "%v", err)
+	return rejection
 }
 
 // payloadHash hashes the parts that make two commands the same. Lengths come before texts, so that

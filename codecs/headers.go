@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/topology"
 )
 
 // maxCause is the largest cause in a header, in bytes. Input can make a cause as long as itself.
@@ -54,17 +55,29 @@ func OriginHeaders(r Record) []Header {
 	}
 }
 
-// DeadLetterHeaders returns the headers that say why the group could not handle the record, and its
-// place. The record's own headers are not among them.
-func DeadLetterHeaders(r Record, group string, cause error) []Header {
-	return []Header{
+// DeadLetter returns the record that sets an input of a group aside: the raw input, the cause, its
+// coordinates, and its own headers. If that does not fit, the input's headers are left out first,
+// then the end of its value, and then that of its key. All of them can be read at the coordinates.
+func DeadLetter(in Record, topic, group string, cause error) Record {
+	letter := Record{Topic: topic, Key: in.Key, Value: in.Value, Headers: []Header{
 		{Key: HeaderDeadLetterCause, Value: []byte(causeText(cause))},
-		{Key: HeaderDeadLetterTopic, Value: []byte(r.Topic)},
-		{Key: HeaderDeadLetterPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
-		{Key: HeaderDeadLetterOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
-		{Key: HeaderDeadLetterTimestamp, Value: r.Timestamp.UTC().AppendFormat(nil, time.RFC3339Nano)},
+		{Key: HeaderDeadLetterTopic, Value: []byte(in.Topic)},
+		{Key: HeaderDeadLetterPartition, Value: strconv.AppendInt(nil, int64(in.Partition), 10)},
+		{Key: HeaderDeadLetterOffset, Value: strconv.AppendInt(nil, in.Offset, 10)},
+		{Key: HeaderDeadLetterTimestamp, Value: in.Timestamp.UTC().AppendFormat(nil, time.RFC3339Nano)},
 		{Key: HeaderDeadLetterGroup, Value: []byte(group)},
+	}}
+	room := topology.MaxRecordBytes - letter.Size() + len(in.Key) + len(in.Value)
+	if len(in.Key)+len(in.Value) > room {
+		letter.Key = in.Key[:min(len(in.Key), room)]
+		letter.Value = in.Value[:min(len(in.Value), room-len(letter.Key))]
+		letter.Headers = append(letter.Headers, Header{Key: HeaderDeadLetterTruncated, Value: []byte("true")})
+		return letter
 	}
+	if in.Size() <= room {
+		letter.Headers = append(letter.Headers, in.Headers...)
+	}
+	return letter
 }
 
 // traceparent is version 00 of W3C Trace Context.

@@ -40,7 +40,8 @@ const (
 	HeaderDeadLetterOffset    = "foldlog-dead-letter-offset"
 	HeaderDeadLetterTimestamp = "foldlog-dead-letter-timestamp"
 	HeaderDeadLetterGroup     = "foldlog-dead-letter-group"
-	// HeaderDeadLetterTruncated is "true" if the value was too large to be kept in full.
+	// HeaderDeadLetterTruncated is "true" if the value or the key was too large to be kept in
+	// full.
 	HeaderDeadLetterTruncated = "foldlog-dead-letter-truncated"
 	// Copies of CloudEvents attributes, for routing. The envelope is the truth.
 	HeaderCESpecVersion = "ce_specversion"

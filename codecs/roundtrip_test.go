@@ -228,7 +228,7 @@ func TestHeaders(t *testing.T) {
 		HeaderDeadLetterTimestamp: "2026-01-02T03:04:05.000006Z", HeaderDeadLetterGroup: "g",
 	}
 	headers := append(CloudEventHeaders(CloudEventSource("lamps", "lamp"), fullEvent()), OriginHeaders(rec)...)
-	for _, h := range append(headers, DeadLetterHeaders(rec, "g", errors.New("why\xff"))...) {
+	for _, h := range append(headers, DeadLetter(rec, "d", "g", errors.New("why\xff")).Headers...) {
 		if want[h.Key] != string(h.Value) {
 			t.Errorf("%s is %q, want %q", h.Key, h.Value, want[h.Key])
 		}
@@ -236,6 +236,33 @@ func TestHeaders(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("missing: %v", want)
+	}
+}
+
+// A dead letter fits into its topic, whatever the input is: what is left out can be read at the
+// coordinates.
+func TestDeadLettersFit(t *testing.T) {
+	large := bytes.Repeat([]byte("x"), 3<<20)
+	for name, in := range map[string]Record{
+		"a large value":   {Key: []byte("k"), Value: large},
+		"a large key":     {Key: large, Value: []byte("v")},
+		"both":            {Key: large, Value: large},
+		"a large header":  {Key: []byte("k"), Value: []byte("v"), Headers: []Header{{Key: "h", Value: large}}},
+		"many headers":    {Key: []byte("k"), Headers: make([]Header, 150_000)},
+		"all of it large": {Key: large, Value: large, Headers: []Header{{Key: string(large)}}},
+		"just too large":  {Value: large[:topology.MaxRecordBytes-10]},
+	} {
+		letter := DeadLetter(in, "d", "g", errors.New(string(large)))
+		truncated := string(letter.Header(HeaderDeadLetterTruncated)) == "true"
+		if letter.Size() > topology.MaxRecordBytes+1<<10 {
+			t.Errorf("%s: a dead letter of %d bytes", name, letter.Size())
+		}
+		if whole := len(letter.Key) == len(in.Key) && len(letter.Value) == len(in.Value); whole == truncated {
+			t.Errorf("%s: key of %d bytes, value of %d, truncated %v", name, len(letter.Key), len(letter.Value), truncated)
+		}
+	}
+	if letter := DeadLetter(Record{Headers: []Header{{Key: "own", Value: []byte("1")}}}, "d", "g", errors.New("why")); string(letter.Header("own")) != "1" {
+		t.Errorf("the input's own headers are lost: %v", letter.Headers)
 	}
 }
 

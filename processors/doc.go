@@ -11,9 +11,11 @@
 //     each event's chain value covers the one before it.
 //  4. The same input record, delivered again, gives the same ids (foldlog.EventID,
 //     foldlog.PolicyCommandID).
-//  5. A command id that is repeated within the horizon changes nothing.
+//  5. A command id that is repeated within the horizon changes nothing. An internal_error does not
+//     count: the next command with the id is a new attempt.
 //  6. Of a projection, the serving version and the one kept beside it are run. A version that is
 //     being filled is run only if it alone is asked for.
-//  7. No input stops a group. If a domain's code panics, the input is answered or set aside, with
-//     the stack in the log.
+//  7. No input stops a group. Only infrastructure is tried again (passing). Whatever else the
+//     domain's code or a foreign record leads to, the input is answered or set aside, with the stack
+//     of a panic in the log. Every record fits into its topic before the transaction begins.
 package processors

@@ -75,7 +75,7 @@ func tooLargef(format string, args ...any) error { return &tooLarge{fmt.Sprintf(
 func checkSizes(s step.Step) error {
 	total := 0
 	for i := range s.Records {
-		size := sizeOf(&s.Records[i])
+		size := s.Records[i].Size()
 		if size > topology.MaxBatchBytes-framing {
 			return tooLargef("a record for %s would have %d bytes with its key and headers; at most %d fit", s.Records[i].Topic, size, topology.MaxBatchBytes-framing)
 		}
@@ -89,18 +89,6 @@ func checkSizes(s step.Step) error {
 	}
 	return nil
 }
-
-// sizeOf returns the most bytes that a record takes in a batch.
-func sizeOf(r *record.Record) int {
-	size := len(r.Key) + len(r.Value)
-	for _, h := range r.Headers {
-		size += headerSize(h)
-	}
-	return size
-}
-
-// headerSize includes the lengths of the key and the value.
-func headerSize(h record.Header) int { return len(h.Key) + len(h.Value) + 8 }
 
 // clip shortens a text of the domain or a sender to at most so many bytes of valid UTF-8.
 func clip(text string, most int) string {

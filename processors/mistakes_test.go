@@ -345,7 +345,8 @@ func TestMistakesOfTheDomainStopNobody(t *testing.T) {
 	s := startSystem(t, vaseTopology(mended), vaseSchemas())
 	stop := s.run("one")
 	n := 0
-	sameHome := func() string { // all ids are in one partition, so that each command waits for those before it
+	// All ids are in one partition, so that each command waits for those before it.
+	sameHome := func() string {
 		for ; ; n++ {
 			if id := fmt.Sprintf("v%d", n); topology.PartitionOf([]byte(id), s.settings.Partitions) == 1 {
 				n++

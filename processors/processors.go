@@ -52,10 +52,11 @@ type Config struct {
 
 // Processors runs every aggregate, policy and projection of a topology.
 type Processors struct {
-	config Config
-	groups []group
-	engine *engineMetrics
-	log    *slog.Logger
+	config  Config
+	groups  []group
+	engine  *engineMetrics
+	metrics *metrics
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	runners map[string]*exactlyonce.Runner // running now, by group
@@ -79,7 +80,7 @@ func New(c Config) (*Processors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
-	p := &Processors{config: c, log: c.Logger, runners: map[string]*exactlyonce.Runner{}, faults: map[string]error{}}
+	p := &Processors{config: c, metrics: m, log: c.Logger, runners: map[string]*exactlyonce.Runner{}, faults: map[string]error{}}
 	if p.engine, err = newEngineMetrics(c.Metrics, p.stats); err != nil {
 		return nil, fmt.Errorf("register the processors' metrics: %w", err)
 	}
@@ -107,11 +108,15 @@ func (p *Processors) wanted(g group) bool {
 
 // runner returns one attempt at running a group.
 func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
+	return exactlyonce.New(g, p.engineConfig(g))
+}
+
+func (p *Processors) engineConfig(g step.Group) exactlyonce.Config {
 	c := p.config
-	return exactlyonce.New(g, exactlyonce.Config{
+	return exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionsV1: c.TransactionsV1, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
 		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
-	})
+	}
 }
 
 // Run keeps all groups running until ctx ends, and those of versions of projections as long as they

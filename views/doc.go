@@ -35,7 +35,8 @@
 //     skipped. A row that cannot be decoded is an error of the reads that meet it ([RowError]). An
 //     absent schema registry is waited for.
 //  6. The first outcome of a command stands. Repeats and second answers within the horizon never
-//     replace it. Beyond the horizon, by recorded time, there is no outcome.
+//     replace it. Only an internal_error gives way to the next outcome: it recorded nothing. Beyond
+//     the horizon, by recorded time, there is no outcome.
 //  7. An outcome reaches all who expect it in the call that writes it to the store, both in the
 //     tail and in the restore.
 //  8. A store that may be wrong is not used. It is thrown away and read again from Kafka, which is

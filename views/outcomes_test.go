@@ -276,3 +276,27 @@ func TestPurgeInSteps(t *testing.T) {
 		t.Errorf("the last one is gone: %v", err)
 	}
 }
+
+// A failure for a defect recorded nothing, so the outcome of the next attempt replaces it, and then
+// stands.
+func TestFailureGivesWay(t *testing.T) {
+	s := newSystem(t)
+	now := time.Now()
+	failed := accepted("a", "cmd", 0, at(homeOf("a"), 10), now)
+	failed.Accepted, failed.EventIDs, failed.Code = false, nil, foldlog.CodeInternal
+	again := failed
+	again.Position.Offset = 11
+	mended := accepted("a", "cmd", 1, at(homeOf("a"), 12), now.Add(time.Minute))
+	late := accepted("a", "cmd", 2, at(homeOf("a"), 13), now.Add(time.Minute))
+	produce(t, s.producer, s.outcomeRecord(failed, at(homeOf("a"), 10)), s.outcomeRecord(again, at(homeOf("a"), 11)),
+		s.outcomeRecord(mended, at(homeOf("a"), 12)), s.outcomeRecord(late, at(homeOf("a"), 13)))
+	set := s.start()
+	for range 2 {
+		have, ok, err := set.Outcomes("account").Get(soon(t), "a", "cmd")
+		if err != nil || !ok || !have.Accepted || have.Version != 1 {
+			t.Errorf("after the mend: %+v, %v, %v", have, ok, err)
+		}
+		set.stop()
+		set = s.start()
+	}
+}

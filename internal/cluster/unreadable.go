@@ -13,8 +13,8 @@ import (
 // Everybody sees the same: a [Placeholder] in its place, and the batch behind it.
 const MaxDecompressed = 64 << 20
 
-// HeaderUnreadable is the header of a placeholder. Its value says which batch could not be read, and
-// why.
+// HeaderUnreadable is the header of a placeholder. Its value says which batch could not be read,
+// and why.
 const HeaderUnreadable = "foldlog-unreadable"
 
 // decompressor turns every failure into kgo.ErrMaxDecompress, for which alone franz-go names the
@@ -40,9 +40,9 @@ var Decompressor = sync.OnceValue(func() kgo.Decompressor {
 	return decompressor{client.OptValue(kgo.WithDecompressor).(kgo.Decompressor)}
 })
 
-// Placeholder returns a record that stands for a batch, if err says that the batch is unreadable. It
-// has no key and no value, and the offset of the batch's last record, so that a reader who goes on
-// behind it goes on behind the batch.
+// Placeholder returns a record that stands for a batch, if err says that the batch is unreadable.
+// It has no key and no value, and the offset of the batch's last record, so that a reader who goes
+// on behind it goes on behind the batch.
 func Placeholder(err error) (r *kgo.Record, ok bool) {
 	batch, ok := errors.AsType[*kgo.ErrDecompressTooLarge](err)
 	if !ok {
@@ -55,8 +55,8 @@ func Placeholder(err error) (r *kgo.Record, ok bool) {
 	}, true
 }
 
-// Skip makes a client that stopped at unreadable batches go on behind them. It returns a placeholder
-// for each of them, and the errors that are left.
+// Skip makes a client that stopped at unreadable batches go on behind them. It returns a
+// placeholder for each of them, and the errors that are left.
 func Skip(client *kgo.Client, fetches kgo.Fetches) (skipped []*kgo.Record, rest []kgo.FetchError) {
 	behind := map[string]map[int32]kgo.EpochOffset{}
 	for _, failure := range fetches.Errors() {

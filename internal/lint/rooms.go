@@ -51,7 +51,7 @@ var house = []floor{
 	{"from a command to a row", []room{
 		{"processors/step", "internal/record", ""},
 		{"processors/exactlyonce", ". topology internal/record internal/retry internal/localdb internal/gokashell internal/cluster processors/step", "*"},
-		{"processors", ". topology internal/record internal/retry internal/cluster internal/versions codecs processors/step processors/exactlyonce", "*"},
+		{"processors", ". topology internal/record internal/retry internal/cluster internal/versions schemas codecs processors/step processors/exactlyonce", "*"},
 		{"views", ". topology internal/retry internal/localdb internal/gokashell internal/cluster internal/kafkalog internal/versions codecs", "*"},
 	}},
 	{"doors", []room{
@@ -72,7 +72,7 @@ var house = []floor{
 	{"programs", []room{
 		{"devcluster", "internal/retry internal/avro", "*"},
 		{"node", "topology internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
-		{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs gateway client" +
+		{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs processors gateway client" +
 			" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster node", "*"},
 		{"bank/bankapp", ". bank schemas/bank gateway client cli", "*"},
 		{"cmd/foldlog", "cli bank/bankapp", ""},

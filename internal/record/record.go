@@ -40,6 +40,16 @@ func (r *Record) Header(key string) []byte {
 	return nil
 }
 
+// Size returns the most bytes that the record takes in a batch without compression, apart from the
+// batch's own: those of key, value and headers, and the lengths of headers.
+func (r *Record) Size() int {
+	size := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		size += len(h.Key) + len(h.Value) + 8
+	}
+	return size
+}
+
 // HeaderProgress is the header of a progress record, with a position's text. The engine writes it
 // and codecs reads it.
 //

@@ -76,20 +76,28 @@ func (g *generation) outputs(parts []part) [][]kgo.Record {
 	return outputs
 }
 
-// progress returns the records that announce a part's progress. In a table they go to the lane's
-// own partition, since a source partition reaches no other; elsewhere to all partitions.
+// progress returns the records that announce a part's progress.
 func (g *generation) progress(p part) []kgo.Record {
 	var outputs []kgo.Record
-	topic := g.engine.group.ProgressTopic
 	for from, offset := range p.batch.progress {
-		text := []byte(foldlog.Position{Aggregate: from.name, Partition: from.partition, Offset: offset}.String())
-		for partition, key := range g.engine.progressKeys(from) {
-			if topic == g.engine.tableTopic() && int32(partition) != p.lane.partition {
-				continue
-			}
-			outputs = append(outputs, kgo.Record{Topic: topic, Partition: int32(partition), Key: []byte(key), Value: text,
-				Headers: []kgo.RecordHeader{{Key: record.HeaderProgress, Value: text}}})
+		outputs = append(outputs, g.engine.progress(p.lane.partition, from, offset)...)
+	}
+	return outputs
+}
+
+// progress returns the records that announce the progress of a source partition. In a table they go
+// to the input's own partition, since a source partition reaches no other; elsewhere to all
+// partitions.
+func (e *engine) progress(own int32, from source, offset int64) []kgo.Record {
+	var outputs []kgo.Record
+	topic := e.group.ProgressTopic
+	text := []byte(foldlog.Position{Aggregate: from.name, Partition: from.partition, Offset: offset}.String())
+	for partition, key := range e.progressKeys(from) {
+		if topic == e.tableTopic() && int32(partition) != own {
+			continue
 		}
+		outputs = append(outputs, kgo.Record{Topic: topic, Partition: int32(partition), Key: []byte(key), Value: text,
+			Headers: []kgo.RecordHeader{{Key: record.HeaderProgress, Value: text}}})
 	}
 	return outputs
 }

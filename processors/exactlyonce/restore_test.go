@@ -7,10 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/foldlog/foldlog/topology"
 )
 
 // other returns a transactional producer that writes to partitions that it chooses.
@@ -42,7 +45,7 @@ func (w *world) write(client *kgo.Client, key, value string, partition int32, en
 	}
 }
 
-var abort = kgo.TryAbort
+var commit, abort = kgo.TryCommit, kgo.TryAbort
 
 func TestRestorePassesAbortedRecordsAndMarkers(t *testing.T) {
 	w := newWorld(t, 1)
@@ -411,4 +414,27 @@ func TestOldGenerationCannotCommit(t *testing.T) {
 	w.awaitHandled(r)
 	mustNotFail(t, r.stop())
 	w.check()
+}
+
+// Records that somebody else wrote to the table are left out of the restore, and counted: one
+// without a key, and one of another partition.
+func TestForeignRecordsAreLeftOut(t *testing.T) {
+	w := newWorld(t, 2)
+	w.send(50, 5)
+	r := w.start("a")
+	w.awaitHandled(r)
+	mustNotFail(t, r.stop())
+	stray := w.other(w.name + "-stray")
+	home := topology.PartitionOf([]byte("k0"), 2)
+	w.write(stray, "k0", "99 99", 1-home, &commit)
+	w.write(stray, "", "99 99", 0, &commit)
+	var foreign atomic.Int64
+	r = w.start("b", func(c *Config) { c.Metrics.Foreign = func(string) { foreign.Add(1) } })
+	w.awaitRecovered(r)
+	if n := foreign.Load(); n != 2 {
+		t.Errorf("%d foreign records counted, want 2", n)
+	}
+	w.send(50, 5)
+	w.awaitHandled(r)
+	mustNotFail(t, r.stop())
 }

@@ -41,5 +41,5 @@ const (
 
 // Bugs returns all bugs.
 func Bugs() []Bug {
-	return slices.Concat(transactionBugs, recoveryBugs, domainBugs, viewBugs, doorBugs)
+	return slices.Concat(transactionBugs, recoveryBugs, domainBugs, inputBugs, viewBugs, doorBugs)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/foldlog/foldlog/codecs"
-	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -38,7 +37,9 @@ func (v *recovery) restoreDeadLetters(ctx context.Context) error {
 			_, err := codec.DecodeCommandUnhashed(ctx, *r)
 			if undecodable, is := errors.AsType[*codecs.Undecodable](err); is {
 				if !there.Has(spec.Name, p, r.Offset) {
-					v.writer.Write(ctx, v.deadLetter(r, group, undecodable.Cause))
+					letter := codecs.DeadLetter(*r, v.kit.Names.DeadLetters(group), group, undecodable.Cause)
+					letter.Partition = topology.PartitionOf(r.Key, v.kit.Config.Settings.Partitions)
+					v.writer.Write(ctx, &letter)
 				}
 			} else if err != nil {
 				return err
@@ -46,18 +47,4 @@ func (v *recovery) restoreDeadLetters(ctx context.Context) error {
 		}
 		return v.writer.Flush(ctx)
 	})
-}
-
-// deadLetter returns a command's dead letter. The end of a value that would not fit is left out; it
-// can be read at the coordinates.
-func (v *recovery) deadLetter(r *record.Record, group string, cause error) *record.Record {
-	out := &record.Record{
-		Topic: v.kit.Names.DeadLetters(group), Partition: topology.PartitionOf(r.Key, v.kit.Config.Settings.Partitions), Key: r.Key, Value: r.Value,
-		Headers: codecs.DeadLetterHeaders(*r, group, cause),
-	}
-	if room := topology.MaxRecordBytes - len(r.Key) - 8<<10; len(out.Value) > room {
-		out.Value = out.Value[:room]
-		out.Headers = append(out.Headers, record.Header{Key: codecs.HeaderDeadLetterTruncated, Value: []byte("true")})
-	}
-	return out
 }

@@ -25,7 +25,7 @@ type answered struct {
 	asked          int64 // the same of its command
 	accepted       bool
 	repeat         bool
-	failed         bool // internal_error: nothing was recorded, and the next command with the id is a new attempt
+	failed         bool // internal_error: the next command with the id is a new attempt
 }
 
 // digest identifies a text among all others of this process.
