@@ -15,6 +15,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/schemas"
+	"github.com/foldlog/foldlog/topology"
 )
 
 func TestEventsComeBack(t *testing.T) {

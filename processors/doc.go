@@ -16,6 +16,6 @@
 //  6. Of a projection, the serving version and the one kept beside it are run. A version that is
 //     being filled is run only if it alone is asked for.
 //  7. No input stops a group. Only infrastructure is tried again (passing). Whatever else the
-//     domain's code or a foreign record leads to, the input is answered or set aside, with the stack
-//     of a panic in the log. Every record fits into its topic before the transaction begins.
+//     domain's code or a foreign record leads to, the input is answered or set aside, with the
+//     stack of a panic in the log. Every record fits into its topic before the transaction begins.
 package processors

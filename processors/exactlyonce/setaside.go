@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foldlog/foldlog/internal/record"
@@ -86,7 +87,7 @@ func (e *engine) awaitStopped(ctx context.Context, partition int32) error {
 		if err == nil {
 			err = described[e.group.Name].Err
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // one that never ran is not running
 			reason = fmt.Errorf("describe group %s: %w", e.group.Name, err)
 			continue
 		}
@@ -102,11 +103,14 @@ func (e *engine) awaitStopped(ctx context.Context, partition int32) error {
 			reason = err
 			continue
 		}
-		unstable, err := e.offsetsUnstable(ctx, []int32{partition})
-		if err == nil && !unstable {
+		switch unstable, err := e.offsetsUnstable(ctx, []int32{partition}); {
+		case err != nil && !errors.Is(err, kerr.GroupIDNotFound):
+			reason = fmt.Errorf("fetch the offsets of group %s: %w", e.group.Name, err)
+		case unstable:
+			reason = fmt.Errorf("a transaction may still move the offset of group %s", e.group.Name)
+		default:
 			return nil
 		}
-		reason = errors.Join(err, fmt.Errorf("a transaction may still move the offset of group %s", e.group.Name))
 	}
 	return errors.Join(reason, ctx.Err())
 }
@@ -115,7 +119,7 @@ func (e *engine) awaitStopped(ctx context.Context, partition int32) error {
 func (e *engine) nextInput(ctx context.Context, partition int32) (*record.Record, error) {
 	at := int64(0)
 	fetched, err := e.admin.FetchOffsets(ctx, e.group.Name)
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, fmt.Errorf("fetch the offsets of group %s: %w", e.group.Name, err)
 	}
 	if o, ok := fetched.Lookup(e.group.Input, partition); ok && o.At >= 0 {
