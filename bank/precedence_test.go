@@ -123,7 +123,7 @@ func decide(t *testing.T, s situation) *scenario.Decided[any, any, any] {
 	return nil
 }
 
-// holder returns the event that says who holds the account; the zero value where none does.
+// holder returns the event that says who holds the account; the zero value if none does.
 func holder(s situation) account.Opened {
 	for _, e := range s.given {
 		if o, ok := e.(account.Opened); ok {

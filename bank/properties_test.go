@@ -113,7 +113,7 @@ func (p *pair) run(d delivery) {
 	p.compare()
 }
 
-// declineReason returns the code of the one event that answers a debit or credit, "" where it was
+// declineReason returns the code of the one event that answers a debit or credit, "" if it was
 // done.
 func declineReason(t *rapid.T, events []any) string {
 	if len(events) != 1 {

@@ -74,7 +74,7 @@ func TestCounterExample(t *testing.T) {
 	}
 }
 
-// exitCodeOf returns the exit code that an error of exec stands for; -1 where the program did not
+// exitCodeOf returns the exit code that an error of exec stands for; -1 if the program did not
 // run.
 func exitCodeOf(err error) int {
 	var exit *exec.ExitError

@@ -78,7 +78,7 @@ func (p *process) stop() int {
 	return p.wait()
 }
 
-// get returns status and body of a path; 0 where nobody answers.
+// get returns status and body of a path; 0 if nobody answers.
 func (p *process) get(path string) (int, string) {
 	resp, err := http.Get("http://" + p.http + path)
 	if err != nil {

@@ -62,7 +62,7 @@ Refused and doubtful ones give exit 1.`,
 	return cmd
 }
 
-// checkSchemas checks the schema files alone. The set is nil where they cannot be used at all.
+// checkSchemas checks the schema files alone. The set is nil if they cannot be used at all.
 func (c *Context) checkSchemas(all bool) ([]schemas.Finding, *schemas.Set) {
 	set, err := schemas.Load(c.App.Schemas, c.App.Topology)
 	if err != nil {

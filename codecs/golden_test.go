@@ -114,7 +114,7 @@ type goldenCase struct {
 	// decode reads a value that was written with any version, by its topic's own codec.
 	decode func(ctx context.Context, value []byte) (any, error)
 	of     *topic
-	// slot is the record's place in the topic's readings; -1 where it has no Go type of the domain.
+	// slot is the record's place in the topic's readings; -1 if it has no Go type of the domain.
 	slot int
 }
 

@@ -47,7 +47,7 @@ func (s *slot) decode(body []byte) (value any, err error) {
 // place is the place of a domain's record in a topic's type.
 type place struct {
 	field  string // "" is the whole value
-	branch int    // of the latest type's union in the field; -1 where the field is no union
+	branch int    // of the latest type's union in the field; -1 if the field is no union
 }
 
 var wholeValue = place{branch: -1}

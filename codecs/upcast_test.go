@@ -298,7 +298,7 @@ func TestAForeignSchemaIsReadAsTheVersionThatItIsLike(t *testing.T) {
 	}
 }
 
-// A program does not start where the registry has a version that it could not read.
+// A program does not start if the registry has a version that it could not read.
 func TestStartIsRefusedWhereANewerVersionCannotBeRead(t *testing.T) {
 	file := func(name, old, new string) string {
 		text := string(deskFiles(3)[name].Data)

@@ -68,7 +68,7 @@ func loadCompose(t *testing.T) *compose {
 		if s.Environment == nil {
 			s.Environment = map[string]string{}
 		}
-		if s.Build != nil { // the image's own settings hold where the service has none
+		if s.Build != nil { // the image's own settings hold if the service has none
 			for key, value := range imageEnvironment(t) {
 				if _, set := s.Environment[key]; !set {
 					s.Environment[key] = value

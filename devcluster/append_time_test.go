@@ -174,7 +174,7 @@ func TestAppendTimeAsSaramaSeesIt(t *testing.T) {
 		if _, _, err := producer.SendMessage(m); err != nil {
 			t.Fatal(err)
 		}
-		// The response tells the producer the broker's time, where that counts.
+		// The response tells the producer the broker's time, if that counts.
 		if told := !m.Timestamp.Equal(longAgo); told != (topic == "commands") || told && m.Timestamp.Before(begin) {
 			t.Errorf("%s: the producer was told the time %s", topic, m.Timestamp)
 		}

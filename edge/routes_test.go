@@ -16,7 +16,7 @@ func TestRoutes(t *testing.T) {
 	for _, tc := range []struct {
 		method, target string
 		pattern        string
-		status         int // of the refusal; 0 where it is found
+		status         int // of the refusal; 0 if it is found
 		allow          string
 		params         params
 	}{

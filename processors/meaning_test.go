@@ -76,7 +76,7 @@ func TestRowIsTheFoldOfTheEvents(t *testing.T) {
 	s.checkLog("account")
 }
 
-// Every event has its own link of the chain, also where a command leads to several.
+// Every event has its own link of the chain, also if a command leads to several.
 func TestEventsOfOneCommandAreChained(t *testing.T) {
 	s := startSystem(t, boxTopology(), boxSchemas())
 	s.run("one")

@@ -155,7 +155,7 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 			return
 		}
 		if err == nil {
-			err = errors.New("it ended by itself")
+			err = errors.New("its work ended although nobody stopped it; this is a defect, please report it with the log")
 		}
 		if time.Since(started) > healthy {
 			try.Restart()

@@ -187,7 +187,7 @@ func (s *system) eventually(what string, condition func() error) {
 	s.t.Fatalf("%s: not within %s: %v", what, patience, err)
 }
 
-// produce writes records; where a partition is negative, the key decides.
+// produce writes records; if a partition is negative, the key decides.
 func (s *system) produce(records ...*kgo.Record) {
 	s.t.Helper()
 	for _, r := range records {

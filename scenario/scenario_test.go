@@ -139,7 +139,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failureOf returns the message with which the scenario fails, "" where it holds.
+// failureOf returns the message with which the scenario fails, "" if it holds.
 func failureOf(run func(scenario.TB)) string {
 	r := &recorder{}
 	done := make(chan struct{})

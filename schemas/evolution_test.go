@@ -20,13 +20,13 @@ type change struct {
 	// Readable is the verdict that follows from the specification, for Reason.
 	Readable bool   `json:"readable"`
 	Reason   string `json:"reason"`
-	// Stricter is set where we refuse what the specification allows; Rule then is the finding that
+	// Stricter is set if we refuse what the specification allows; Rule then is the finding that
 	// says so, and otherwise one that is due besides.
 	Stricter bool   `json:"stricter"`
 	Rule     string `json:"rule"`
-	// Library is "accepts" where the library beneath has another verdict.
+	// Library is "accepts" if the library beneath has another verdict.
 	Library string `json:"library"`
-	// Java is the verdict of Java's implementation where it has another one, for JavaReason.
+	// Java is the verdict of Java's implementation if it has another one, for JavaReason.
 	Java       string `json:"java"`
 	JavaReason string `json:"javaReason"`
 }

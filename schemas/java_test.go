@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Java's implementation has the same verdicts, but where the matrix says that it has not.
+// Java's implementation has the same verdicts, unless the matrix says otherwise.
 func TestJavaHasTheSameVerdicts(t *testing.T) {
 	if os.Getenv("FOLDLOG_TEST_FOREIGN") != "1" {
 		t.Skip("set FOLDLOG_TEST_FOREIGN=1 to run this test: it installs Java's Avro from the network")

@@ -59,7 +59,7 @@ type limited struct {
 // statusError is an answer that is no success.
 type statusError struct {
 	status  int
-	code    int // the registry's own error_code, or 0 where the answer is not the registry's
+	code    int // the registry's own error_code, or 0 if the answer is not the registry's
 	message string
 }
 

@@ -45,7 +45,7 @@ type TracedCommand struct {
 	// Type is the command's name. It is "" if its outcome is beyond the horizon: events do not name
 	// it.
 	Type string
-	// Actor is who asked, "" where it is not known: an old outcome without events does not say it,
+	// Actor is who asked, "" if it is not known: an old outcome without events does not say it,
 	// unless it was a policy.
 	Actor string
 	// RecordedAt is the time of the events, or of the outcome if there are none.

@@ -67,7 +67,7 @@ func TestOpenFields(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		open  account.Open
-		field string // the one that is invalid, "" where none is
+		field string // the one that is invalid, "" if none is
 	}{
 		{"no holder", account.Open{Currency: "EUR"}, "holder_id"},
 		{"blank holder", account.Open{HolderID: " \t\u2003", HolderName: "Ann", Currency: "EUR"}, "holder_id"},

@@ -38,7 +38,7 @@ func RunInput(t testing.TB, app cli.App, input string, args ...string) Result {
 
 // System is an app's dev command running in the test's process.
 type System struct {
-	// HTTP, Registry and Brokers are where it listens.
+	// HTTP, Registry and Brokers are the addresses that it listens on.
 	HTTP     string   `json:"http"`
 	Registry string   `json:"registry"`
 	Brokers  []string `json:"brokers"`

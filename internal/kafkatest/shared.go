@@ -16,7 +16,7 @@ const (
 	// EnvTest is 1 where tests that need Apache Kafka are to run. Without it they are skipped,
 	// because `make test` needs only Go.
 	EnvTest = "FOLDLOG_TEST_KAFKA"
-	// EnvRequire is 1 where they must run: they fail on a machine without JDK or Maven, instead of
+	// EnvRequire is 1 if they must run: they fail on a machine without JDK or Maven, instead of
 	// being skipped. It implies EnvTest.
 	EnvRequire = "FOLDLOG_REQUIRE_KAFKA"
 )

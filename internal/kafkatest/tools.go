@@ -22,7 +22,7 @@ const (
 // enough, or Maven.
 var ErrUnavailable = errors.New("this machine cannot run Apache Kafka")
 
-// Available returns nil where brokers and registries can be started: there is a Java from 21 on
+// Available returns nil if brokers and registries can be started: there is a Java from 21 on
 // (from 17 on for brokers alone), and what they consist of is in the cache or Maven is there to
 // fetch it. Otherwise the error wraps [ErrUnavailable].
 func Available(ctx context.Context) error {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// childEnv holds a childConfig where the test binary is to be a process that runs an instance.
+// childEnv holds a childConfig if the test binary is to be a process that runs an instance.
 const childEnv = "FOLDLOG_TEST_CHILD"
 
 type childConfig struct {

@@ -166,7 +166,7 @@ func (r *restorer) fetch(ctx context.Context, at, end int64) chunk {
 			break
 		}
 		if deadline.passed() {
-			return chunk{err: failf(CauseRestore, "read %s, partition %d: no progress at offset %d of %d for %s: %w", r.topic, r.partition, at, end,
+			return chunk{err: failf(CauseRestore, "read %s, partition %d: stuck at offset %d of %d for %s; are the partition's replicas in sync? %w", r.topic, r.partition, at, end,
 				r.engine.config.Patience, errors.Join(err, errors.New("the brokers send nothing")))}
 		}
 	}

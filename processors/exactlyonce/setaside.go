@@ -87,7 +87,7 @@ func (e *engine) awaitStopped(ctx context.Context, partition int32) error {
 		if err == nil {
 			err = described[e.group.Name].Err
 		}
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // one that never ran is not running
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // it has never run
 			reason = fmt.Errorf("describe group %s: %w", e.group.Name, err)
 			continue
 		}

@@ -168,7 +168,7 @@ func (s *sim) checkStore(d *simDisk, path string) {
 	}
 }
 
-// compareRelayed reports where relayed events are not the commands, and where their progress does
+// compareRelayed reports relayed events that are not the commands, and progress that does
 // not end with the last of them.
 func compareRelayed(report func(format string, args ...any), commands, events map[int32][]*kgo.Record) {
 	var want, got []string

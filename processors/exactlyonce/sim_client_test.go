@@ -236,7 +236,7 @@ func (c *simProducer) DiscoveredBrokers() []*kgo.Broker {
 	return make([]*kgo.Broker, 1+2*(c.p.sim.seed%2))
 }
 
-// ProducerID initialises the transactional id where that is not done, or no longer known to be
+// ProducerID initialises the transactional id if that is not done, or no longer known to be
 // good.
 func (c *simProducer) ProducerID(ctx context.Context) (int64, int16, error) {
 	if c.err != nil {

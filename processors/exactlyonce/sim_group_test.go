@@ -153,7 +153,7 @@ func (g *simGroup) heartbeat(instance, id string, generation int32) error {
 	return nil
 }
 
-// commit takes offsets: of a producer's transaction, or at once where it is below zero.
+// commit takes offsets: of a producer's transaction, or at once if it is below zero.
 func (g *simGroup) commit(producer int64, instance, id string, generation int32, offsets map[int32]int64) error {
 	if anonymous := generation < 0 && id == "" && instance == ""; !anonymous || producer < 0 && len(g.members) > 0 {
 		if err := g.check(instance, id, generation); err != nil {

@@ -228,7 +228,7 @@ type simTxn struct {
 func (t *simTxn) preparing() bool { return t.state == txnPrepareCommit || t.state == txnPrepareAbort }
 
 // initialiseFor is InitProducerId for a producer that is believed to hold the id. As in Kafka, the
-// epoch is looked at where no transaction is ongoing.
+// epoch is looked at if no transaction is ongoing.
 func (b *simBrokers) initialiseFor(id string, producer int64, epoch int16) error {
 	t := b.txns[id]
 	if producer >= 0 && t != nil && t.producer == producer && t.state == txnComplete && t.repeats(epoch) {

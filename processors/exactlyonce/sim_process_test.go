@@ -303,7 +303,7 @@ func (p *simProcess) consume(l *lane, at int64) {
 	}
 }
 
-// join joins the group and waits for an assignment. It returns nil where it is to be tried again.
+// join joins the group and waits for an assignment. It returns nil if it is to be tried again.
 func (p *simProcess) join() *simSession {
 	s, group := p.sim, &p.sim.brokers.group
 	var m *simMember

@@ -44,7 +44,7 @@ func App(beside bool) cli.App {
 	return app
 }
 
-// Joined returns the files of all. It panics where one cannot be read.
+// Joined returns the files of all. It panics if one cannot be read.
 func Joined(all ...fs.FS) fs.FS {
 	files := fstest.MapFS{}
 	for _, from := range all {

@@ -34,7 +34,7 @@ func (c *call) target() string {
 
 func (c *call) where() string { return fmt.Sprintf("op %d", c.invoke.Number) }
 
-// aggregateRead returns the aggregate whose version a read shows; "" where it shows none.
+// aggregateRead returns the aggregate whose version a read shows; "" if it shows none.
 func (c *call) aggregateRead() string {
 	switch {
 	case c.invoke.Call == history.StateCall:
@@ -52,7 +52,7 @@ func (c *call) isRead() bool {
 	return read && c.ended && (c.end.Kind == history.OK && (c.end.Status == 200 || c.end.Status == 0) || c.end.Status == 404)
 }
 
-// shown returns the version that a read showed; ok is false where it has none.
+// shown returns the version that a read showed; ok is false if it has none.
 func (c *call) shown() (version int64, ok bool) {
 	switch {
 	case c.end.Status == 404:

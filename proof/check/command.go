@@ -17,7 +17,7 @@ type command struct {
 	key      string
 	digest   [32]byte // of the value
 	hasValue bool
-	// bad says why neither an outcome nor a decision is possible; "" where one is.
+	// bad says why neither an outcome nor a decision is possible; "" if one is.
 	bad string
 	// problem is the code of what is wrong with it whatever the state; "" for nothing.
 	problem                                   string
@@ -26,7 +26,7 @@ type command struct {
 	expected                                  int64
 	expects                                   bool
 	payload
-	same [32]byte // two commands with one id are the same where this is
+	same [32]byte // two commands with one id are the same if this is
 	// origin is where a forwarded copy says that it stood at first.
 	origin      string
 	forwarded   bool

@@ -37,7 +37,7 @@ var escapes = regexp.MustCompile(`\\(u[0-9a-fA-F]{4}|.)`)
 
 // hasHalfPair reports whether a JSON string has half of a surrogate pair, which is no character.
 func hasHalfPair(quoted []byte) bool {
-	open := -1 // where the high half ends that waits for its low half
+	open := -1 // the end of a high half that waits for its low half
 	for _, at := range escapes.FindAllSubmatchIndex(quoted, -1) {
 		escape := string(quoted[at[2]:at[3]])
 		unit := uint64(0)
@@ -116,7 +116,7 @@ func readJSONCommand(aggregate string, value []byte) (*envelope, error) {
 	return e, nil
 }
 
-// readJSONData reads the fields of a command; ok is false where they have not its form.
+// readJSONData reads the fields of a command; ok is false if they have not its form.
 func readJSONData(fields []field, data json.RawMessage) (p payload, ok bool) {
 	given := map[string]json.RawMessage{}
 	ok = true

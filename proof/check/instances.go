@@ -31,7 +31,7 @@ func (d *dump) instanceNames() ([]string, error) {
 	return slices.Compact(list), nil
 }
 
-// readRows reads a file of rows; ok is false where it is not there.
+// readRows reads a file of rows; ok is false if it is not there.
 func (d *dump) readRows(file string) (rows map[string]json.RawMessage, twice []string, ok bool, err error) {
 	rows = map[string]json.RawMessage{}
 	err = history.Read(d.dir, file, func(r history.Row) error {

@@ -81,7 +81,7 @@ func readDocument(raw json.RawMessage) (any, error) {
 	return document, err
 }
 
-// differ returns where two documents differ, in words; "" where they do not.
+// differ returns where two documents differ, in words; "" if they do not.
 func differ(got, want any) string {
 	a, b := normal("", got), normal("", want)
 	if canonicalText(a) == canonicalText(b) {

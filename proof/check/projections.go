@@ -33,7 +33,7 @@ func holderKey(e *event) string {
 	return ""
 }
 
-// turnoverDay returns the day on which an event moved money; ok is false where nothing moved.
+// turnoverDay returns the day on which an event moved money; ok is false if nothing moved.
 func turnoverDay(e *event) (day string, ok bool) {
 	day = time.UnixMicro(e.recordedAt).UTC().Format(time.DateOnly)
 	switch e.kind {

@@ -30,7 +30,7 @@ type localStore struct {
 	table     string
 	partition int32
 	rows      map[string][]byte
-	index     map[string]bool // nil where it was not dumped
+	index     map[string]bool // nil if it was not dumped
 	receipt   receipt
 }
 

@@ -93,7 +93,7 @@ func (w *world) file(topic, file string) {
 }
 
 // encode writes a value with the latest version of the schema, and now and then with the first, as
-// an instance of the release before does, where that can say the same.
+// an instance of the release before does, if that can say the same.
 func (w *world) encode(topic string, native map[string]any) []byte {
 	id := w.ids[topic]
 	if first, two := w.first[topic]; two && w.written%3 == 0 && firstSays(native, "") {

@@ -45,7 +45,7 @@ var unreachable = regexp.MustCompile(`(?i)from versions: none|ensurepip is not a
 var failed = map[string]error{}
 
 // installed returns the directory that fill filled, on this machine, for the given files and
-// version. It skips the test where the packages cannot be reached; Maven's must be where Kafka is
+// version. It skips the test if the packages cannot be reached; Maven's must be where Kafka is
 // required.
 func installed(t *testing.T, name string, files []string, version string, fill func(ctx context.Context, dir string) error) string {
 	t.Helper()

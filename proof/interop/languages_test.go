@@ -27,10 +27,10 @@ var languages = []language{
 type language struct {
 	name string
 	// open installs what the programs need, once for a machine, and returns how to start one. It
-	// skips the test where that cannot be.
+	// skips the test if that cannot be.
 	open               func(t *testing.T) starter
 	consumer, producer string
-	// elsewhere is true where the client's default partitioner is not Kafka's.
+	// elsewhere is true if the client's default partitioner is not Kafka's.
 	elsewhere bool
 }
 

@@ -159,7 +159,7 @@ const (
 	exitInfrastructure = 3
 )
 
-// findings returns how many a command's JSON counts, 0 where it prints none.
+// findings returns how many a command's JSON counts, 0 if it prints none.
 func findings(printed []byte) int {
 	at := bytes.IndexByte(printed, '{')
 	if at < 0 {

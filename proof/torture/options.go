@@ -41,7 +41,7 @@ type Options struct {
 	Planted string
 	// Embedded runs on `foldlog dev` instead of Apache Kafka.
 	Embedded bool
-	// Binaries are built where they are not given.
+	// Binaries are built if they are not given.
 	Binaries system.Binaries
 	// Checker is the program that judges; default foldlog-check beside this program, then on the
 	// path.

@@ -286,7 +286,7 @@ type Account struct {
 	// OverdraftLimit is how far the balance may fall below zero, in minor units; -1 is without
 	// limit.
 	OverdraftLimit int64 `json:"overdraft_limit"`
-	// Balance is in minor units; negative where the holder owes money.
+	// Balance is in minor units; negative if the holder owes money.
 	Balance int64 `json:"balance"`
 }
 

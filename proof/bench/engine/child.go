@@ -41,7 +41,7 @@ type task struct {
 	Instance string `json:"instance,omitempty"`
 	// Profile is a file for a CPU profile, or empty.
 	Profile string `json:"profile,omitempty"`
-	// ForLatency asks for settings that favour latency over throughput, where a peer has such.
+	// ForLatency asks for settings that favour latency over throughput, if a peer has such.
 	ForLatency bool           `json:"for_latency,omitempty"`
 	Streams    streamsOptions `json:"streams"`
 }
@@ -143,7 +143,7 @@ func (c *child) await(ctx context.Context, event string) ([]time.Time, error) {
 	return c.awaitMore(ctx, event, 0)
 }
 
-// awaitMore does so where the peer has told of it before.
+// awaitMore does so if the peer has told of it before.
 func (c *child) awaitMore(ctx context.Context, event string, before int) ([]time.Time, error) {
 	var told []time.Time
 	err := poll(ctx, 5*time.Millisecond, patience, func() (bool, error) {

@@ -18,7 +18,7 @@ import (
 	"github.com/foldlog/foldlog/internal/kafkatest"
 )
 
-// TestMain makes this test program a peer where it was started as one.
+// TestMain makes this test program a peer if it was started as one.
 func TestMain(m *testing.M) {
 	if text := os.Getenv(envChild); text != "" {
 		if err := runChild(text); err != nil {

@@ -47,7 +47,7 @@ func machineNow() machine {
 	return m
 }
 
-// load is the machine's load averages, or empty where they are not to be had.
+// load is the machine's load averages, or empty if they are not to be had.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

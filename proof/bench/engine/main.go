@@ -82,7 +82,7 @@ func (s settings) prepare(ctx context.Context) error {
 // measurement is one run of this program.
 type measurement struct {
 	settings settings
-	site     *site // nil where only stalls are measured
+	site     *site // nil if only stalls are measured
 	results  *results
 }
 

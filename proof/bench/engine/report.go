@@ -33,7 +33,7 @@ func newResults(s settings) *results {
 	return &results{Began: time.Now().UTC().Truncate(time.Second), Settings: s}
 }
 
-// save writes the results where they were asked for.
+// save writes the results to the files that were asked for.
 func (r *results) save(s settings) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -84,7 +84,7 @@ func (s spread) text(format string) string {
 	return fmt.Sprintf(format+" ("+format+"-"+format+")", s.median, s.least, s.most)
 }
 
-// ratio compares with Kafka Streams, or says "-" where one of both was not measured.
+// ratio compares with Kafka Streams, or says "-" if one of both was not measured.
 func ratio(figure, reference float64) string {
 	if figure == 0 || reference == 0 {
 		return "-"

@@ -21,7 +21,7 @@ const (
 	partTune       = "tune"
 )
 
-// defaultParts are measured where no others are asked for; tuning Kafka Streams takes long and is
+// defaultParts are measured if no others are asked for; tuning Kafka Streams takes long and is
 // done once for a machine.
 var (
 	defaultParts = []string{partThroughput, partKeys, partLatency, partRestore, partBank, partStalls}

@@ -82,7 +82,7 @@ func (s *System) brokersOf(instance string) []string {
 }
 
 // Links returns the proxies between an instance and the brokers, in the order of the brokers' ids;
-// none where the system is not proxied.
+// none if the system is not proxied.
 func (s *System) Links(instance string) []*proxy.Proxy {
 	if s.links == nil {
 		return nil

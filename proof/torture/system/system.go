@@ -42,7 +42,7 @@ type Config struct {
 type System struct {
 	config Config
 
-	// Kafka and Registry are nil where the broker is embedded, and Dev is nil where it is not.
+	// Kafka and Registry are nil if the broker is embedded, and Dev is nil if it is not.
 	Kafka    *kafkatest.Kafka
 	Registry *kafkatest.Registry
 	Dev      *Instance

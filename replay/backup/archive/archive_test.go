@@ -18,7 +18,7 @@ import (
 	"github.com/foldlog/foldlog/replay/backup/archive"
 )
 
-// Schemas of two versions; "fields" stands where it is none, and a name is relative to the record's
+// Schemas of two versions; "fields" stands if it is none, and a name is relative to the record's
 // namespace.
 const (
 	one = `{"doc": "has \"fields\": [ in it", "x": {"fields": [1]}, "type": "record", "name": "E", "namespace": "a.b", "fields": [
