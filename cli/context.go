@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/topology"
 )
 
@@ -75,9 +75,8 @@ func (c *Context) URL() (string, error) { return c.httpURL("url") }
 
 func (c *Context) httpURL(option string) (string, error) {
 	text := c.text(option)
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", Usage("--%s %q: use http://host:port or https://host:port", option, text)
+	if err := address.CheckURL(option, text); err != nil {
+		return "", Usage("%w", err)
 	}
 	return strings.TrimRight(text, "/"), nil
 }

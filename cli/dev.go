@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foldlog/foldlog/devcluster"
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/node"
 )
@@ -45,7 +46,7 @@ directory over restarts; --reset begins with an empty one. It is meant for devel
 			return err
 		}
 		kafka, registry := c.text("kafka"), c.text("registry-listen")
-		if err := errors.Join(cluster.CheckAddress("kafka", kafka), cluster.CheckAddress("registry-listen", registry)); err != nil {
+		if err := errors.Join(address.CheckHostPort("kafka", kafka), address.CheckHostPort("registry-listen", registry)); err != nil {
 			return Usage("%w", err)
 		}
 		options.Embedded = &devcluster.Config{KafkaListen: kafka, RegistryListen: registry}

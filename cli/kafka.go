@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/schemas"
 )
@@ -12,7 +13,7 @@ func (c *Context) clusterConfig() (cluster.Config, error) {
 		return cluster.Config{}, Usage("no brokers: give --brokers host:port,...")
 	}
 	for _, b := range brokers {
-		if err := cluster.CheckAddress("brokers", b); err != nil {
+		if err := address.CheckHostPort("brokers", b); err != nil {
 			return cluster.Config{}, Usage("%w", err)
 		}
 	}
@@ -43,11 +44,11 @@ func (c *Context) clusterConfig() (cluster.Config, error) {
 
 // registryConfig returns how to reach the schema registry, checked.
 func (c *Context) registryConfig() (schemas.Config, error) {
-	address, err := c.httpURL("registry")
+	registry, err := c.httpURL("registry")
 	if err != nil {
 		return schemas.Config{}, err
 	}
-	config := schemas.Config{URL: address, User: c.text("registry-user"), Password: c.config.secret("registry-password")}
+	config := schemas.Config{URL: registry, User: c.text("registry-user"), Password: c.config.secret("registry-password")}
 	if file := c.text("registry-tls-ca"); file != "" {
 		if config.TLS, err = (cluster.TLS{Enabled: true, CAFile: file}).Config(); err != nil {
 			return config, Usage("schema registry: %w", err)

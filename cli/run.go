@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/node"
 )
 
@@ -58,7 +58,7 @@ func (c *Context) nodeOptions() (node.Options, error) {
 		Schemas: c.App.Schemas, HTTP: c.text("http"), DataDir: c.text("data-dir"), Instance: c.text("instance"),
 		Version: c.App.Version, Logger: c.Logger,
 	}
-	if err := cluster.CheckAddress("http", options.HTTP); err != nil {
+	if err := address.CheckHostPort("http", options.HTTP); err != nil {
 		return options, Usage("%w", err)
 	}
 	if options.DataDir == "" {

@@ -93,9 +93,6 @@ func (c *Cluster) Brokers() []string { return []string{c.broker.address} }
 // RegistryURL returns the schema registry's base URL, without a slash at its end.
 func (c *Cluster) RegistryURL() string { return "http://" + c.registry.address }
 
-// Dir returns the data directory.
-func (c *Cluster) Dir() string { return c.dir }
-
 // DiskUsage returns how many bytes the files in the data directory have together. It only grows
 // while the cluster runs: nothing is compacted or expired. Use Reset to start over.
 func (c *Cluster) DiskUsage() (int64, error) {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foldlog/foldlog/devcluster"
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/internal/cluster"
 	"github.com/foldlog/foldlog/schemas"
 	"github.com/foldlog/foldlog/topology"
@@ -119,6 +119,7 @@ func (o *Options) EnsureDefaults() {
 	}
 	o.Kafka.EnsureDefaults()
 	def(&o.Registry.URL, DefaultRegistry)
+	o.Registry.EnsureDefaults()
 	def(&o.HTTP, DefaultHTTP)
 	def(&o.DataDir, DefaultDataDir)
 	if len(o.Roles) == 0 {
@@ -137,10 +138,7 @@ func def[T comparable](field *T, value T) {
 // Validate returns all that is wrong with the options, after EnsureDefaults. The schema files are
 // checked together with the topology: see [Lint].
 func (o Options) Validate() error {
-	all := []error{o.Settings.Validate(), o.Kafka.Validate(), cluster.CheckAddress("http", o.HTTP)}
-	if u, err := url.Parse(o.Registry.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		all = append(all, fmt.Errorf("--registry %q: use http://host:port or https://host:port", o.Registry.URL))
-	}
+	all := []error{o.Settings.Validate(), o.Kafka.Validate(), address.CheckHostPort("http", o.HTTP), address.CheckURL("registry", o.Registry.URL)}
 	for _, role := range o.Roles {
 		if !slices.Contains(Roles(), role) {
 			all = append(all, fmt.Errorf("--roles: no role %q; use %s", role, strings.Join(Roles(), ", ")))

@@ -16,13 +16,15 @@ import (
 	"github.com/riferrei/srclient"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/internal/avro"
 )
 
 // Config says how to reach a schema registry with Confluent's HTTP interface.
 type Config struct {
 	// URL is the registry's base URL, such as "http://localhost:8081" or
-	// "https://host/apis/ccompat/v7".
+	// "https://host/apis/ccompat/v7". EnsureDefaults moves a user and a password in it to User and
+	// Password, since the URL stands in errors, in the log and in dead letters.
 	URL string
 	// User and Password are sent as HTTP basic authentication if User is not empty.
 	User     string
@@ -37,8 +39,12 @@ type Config struct {
 	UnknownIDFor time.Duration
 }
 
-// EnsureDefaults sets each zero field to its default.
+// EnsureDefaults sets each zero field to its default, and takes secrets out of the URL.
 func (c *Config) EnsureDefaults() {
+	address, user, password := address.SplitUser(c.URL)
+	if c.URL = address; c.User == "" {
+		c.User, c.Password = user, password
+	}
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
 	}

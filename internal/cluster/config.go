@@ -5,9 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
+
+	"github.com/foldlog/foldlog/internal/address"
 )
 
 // Config says how to reach a Kafka cluster. The zero value of each field but Brokers means its
@@ -53,6 +54,11 @@ func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		all = append(all, errors.New("no brokers: set --brokers to host:port, or several with commas in between"))
 	}
+	for _, broker := range c.Brokers {
+		if strings.Contains(broker, "@") {
+			all = append(all, fmt.Errorf("--brokers %q: use host:port; the user and the password have settings of their own", address.Redact(broker)))
+		}
+	}
 	switch c.SASL.Mechanism {
 	case "":
 		if c.SASL.User != "" || c.SASL.Password != "" {
@@ -72,19 +78,6 @@ func (c Config) Validate() error {
 		all = append(all, errors.New("kafka TLS: set the client's certificate and key together"))
 	}
 	return errors.Join(all...)
-}
-
-// CheckAddress returns nil, or what is wrong with an address that is not host:port. The option is
-// the flag that the address was given by.
-func CheckAddress(option, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return fmt.Errorf("--%s %q: use host:port, such as 127.0.0.1:8080", option, address)
-	}
-	return nil
 }
 
 const (

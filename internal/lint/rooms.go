@@ -30,17 +30,18 @@ var house = []floor{
 		{"topology", ".", ""},
 	}},
 	{"means", []room{
+		{"internal/address", "", ""},
 		{"internal/record", "", "github.com/twmb/franz-go/pkg/kgo"},
 		{"internal/retry", "", ""},
 		{"internal/localdb", "", "*"},
 		{"internal/gokashell", "", "*"},
 		{"internal/avro", "", "*"},
-		{"internal/cluster", "topology internal/retry", "*"},
+		{"internal/cluster", "topology internal/address internal/retry", "*"},
 		{"internal/kafkalog", "internal/cluster", "*"},
 		{"internal/versions", "topology internal/retry internal/cluster internal/kafkalog", "*"},
 	}},
 	{"records as bytes", []room{
-		{"schemas", "topology internal/avro", "*"},
+		{"schemas", "topology internal/address internal/avro", "*"},
 		{"codecs", ". topology internal/record internal/retry internal/avro schemas", "*"},
 	}},
 	{"domains", []room{
@@ -71,8 +72,8 @@ var house = []floor{
 	}},
 	{"programs", []room{
 		{"devcluster", "internal/retry internal/avro", "*"},
-		{"node", "topology internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
-		{"cli", ". topology internal/cluster internal/kafkalog internal/versions schemas codecs processors gateway client" +
+		{"node", "topology internal/address internal/retry internal/cluster internal/versions schemas codecs processors views gateway edge devcluster", "*"},
+		{"cli", ". topology internal/address internal/cluster internal/kafkalog internal/versions schemas codecs processors gateway client" +
 			" replay/kit replay/verify replay/rebuild replay/recovery replay/backup/archive replay/backup devcluster node", "*"},
 		{"bank/bankapp", ". bank schemas/bank gateway client cli", "*"},
 		{"cmd/foldlog", "cli bank/bankapp", ""},

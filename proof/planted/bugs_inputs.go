@@ -83,4 +83,13 @@ var inputBugs = []Bug{
 		}},
 		Caught: []Catch{{Room: engine, Test: "^TestForeignRecordsAreLeftOut$", Says: `foreign records counted`}},
 	},
+	{
+		Name:   "secret-in-url",
+		Breaks: "the registry's password is said wherever its address is",
+		Plant: []Replacement{{"schemas/registry.go",
+			`if c.URL = address; c.User == "" {`,
+			`if _ = address; c.User == "" {`,
+		}},
+		Caught: []Catch{{Room: "cli", Test: "^TestSecretsStaySecret$", Says: `says the password`}},
+	},
 }
