@@ -97,6 +97,7 @@ var options = []option{
 	{"roles", runFlags, kindList, strings.Join(node.Roles(), ","), "what this process does: `edge,processor,view`"},
 	{"create-topics", runFlags, kindYesNo, "false", "create topics that are missing"},
 	{"quick-restart", runFlags, kindYesNo, "false", "stay a member of the consumer groups when stopped, so that a restart within the session timeout (10 s) moves no partition; nobody else takes over before"},
+	{"memory", runFlags, kindNumber, "0", "`MiB` that this process is given; default the limit of its container, if it has one"},
 	{"transactions-v1", runFlags, kindYesNo, "false", "keep to the first version of Kafka's transactions where the brokers have the second (Apache Kafka from 4.0 on, KIP-890)"},
 
 	{"kafka", devFlags, kindText, devcluster.DefaultKafkaListen, "`host:port` of the embedded broker"},

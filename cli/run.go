@@ -38,6 +38,9 @@ are missing or differ from the declared ones make it refuse to start (exit 1) an
 			return err
 		}
 		options.CreateTopics, options.QuickRestart, options.TransactionsV1 = c.yes("create-topics"), c.yes("quick-restart"), c.yes("transactions-v1")
+		if options.Memory = int64(c.number("memory")) << 20; options.Memory < 0 {
+			return Usage("--memory %d: use 0 or more", c.number("memory"))
+		}
 		if options.Roles = c.list("roles"); len(options.Roles) == 0 {
 			return Usage("--roles is empty: name at least one of %s", strings.Join(node.Roles(), ", "))
 		}

@@ -269,6 +269,7 @@ func (n *node) startProcessors(codec *codecs.Codecs) error {
 	p, err := processors.New(processors.Config{
 		Topology: n.topology, Settings: n.options.Settings, Codecs: codec, Cluster: n.options.Kafka, DataDir: n.data.processors(), Instance: n.options.Instance,
 		QuickRestart: n.options.QuickRestart, TransactionsV1: n.options.TransactionsV1, Versions: n.versions, Logger: n.log, Metrics: n.metrics,
+		Memory: n.planMemory(),
 	})
 	if err != nil {
 		return fmt.Errorf("processors: %w", err)

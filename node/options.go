@@ -84,6 +84,11 @@ type Options struct {
 	// TransactionsV1 keeps to the first version of Kafka's transactions if the brokers have the
 	// second (Apache Kafka from 4.0 on, KIP-890).
 	TransactionsV1 bool
+	// Memory is the memory that the process is given, in bytes: that of its container, say. What
+	// the node keeps in memory follows from it, and so does the limit of Go's runtime, unless it
+	// has one already. Default is the limit of the process's control group, if it has one. Without
+	// either, what is kept is bounded, and the runtime has no limit.
+	Memory int64
 	// Version is the program's version, which the metric foldlog_info shows.
 	Version string
 	// Logger receives what the node has to say; default none.

@@ -20,8 +20,8 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
-// cacheBytes bounds the committed rows that all groups of a process keep in memory.
-const cacheBytes = 256 << 20
+// DefaultMemory is the memory of [Config.Memory], in bytes.
+const DefaultMemory = 1 << 30
 
 // Config says which groups to run, and with which connections and directories.
 type Config struct {
@@ -44,8 +44,12 @@ type Config struct {
 	Versions *versions.Follower
 	// Only, if it is not nil, is the one version of a projection to run, and nothing else, at Rate
 	// events a second; 0 means without a limit.
-	Only    *topology.ProjectionSpec
-	Rate    float64
+	Only *topology.ProjectionSpec
+	Rate float64
+	// Memory bounds, in bytes, what all groups together keep in memory: rows, inputs that wait, and
+	// what is restored or waits for a transaction; default [DefaultMemory]. The groups have equal
+	// shares. Stores on the disk and connections come on top.
+	Memory  int64
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -65,6 +69,9 @@ type Processors struct {
 
 // New checks the topology and prepares its groups. It opens no connection yet.
 func New(c Config) (*Processors, error) {
+	if c.Memory == 0 {
+		c.Memory = DefaultMemory
+	}
 	c.Settings.EnsureDefaults()
 	if err := c.Settings.Validate(); err != nil {
 		return nil, err
@@ -113,9 +120,10 @@ func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
 
 func (p *Processors) engineConfig(g step.Group) exactlyonce.Config {
 	c := p.config
+	share := func(part int64) int64 { return max(c.Memory/part/int64(len(p.groups)), 1<<20) }
 	return exactlyonce.Config{
 		Cluster: c.Cluster, DataDir: c.DataDir, Instance: c.Instance, QuickRestart: c.QuickRestart, TransactionsV1: c.TransactionsV1, TransactionalIDPrefix: c.Settings.Prefix, Logger: p.log,
-		Metrics: p.engine.of(g.Name), CacheBytes: cacheBytes / int64(len(p.groups)),
+		Metrics: p.engine.of(g.Name), CacheBytes: share(4), RestoreBytes: share(4), InputBytes: share(8), BatchBytes: share(8),
 	}
 }
 

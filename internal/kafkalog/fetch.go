@@ -23,6 +23,8 @@ const (
 	// fetchBytes and fetchPartitionBytes bound an answer. A larger batch is still sent, alone.
 	fetchBytes          = 16 << 20
 	fetchPartitionBytes = 512 << 10
+	// answerBytes bounds what is decompressed of one partition's answer.
+	answerBytes = 16 << 20
 )
 
 // reading is one read of a topic: round after round of fetches, one to each leader.
@@ -175,7 +177,10 @@ func (r *reading) part(partition *kmsg.FetchResponseTopicPartition, from int64) 
 		Topic:          r.topic,
 		Partition:      partition.Partition,
 	}
-	fetched, next := kgo.ProcessFetchPartition(opts, partition, cluster.Decompressor(), nil)
+	fetched, next := kgo.ProcessFetchPartition(opts, partition, cluster.NewIntake(answerBytes, nil), nil)
+	if errors.Is(fetched.Err, cluster.ErrEnough) { // what came before it was aborted
+		fetched.Err = nil
+	}
 	if placeholder, unreadable := cluster.Placeholder(fetched.Err); unreadable {
 		fetched.Records, fetched.Err, next = append(fetched.Records, placeholder), nil, placeholder.Offset+1
 	}

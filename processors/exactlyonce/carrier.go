@@ -2,6 +2,7 @@ package exactlyonce
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,7 @@ type carrier struct {
 	records []record.Record
 	first   int64 // offset by which Goka's message and the carrier know each other
 	next    int64 // offset after the last record, control records included
+	bytes   int64 // of memory
 }
 
 // carriers splits fetched records. Control records are left out, but count for the place in the
@@ -35,7 +37,9 @@ func carriers(fetched []*kgo.Record) []*carrier {
 			if r.Attrs.IsControl() {
 				continue
 			}
-			c.records = append(c.records, record.Of(r))
+			in := record.Of(r)
+			c.records = append(c.records, in)
+			c.bytes += memoryOf(&in)
 		}
 		all = append(all, c)
 		fetched = fetched[n:]
@@ -43,32 +47,38 @@ func carriers(fetched []*kgo.Record) []*carrier {
 	return all
 }
 
+// memoryOf returns about how many bytes of memory an input takes.
+func memoryOf(r *record.Record) int64 { return int64(256 + r.Size() + 40*len(r.Headers)) }
+
 // inbox is the carriers in front of a lane. Goka gets a token for each through the claim's
 // messages.
 type inbox struct {
 	mu       sync.Mutex
 	carriers []*carrier
 	inputs   int
+	limit    int64        // in bytes
+	bytes    atomic.Int64 // of the carriers here and the one that is being handled
+	paused   atomic.Bool  // nothing is fetched for the lane
 	taken    chan struct{}
 	tokens   chan *sarama.ConsumerMessage
 }
 
-func (b *inbox) init() {
+func (b *inbox) init(limit int64) {
+	b.limit = limit
 	b.taken = make(chan struct{}, 1)
 	// Every carrier in the inbox has its token in the channel or with Goka, so the channel never
 	// blocks the fetcher for one lane.
 	b.tokens = make(chan *sarama.ConsumerMessage, 4096)
 }
 
-// put adds a carrier and reports whether the lane has enough for now.
-func (b *inbox) put(c *carrier, topic string, partition int32) (full bool) {
+// put adds a carrier.
+func (b *inbox) put(c *carrier, topic string, partition int32) {
 	b.mu.Lock()
 	b.carriers = append(b.carriers, c)
 	b.inputs += len(c.records) + 1
-	full = b.inputs > inboxLimit || len(b.carriers) > cap(b.tokens)/2
+	b.bytes.Add(c.bytes)
 	b.mu.Unlock()
 	b.tokens <- &sarama.ConsumerMessage{Topic: topic, Partition: partition, Offset: c.first}
-	return full
 }
 
 // take returns the carrier of the token that Goka brings, or nil if there is none.
@@ -89,5 +99,5 @@ func (b *inbox) take() *carrier {
 func (b *inbox) full() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.inputs > inboxLimit || len(b.carriers) > cap(b.tokens)/2
+	return b.inputs > inboxLimit || len(b.carriers) > cap(b.tokens)/2 || b.bytes.Load() > b.limit
 }

@@ -56,6 +56,9 @@ type Config struct {
 	CacheBytes int64
 	// RestoreBytes bounds the memory of all restores of the group; default 192 MiB.
 	RestoreBytes int64
+	// InputBytes bounds the inputs of the group that are fetched and not handled; default 32 MiB.
+	// One batch more may be there, of at most [cluster.MaxDecompressed].
+	InputBytes int64
 	// BatchBytes bounds the batches of the whole group that wait for a transaction; default 32 MiB.
 	BatchBytes int64
 
@@ -77,6 +80,7 @@ func (c *Config) EnsureDefaults() {
 	def(&c.FlushInterval, time.Second)
 	def(&c.CacheBytes, 256<<20)
 	def(&c.RestoreBytes, 192<<20)
+	def(&c.InputBytes, 32<<20)
 	def(&c.BatchBytes, 32<<20)
 }
 
@@ -118,8 +122,8 @@ func (c Config) Validate() error {
 		all = append(all, fmt.Errorf("patience %s: use at least the transaction timeout and 10s, %s; brokers abort expired transactions only every 10s",
 			c.Patience, c.TransactionTimeout+10*time.Second))
 	}
-	if c.FlushInterval < 10*time.Millisecond || c.CacheBytes < 1<<20 || c.RestoreBytes < 1<<20 || c.BatchBytes < 1<<20 {
-		all = append(all, errors.New("flush interval, cache, restore and batch size: use at least 10ms and 1 MiB each"))
+	if c.FlushInterval < 10*time.Millisecond || c.CacheBytes < 1<<20 || c.RestoreBytes < 1<<20 || c.InputBytes < 1<<20 || c.BatchBytes < 1<<20 {
+		all = append(all, errors.New("flush interval, cache, restore, input and batch size: use at least 10ms and 1 MiB each"))
 	}
 	return errors.Join(all...)
 }

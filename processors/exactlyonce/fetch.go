@@ -22,13 +22,18 @@ const stuckAfter = 250 * time.Millisecond
 type fetcher struct {
 	gen    *generation
 	client *kgo.Client
+	intake *cluster.Intake
 
 	mu     sync.Mutex
 	starts map[int32]kgo.Offset
 	done   chan struct{} // closed when the loop ended; nil before it began
 }
 
-func newFetcher(g *generation) *fetcher { return &fetcher{gen: g, starts: map[int32]kgo.Offset{}} }
+func newFetcher(g *generation) *fetcher {
+	f := &fetcher{gen: g, starts: map[int32]kgo.Offset{}}
+	f.intake = cluster.NewIntake(g.engine.config.InputBytes, f.waiting)
+	return f
+}
 
 // claim names the start of a partition. The last of all claims starts the fetching.
 func (f *fetcher) claim(partition int32, offset int64) error {
@@ -46,6 +51,7 @@ func (f *fetcher) claim(partition int32, offset int64) error {
 	if err != nil {
 		return err
 	}
+	opts = append(opts, kgo.WithDecompressor(f.intake))
 	if f.client, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("kafka client: %w", err)
 	}
@@ -106,9 +112,11 @@ func (f *fetcher) loop() {
 				l.inbox.put(carriers([]*kgo.Record{r})[0], topic, r.Partition)
 			}
 		}
+		f.intake.Taken()
 		for partition := range paused {
 			if !f.gen.lanes[partition].inbox.full() {
 				delete(paused, partition)
+				f.gen.lanes[partition].inbox.paused.Store(false)
 				f.client.ResumeFetchPartitions(map[string][]int32{topic: {partition}})
 			}
 		}
@@ -118,10 +126,22 @@ func (f *fetcher) loop() {
 					return
 				}
 				paused[partition] = true
+				l.inbox.paused.Store(true)
 				f.client.PauseFetchPartitions(map[string][]int32{topic: {partition}})
 			}
 		}
 	}
+}
+
+// waiting returns the bytes in front of the lanes. A lane that is paused does not count: what it
+// holds must not keep the others from reading on.
+func (f *fetcher) waiting() (bytes int64) {
+	for _, l := range f.gen.lanes {
+		if !l.inbox.paused.Load() {
+			bytes += l.inbox.bytes.Load()
+		}
+	}
+	return bytes
 }
 
 // awaitRoom waits a little until a lane's inbox has room.
@@ -143,11 +163,13 @@ func (f *fetcher) awaitRoom(l *lane) bool {
 	return true
 }
 
-// fault returns the error of fetches, if it is more than a poll that was given up.
+// fault returns the error of fetches, if it is more than a poll that was given up, or an intake
+// that is full.
 func fault(failures []kgo.FetchError) error {
 	var all []error
 	for _, f := range failures {
-		if !errors.Is(f.Err, context.DeadlineExceeded) && !errors.Is(f.Err, context.Canceled) {
+		passing := errors.Is(f.Err, context.DeadlineExceeded) || errors.Is(f.Err, context.Canceled) || errors.Is(f.Err, cluster.ErrEnough)
+		if !passing {
 			all = append(all, fmt.Errorf("partition %d: %w", f.Partition, f.Err))
 		}
 	}

@@ -55,6 +55,8 @@ func (e *engine) callback(ctx goka.Context, _ any) {
 		return
 	}
 	l.carry(c)
+	l.inbox.bytes.Add(-c.bytes)
+	notify(l.inbox.taken)
 }
 
 // storage returns a lane's store as Goka sees it: opening it restores it, and then it is complete.

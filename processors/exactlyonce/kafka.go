@@ -69,8 +69,12 @@ func newFranzKafka(client *kgo.Client) *franzKafka {
 	return &franzKafka{Client: client, admin: kadm.NewClient(client), leaders: map[topicPartition]int32{}}
 }
 
-// fetchBytes is the size of a fetch in a restore.
-const fetchBytes = 8 << 20
+// fetchBytes is the size of a fetch in a restore, and restoreAnswer the bytes of one answer that
+// are decompressed.
+const (
+	fetchBytes    = 8 << 20
+	restoreAnswer = 32 << 20
+)
 
 func (b *franzKafka) committed(ctx context.Context, topic string, partition int32, at int64) (chunk, error) {
 	p, err := b.fetch(ctx, topic, partition, at)
@@ -78,7 +82,10 @@ func (b *franzKafka) committed(ctx context.Context, topic string, partition int3
 	if err == nil {
 		records, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 			KeepControlRecords: true, Offset: at, IsolationLevel: kgo.ReadCommitted(), Topic: topic, Partition: partition,
-		}, p, cluster.Decompressor(), nil)
+		}, p, cluster.NewIntake(restoreAnswer, nil), nil)
+		if errors.Is(records.Err, cluster.ErrEnough) { // what came before it was aborted
+			records.Err = nil
+		}
 		if placeholder, unreadable := cluster.Placeholder(records.Err); unreadable {
 			records.Records, records.Err, next = append(records.Records, placeholder), nil, placeholder.Offset+1
 		}

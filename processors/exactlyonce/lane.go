@@ -51,7 +51,7 @@ func newLane(g *generation, partition int32, lanes int) *lane {
 		rows: newShelf(kindRow, cache), index: newShelf(kindIndex, cache/8), batch: &batch{}, emptied: make(chan struct{}, 1),
 	}
 	l.memory.lane = l
-	l.inbox.init()
+	l.inbox.init(max(g.engine.config.InputBytes/int64(lanes), 1<<20))
 	return l
 }
 

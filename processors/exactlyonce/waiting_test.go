@@ -3,6 +3,8 @@ package exactlyonce
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -58,4 +60,50 @@ func TestWhatWaitsIsNamed(t *testing.T) {
 			mustNotFail(t, r.stop())
 		})
 	}
+}
+
+// A backlog of small batches with much in them does not come into memory at once: 600 MB here, in
+// one answer of the broker.
+func TestInputsAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, 2)
+	producer, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...), kgo.ProducerBatchCompression(kgo.ZstdCompression()), kgo.ProducerBatchMaxBytes(2<<20),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	const inputs, size = 600, 1 << 20
+	for i := range inputs { // one by one, so that each is a batch
+		r := &kgo.Record{Topic: w.commands(), Key: []byte("k0"), Value: append([]byte(fmt.Sprintf("c%d 1 ", i)), make([]byte, size)...)}
+		if err := producer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var handled atomic.Int64
+	g := w.group()
+	g.Handle = func(context.Context, *record.Record, step.Memory) (step.Step, error) {
+		time.Sleep(time.Millisecond)
+		handled.Add(1)
+		return step.Step{}, nil
+	}
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapInuse)
+	}
+	runtime.GC()
+	before, most := heap(), int64(0)
+	r := w.startGroup(g, "a", func(c *Config) { c.InputBytes = 8 << 20 })
+	w.eventually(time.Minute, "all inputs to be handled", func() error {
+		most = max(most, heap()-before)
+		if n := handled.Load(); n < inputs {
+			return fmt.Errorf("%d of %d", n, inputs)
+		}
+		return nil
+	})
+	if most > inputs*size/2 {
+		t.Errorf("the heap grew by %d MiB for %d MiB of inputs", most>>20, inputs*size>>20)
+	}
+	t.Logf("the heap grew by %d MiB", most>>20)
+	mustNotFail(t, r.stop())
 }

@@ -92,4 +92,13 @@ var inputBugs = []Bug{
 		}},
 		Caught: []Catch{{Room: "cli", Test: "^TestSecretsStaySecret$", Says: `says the password`}},
 	},
+	{
+		Name:   "inputs-unbounded",
+		Breaks: "all of a broker's answer is decompressed at once",
+		Plant: []Replacement{{"internal/cluster/intake.go",
+			`if i.fresh.Load()+i.waiting() > i.limit {`,
+			`if i.fresh.Load()+i.waiting() < 0 {`,
+		}},
+		Caught: []Catch{{Room: engine, Test: "^TestInputsAreBoundedInBytes$", Says: `the heap grew by \d+ MiB for 600 MiB`}},
+	},
 }
