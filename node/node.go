@@ -201,6 +201,7 @@ func (n *node) awaitTopics(ctx context.Context) error {
 		switch {
 		case err == nil:
 			n.front.check("kafka", nil)
+			n.warnOpen(ctx)
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -211,6 +212,20 @@ func (n *node) awaitTopics(ctx context.Context) error {
 		n.log.Warn("waiting for Kafka", "brokers", brokers, "again_in", try.Pause(), "error", err)
 	}
 	return ctx.Err()
+}
+
+// warnOpen says so if the brokers let anybody write anything: commands of policies, and events.
+func (n *node) warnOpen(ctx context.Context) {
+	if n.options.Embedded != nil {
+		return
+	}
+	switch open, err := cluster.Open(ctx, n.options.Kafka); {
+	case err != nil:
+		n.log.Debug("cannot tell whether the brokers have ACLs", "error", err)
+	case open:
+		n.log.Warn("the brokers have no ACLs: anyone who reaches them can send the commands of policies, and forge events and tables; "+
+			"docs/operations.md has the ACLs of each role", "brokers", n.options.Kafka.Brokers)
+	}
 }
 
 // topics verifies the topics once, after creating what is missing if that is wanted.

@@ -20,8 +20,28 @@ import (
 // The account of most corruptions: opened, three deposits, one in two parts.
 const victim = "b-3"
 
+// ofPolicy reports whether a command is one of a policy.
+func ofPolicy(r *record.Record) bool {
+	return strings.HasPrefix(string(r.Header(codecs.HeaderActor)), codecs.PolicyActorPrefix)
+}
+
 func corruptions() []corruption {
 	return []corruption{
+		{"a policy's own command is another's", func(k *corrupt) kit.Finding {
+			at := k.find(accountCommands, 0, ofPolicy)
+			k.header(at, codecs.HeaderActor, "claimed:mallory")
+			return k.found(kit.CheckSender, at)
+		}, "command outcome"},
+		{"a policy's own command has an id that no policy gives", func(k *corrupt) kit.Finding {
+			at := k.find(accountCommands, 0, ofPolicy)
+			command, err := k.s.codecs.Aggregate("account").DecodeCommand(k.s.t.Context(), *k.at(at))
+			if err != nil {
+				k.s.t.Fatal(err)
+			}
+			command.CommandID = "made-up"
+			k.value(at, func() ([]byte, error) { return k.s.codecs.Aggregate("account").EncodeCommand(command.Command) })
+			return k.found(kit.CheckSender, at)
+		}, "command outcome event_id"},
 		{"an event is edited", func(k *corrupt) kit.Finding {
 			at := k.event(victim, 3)
 			k.edit(at, func(e *foldlog.Event[any]) { d := e.Data.(account.Deposited); d.Amount++; e.Data = d })

@@ -25,6 +25,8 @@ const (
 	CheckEventID   Check = "event_id"        // an event's id does not follow from its command
 	CheckTime      Check = "time"            // recorded_at goes backwards or is not the command's
 	CheckCommand   Check = "command"         // a command is missing or another one
+	// a policy's own command was carried out, and no policy sent it
+	CheckSender Check = "sender"
 	// an outcome is missing, double, or does not match its events
 	CheckOutcome Check = "outcome"
 	// events are missing, or are there without an accepted outcome

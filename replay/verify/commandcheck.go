@@ -32,6 +32,9 @@ func (c *partitionCheck) check(ctx context.Context, m *moment) error {
 	if err != nil {
 		return err
 	}
+	if len(events) > 0 {
+		c.checkSender(m)
+	}
 	if outcome == nil {
 		return nil
 	}

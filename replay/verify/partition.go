@@ -40,6 +40,7 @@ type partitionCheck struct {
 	read        Report
 	withoutAny  int64 // events whose command is gone
 	withoutGone int64 // events whose outcome is gone
+	ofFormer    int64 // private commands of policies that the topology does not declare
 	notCompared int64 // rows of aggregates whose events are damaged
 }
 
@@ -315,6 +316,9 @@ func (c *partitionCheck) tell() {
 	place := fmt.Sprintf("%s/%d", c.events.Topic, c.partition)
 	if c.withoutAny > 0 {
 		c.found.unchecked("%s: the commands of %d events are beyond the retention of %s", place, c.withoutAny, c.commands.Topic)
+	}
+	if c.ofFormer > 0 {
+		c.found.unchecked("%s: %d commands say that they are of policies that the topology does not declare", place, c.ofFormer)
 	}
 	if c.withoutGone > 0 {
 		c.found.unchecked("%s: the outcomes of the commands of %d events are beyond the retention of %s", place, c.withoutGone, c.outcomes.Topic)
