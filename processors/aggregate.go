@@ -25,6 +25,7 @@ type aggregate struct {
 	partitions  int
 	horizon     time.Duration
 	deadLetters deadLetters
+	unknownIDs  *codecs.UnknownIDs
 	metrics     *metrics
 	log         *slog.Logger
 }
@@ -35,6 +36,9 @@ func indexKey(aggregateID, commandID string) string { return aggregateID + "\x00
 func (a *aggregate) handle(ctx context.Context, in *record.Record, memory step.Memory) (step.Step, error) {
 	command, err := a.codec.DecodeCommand(ctx, *in)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
+		if again := a.unknownIDs.Retry(in, undecodable); again != nil {
+			return step.Step{}, again
+		}
 		return a.deadLetters.step(in, undecodable.Cause), nil
 	}
 	if err != nil {

@@ -60,7 +60,7 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 	g := c.group(c.names.Group(spec.Name), c.names.Commands(spec.Name))
 	handler := &aggregate{
 		spec: spec, codec: codec, names: c.names, source: codecs.CloudEventSource(c.topology.Name, spec.Name), partitions: c.settings.Partitions,
-		horizon: c.settings.Horizon, deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), metrics: c.metrics, log: c.log,
+		horizon: c.settings.Horizon, deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(), metrics: c.metrics, log: c.log,
 	}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, nil)
@@ -95,7 +95,7 @@ func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 	g := c.group(c.names.Group(spec.Name), c.names.Events(spec.Source))
 	handler := &policy{
 		spec: spec, source: c.codecs.Aggregate(spec.Source), targets: map[string]*codecs.Aggregate{}, names: c.names, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
+		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
 	}
 	for _, target := range spec.Sends {
 		handler.targets[target] = c.codecs.Aggregate(target)
@@ -110,7 +110,7 @@ func (c *compiler) rekey(spec *topology.ProjectionSpec) step.Group {
 	g := c.group(c.names.RekeyGroup(spec.ID()), c.names.Events(spec.Source))
 	handler := &rekey{
 		spec: spec, source: c.codecs.Aggregate(spec.Source), names: c.names, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
+		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
 	}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, progressOf)
@@ -128,7 +128,7 @@ func (c *compiler) projection(spec *topology.ProjectionSpec) step.Group {
 	g := c.group(c.names.Group(spec.ID()), input)
 	handler := &projection{
 		spec: spec, source: c.codecs.Aggregate(spec.Source), codec: codec, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log),
+		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
 	}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, progressOf)

@@ -21,10 +21,11 @@ type policy struct {
 	names       topology.Names
 	partitions  int
 	deadLetters deadLetters
+	unknownIDs  *codecs.UnknownIDs
 }
 
 func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions)
+	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions, p.unknownIDs)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -90,7 +91,7 @@ func (p *policy) outputs() []string {
 
 // decodeEvent reads an event record. A fault means that the record is no event that one of our
 // groups can have written; err means to try again.
-func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record, partitions int) (event foldlog.Event[any], fault, err error) {
+func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record, partitions int, ids *codecs.UnknownIDs) (event foldlog.Event[any], fault, err error) {
 	switch home := topology.PartitionOf(in.Key, partitions); {
 	case in.Value == nil:
 		return event, errors.New("an event has a value; this record has none"), nil
@@ -101,6 +102,9 @@ func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record
 	}
 	event, err = codec.DecodeEvent(ctx, in.Value)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
+		if again := ids.Retry(in, undecodable); again != nil {
+			return event, nil, again
+		}
 		return event, undecodable.Cause, nil
 	}
 	return event, nil, err

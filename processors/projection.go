@@ -19,10 +19,11 @@ type rekey struct {
 	names       topology.Names
 	partitions  int
 	deadLetters deadLetters
+	unknownIDs  *codecs.UnknownIDs
 }
 
 func (r *rekey) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, r.source, in, r.partitions)
+	event, fault, err := decodeEvent(ctx, r.source, in, r.partitions, r.unknownIDs)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -58,6 +59,7 @@ type projection struct {
 	codec       *codecs.Projection
 	partitions  int
 	deadLetters deadLetters
+	unknownIDs  *codecs.UnknownIDs
 }
 
 func (p *projection) handle(ctx context.Context, in *record.Record, memory step.Memory) (step.Step, error) {
@@ -65,7 +67,7 @@ func (p *projection) handle(ctx context.Context, in *record.Record, memory step.
 	if strings.HasPrefix(string(in.Key), topology.ProgressPrefix) {
 		return s, nil
 	}
-	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions)
+	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions, p.unknownIDs)
 	if err != nil {
 		return step.Step{}, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/riferrei/srclient"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 
 	"github.com/foldlog/foldlog/internal/address"
 	"github.com/foldlog/foldlog/internal/avro"
@@ -34,8 +35,9 @@ type Config struct {
 	// Timeout bounds one request; default 5 s.
 	Timeout time.Duration
 	// UnknownIDFor is the time for which the answer that an id is unknown is remembered. So a flood
-	// of records with made-up ids does not become a flood of requests. Default 5 s. Outages are
-	// never remembered.
+	// of records with made-up ids does not become a flood of requests. Default 500 ms. Outages are
+	// never remembered. If more than unknownPerSecond ids turn out to be unknown, further ones
+	// count as unknown without a request for a while.
 	UnknownIDFor time.Duration
 }
 
@@ -49,7 +51,7 @@ func (c *Config) EnsureDefaults() {
 		c.Timeout = 5 * time.Second
 	}
 	if c.UnknownIDFor == 0 {
-		c.UnknownIDFor = 5 * time.Second
+		c.UnknownIDFor = 500 * time.Millisecond
 	}
 }
 
@@ -61,6 +63,8 @@ type Registry struct {
 	log     *slog.Logger
 	config  Config
 	flights singleflight.Group
+
+	unknown *rate.Limiter // of answers that an id is unknown
 
 	mu      sync.RWMutex
 	texts   map[int]string           // id -> schema
@@ -74,6 +78,11 @@ type refusal struct {
 	err   error
 	until time.Time
 }
+
+// unknownPerSecond is the number of unknown ids that are asked for in a second, once a burst of
+// four times as many was. A flood of made-up ids costs a request each, for which everything behind
+// them waits.
+const unknownPerSecond = 50
 
 // maxRefused bounds the memory for unknown ids.
 const maxRefused = 1024
@@ -91,7 +100,7 @@ func New(config Config, logger *slog.Logger) *Registry {
 	// below.
 	client.CachingEnabled(false)
 	return &Registry{
-		client: client, log: logger, config: config,
+		client: client, log: logger, config: config, unknown: rate.NewLimiter(unknownPerSecond, 4*unknownPerSecond),
 		texts: map[int]string{}, refused: map[int]refusal{}, ids: map[registeredSchema]int{},
 	}
 }
@@ -112,6 +121,9 @@ func (r *Registry) Schema(ctx context.Context, id int) (string, error) {
 	}
 	if id <= 0 || id > math.MaxInt32 {
 		return "", fmt.Errorf("schema id %d: %w", id, ErrUnknownID) // no registry gives such ids
+	}
+	if r.unknown.Tokens() < 1 {
+		return "", fmt.Errorf("schema id %d was not asked for, since too many ids were unknown just now: %w", id, ErrUnknownID)
 	}
 	got, err := r.shared(ctx, "id "+strconv.Itoa(id), func() (any, error) { return r.fetch(id) })
 	if err != nil {
@@ -144,6 +156,7 @@ func (r *Registry) fetch(id int) (string, error) {
 		delete(r.refused, id)
 		return s.Schema(), nil
 	case !errors.Is(err, ErrUnavailable):
+		r.unknown.Allow()
 		if len(r.refused) >= maxRefused {
 			clear(r.refused)
 		}

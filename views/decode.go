@@ -12,12 +12,13 @@ import (
 )
 
 // patiently decodes a record. Only defects of the bytes are errors. It waits for an absent registry
-// until ctx ends.
-func patiently[T any](ctx context.Context, r record, retried func(record, error), decode func(context.Context, []byte) (T, error)) (decoded T, err error) {
+// until ctx ends, and for an unknown schema id as long as ids allows.
+func patiently[T any](ctx context.Context, r record, ids *codecs.UnknownIDs, retried func(record, error), decode func(context.Context, []byte) (T, error)) (decoded T, err error) {
 	for range retry.Attempts(ctx, 100*time.Millisecond, 5*time.Second) {
 		var undecodable *codecs.Undecodable
 		decoded, err = safely(ctx, r.value, decode)
-		if err == nil || errors.As(err, &undecodable) || ctx.Err() != nil {
+		final := errors.As(err, &undecodable) && ids.Retry(&codecs.Record{Partition: r.partition, Offset: r.offset}, err) == nil
+		if err == nil || final || ctx.Err() != nil {
 			return decoded, err
 		}
 		retried(r, err)

@@ -22,6 +22,7 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/devcluster"
 	"github.com/foldlog/foldlog/internal/cluster"
+	"github.com/foldlog/foldlog/internal/kafkatest"
 	"github.com/foldlog/foldlog/schemas"
 	bankschemas "github.com/foldlog/foldlog/schemas/bank"
 	"github.com/foldlog/foldlog/topology"
@@ -53,10 +54,11 @@ func newSystem(t *testing.T) *system {
 	t.Helper()
 	t.Parallel() // most of a test is waiting
 	s := &system{
-		t: t, dir: t.TempDir(), dataDir: t.TempDir(), kafka: freeAddress(t), registry: freeAddress(t),
+		t: t, dir: t.TempDir(), dataDir: t.TempDir(),
 		topology: bank.Topology(),
 		settings: topology.Settings{Partitions: partitions, ReplicationFactor: 1},
 	}
+	s.kafka, s.registry = freeAddresses(t)
 	s.settings.EnsureDefaults()
 	s.startBroker()
 	s.cluster = cluster.Config{Brokers: s.broker.Brokers()}
@@ -239,14 +241,15 @@ func briefly(t testing.TB) context.Context {
 	return ctx
 }
 
-func freeAddress(t testing.TB) string {
+// freeAddresses returns two addresses that nobody else is given, also while nothing listens there.
+func freeAddresses(t testing.TB) (one, other string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := kafkatest.ReservePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { _ = ports.Close() })
+	return ports.Addr(0), ports.Addr(1)
 }
 
 func produce(t testing.TB, c *kgo.Client, records ...*kgo.Record) {

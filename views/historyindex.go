@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/localdb"
 )
 
@@ -14,9 +15,10 @@ import (
 // tracing, and progress.
 type historyIndex struct {
 	progressIndex
-	decode  func(ctx context.Context, value []byte) (foldlog.Event[any], error) // the envelope
-	ignored func(r record, why string)
-	retried func(r record, err error)
+	unknownIDs *codecs.UnknownIDs
+	decode     func(ctx context.Context, value []byte) (foldlog.Event[any], error) // the envelope
+	ignored    func(r record, why string)
+	retried    func(r record, err error)
 }
 
 func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *changes) error, error) {
@@ -28,7 +30,7 @@ func (x *historyIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	}
 	// Only the envelope is decoded: an event of a type that only a newer release knows must be here
 	// when that release comes.
-	event, err := patiently(ctx, r, x.retried, x.decode)
+	event, err := patiently(ctx, r, x.unknownIDs, x.retried, x.decode)
 	if ended := ctx.Err(); err != nil && ended != nil {
 		return nil, ended
 	}

@@ -18,7 +18,8 @@ import (
 func TestOutcomesAreDecodedPatiently(t *testing.T) {
 	var answers []error
 	x := &outcomeIndex{
-		horizon: time.Hour, now: time.Now, pending: NewExpectations(newMetrics().of("t").waiters),
+		unknownIDs: codecs.NewUnknownIDs(),
+		horizon:    time.Hour, now: time.Now, pending: NewExpectations(newMetrics().of("t").waiters),
 		ignored: func(record, string) {}, retried: func(record, error) {},
 	}
 	x.decode = func(context.Context, []byte) (foldlog.Outcome, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/foldlog/foldlog"
+	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/localdb"
 	"github.com/foldlog/foldlog/topology"
 )
@@ -53,12 +54,13 @@ func (o *Outcomes) Expect(aggregateID, commandID string) *Expectation {
 
 // outcomeIndex is the index of an outcomes topic.
 type outcomeIndex struct {
-	horizon time.Duration
-	now     func() time.Time
-	decode  func(ctx context.Context, value []byte) (foldlog.Outcome, error)
-	pending *Expectations
-	ignored func(r record, why string)
-	retried func(r record, err error)
+	horizon    time.Duration
+	now        func() time.Time
+	unknownIDs *codecs.UnknownIDs
+	decode     func(ctx context.Context, value []byte) (foldlog.Outcome, error)
+	pending    *Expectations
+	ignored    func(r record, why string)
+	retried    func(r record, err error)
 }
 
 func (x *outcomeIndex) load(*store) error { return nil }
@@ -70,7 +72,7 @@ func (x *outcomeIndex) prepare(ctx context.Context, r record) (func(*store, *cha
 	if r.key == "" || r.value == nil {
 		return skip(r, "it has no key or no value", x.ignored), nil
 	}
-	outcome, err := patiently(ctx, r, x.retried, x.decode)
+	outcome, err := patiently(ctx, r, x.unknownIDs, x.retried, x.decode)
 	if ended := ctx.Err(); err != nil && ended != nil {
 		return nil, ended
 	}

@@ -138,7 +138,7 @@ func (s *Set) table(topic, source string, rekeyed bool, decode func(context.Cont
 func (s *Set) historyOf(topic string, codec *codecs.Aggregate) *History {
 	r := s.replica(topic)
 	known := r.known()
-	r.index = &historyIndex{progressIndex: known, decode: codec.DecodeEventEnvelope, ignored: r.ignored, retried: r.retried}
+	r.index = &historyIndex{progressIndex: known, unknownIDs: codecs.NewUnknownIDs(), decode: codec.DecodeEventEnvelope, ignored: r.ignored, retried: r.retried}
 	return &History{follower: follower{r, known.progress, codec.Spec().Name}, codec: codec}
 }
 
@@ -152,7 +152,7 @@ func (r *replica) known() progressIndex {
 func (s *Set) outcomesOf(topic string, decode func(context.Context, []byte) (foldlog.Outcome, error)) *Outcomes {
 	r := s.replica(topic)
 	pending := NewExpectations(r.metrics.waiters)
-	index := &outcomeIndex{horizon: s.config.Settings.Horizon, now: s.now, decode: decode, pending: pending, ignored: r.ignored, retried: r.retried}
+	index := &outcomeIndex{unknownIDs: codecs.NewUnknownIDs(), horizon: s.config.Settings.Horizon, now: s.now, decode: decode, pending: pending, ignored: r.ignored, retried: r.retried}
 	r.index = index
 	o := &Outcomes{replica: r, index: index, pending: pending}
 	r.whileTailing = o.purge

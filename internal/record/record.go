@@ -16,6 +16,9 @@ type Record struct {
 	// Value is nil for a tombstone.
 	Value   []byte
 	Headers []Header
+	// Transactional is true if the record was read and its batch was written in a transaction, as
+	// all records of our own groups are. Anybody can write in transactions, too.
+	Transactional bool
 	// Timestamp is the log's time of the record. In a record to be written, zero means now.
 	Timestamp time.Time
 }
@@ -26,7 +29,8 @@ type Header = kgo.RecordHeader
 
 // Of returns a record that was read, in this shape. It shares key, value and headers with it.
 func Of(r *kgo.Record) Record {
-	return Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp}
+	return Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Headers: r.Headers, Timestamp: r.Timestamp,
+		Transactional: r.Attrs.IsTransactional()}
 }
 
 // Header returns the value of the record's last header of that name, or nil. A header that was
