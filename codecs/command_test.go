@@ -81,7 +81,7 @@ func TestDefaultsOfACommand(t *testing.T) {
 func TestForwardedCommandKeepsItsFirstPlaceAsID(t *testing.T) {
 	w := newWorld(t)
 	first := Record{Topic: "lamp.commands", Partition: 7, Offset: 9}
-	rec := commandRecord("l1", []byte(`{"type":"switch-off","data":{}}`), OriginHeaders(first)...)
+	rec := commandRecord("l1", []byte(`{"type":"switch-off","data":{}}`), Forwarded(first, "l1").Headers...)
 	if got := w.decode(t, rec).CommandID; got != "lamp.commands-7-9" {
 		t.Errorf("got %s", got)
 	}

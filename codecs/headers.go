@@ -46,13 +46,27 @@ func Rekeyed(event Record, topic, key string) Record {
 	return Record{Topic: topic, Key: []byte(key), Value: event.Value, Headers: headers, Timestamp: event.Timestamp}
 }
 
-// OriginHeaders returns the headers of a forwarded command with its first place.
-func OriginHeaders(r Record) []Header {
-	return []Header{
-		{Key: HeaderOriginTopic, Value: []byte(r.Topic)},
-		{Key: HeaderOriginPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
-		{Key: HeaderOriginOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},
+// Forwarded returns the copy of a command's record that goes to the partition of its aggregate. It
+// has the command's first place in its headers.
+func Forwarded(command Record, aggregateID string) Record {
+	headers := make([]Header, 0, len(command.Headers)+3)
+	return Record{Topic: command.Topic, Key: []byte(aggregateID), Value: command.Value, Headers: append(append(headers, command.Headers...),
+		Header{Key: HeaderOriginTopic, Value: []byte(command.Topic)},
+		Header{Key: HeaderOriginPartition, Value: strconv.AppendInt(nil, int64(command.Partition), 10)},
+		Header{Key: HeaderOriginOffset, Value: strconv.AppendInt(nil, command.Offset, 10)},
+	)}
+}
+
+// framing is more than a batch adds to a single record.
+const framing = 1 << 10
+
+// Fits returns nil if the brokers take a record, and otherwise an error that says how much it would
+// have.
+func Fits(r *Record) error {
+	if size := r.Size(); size > topology.MaxBatchBytes-framing {
+		return fmt.Errorf("a record for %s would have %d bytes with its key and headers; at most %d fit", r.Topic, size, topology.MaxBatchBytes-framing)
 	}
+	return nil
 }
 
 // DeadLetter returns the record that sets an input of a group aside: the raw input, the cause, its

@@ -228,7 +228,7 @@ func TestHeaders(t *testing.T) {
 		HeaderDeadLetterCause: "why\uFFFD", HeaderDeadLetterTopic: "t", HeaderDeadLetterPartition: "2", HeaderDeadLetterOffset: "3",
 		HeaderDeadLetterTimestamp: "2026-01-02T03:04:05.000006Z", HeaderDeadLetterGroup: "g",
 	}
-	headers := append(CloudEventHeaders(CloudEventSource("lamps", "lamp"), fullEvent()), OriginHeaders(rec)...)
+	headers := append(CloudEventHeaders(CloudEventSource("lamps", "lamp"), fullEvent()), Forwarded(rec, "a").Headers...)
 	for _, h := range append(headers, DeadLetter(rec, "d", "g", errors.New("why\xff")).Headers...) {
 		if want[h.Key] != string(h.Value) {
 			t.Errorf("%s is %q, want %q", h.Key, h.Value, want[h.Key])

@@ -66,17 +66,7 @@ func (a *aggregate) forward(in *record.Record, aggregateID string) step.Step {
 		return a.deadLetters.step(in, errors.New("the command was forwarded to this partition already, yet its key belongs to another: the topic's partition count changed"))
 	}
 	a.metrics.forwarded.WithLabelValues(a.spec.Name).Inc()
-	return step.Step{Records: []record.Record{{
-		Topic:   in.Topic,
-		Key:     []byte(aggregateID),
-		Value:   in.Value,
-		Headers: append(bytesOf(in.Headers), codecs.OriginHeaders(*in)...),
-	}}}
-}
-
-// bytesOf returns a copy of the headers, so that appending cannot change the input.
-func bytesOf(headers []record.Header) []record.Header {
-	return append([]record.Header(nil), headers...)
+	return step.Step{Records: []record.Record{codecs.Forwarded(*in, aggregateID)}}
 }
 
 // decision is one command on its way to an outcome.

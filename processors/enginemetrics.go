@@ -52,7 +52,7 @@ func newEngineMetrics(r prometheus.Registerer, stats func() map[string]exactlyon
 		foreign:      counter("foreign_records_total", "Records of the group's own topics that it cannot have written, and left out. Alert on any.", "topic"),
 		stats:        stats,
 		lag:          gauge("lag", "Offsets between what is handled and the end of the input.", "partition"),
-		waiting:      gauge("waiting_seconds", "Time for which the next input has waited to be handled, whatever the reason. Alert above 30.", "partition"),
+		waiting:      gauge("waiting_seconds", "Time for which the next input has waited to be handled, whatever the reason; 0 if none does. Alert above 30.", "partition"),
 		oldest:       gauge("open_transaction_seconds", "Age of the transaction that is being committed; 0 where none is."),
 		unflushed:    gauge("unflushed_rows", "Committed rows that are not in the local store yet."),
 		restoring:    gauge("restoring", "Offsets left to restore.", "partition"),
@@ -106,9 +106,7 @@ func (m *engineMetrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.unflushed, float64(s.Unflushed))
 		for partition, n := range s.Lag {
 			gauge(m.lag, float64(n), strconv.Itoa(int(partition)))
-		}
-		for partition, w := range s.Waiting {
-			gauge(m.waiting, w.For.Seconds(), strconv.Itoa(int(partition)))
+			gauge(m.waiting, s.Waiting[partition].For.Seconds(), strconv.Itoa(int(partition)))
 		}
 		for partition, n := range s.Restoring {
 			gauge(m.restoring, float64(n), strconv.Itoa(int(partition)))

@@ -56,36 +56,24 @@ func passing(ctx context.Context, err error) bool {
 		exactlyonce.Cause(err) == exactlyonce.CauseStore
 }
 
-const (
-	// framing is more than a batch adds to a single record.
-	framing = 1 << 10
-	// maxStepBytes bounds the records of one step. All of them are in memory at once.
-	maxStepBytes = 64 << 20
-)
+// maxStepBytes bounds the records of one step. All of them are in memory at once.
+const maxStepBytes = 64 << 20
 
-// tooLarge says that a step does not fit into its topics.
-type tooLarge struct{ message string }
-
-func (t *tooLarge) Error() string { return t.message }
-
-func tooLargef(format string, args ...any) error { return &tooLarge{fmt.Sprintf(format, args...)} }
-
-// checkSizes returns a [*tooLarge] unless the brokers take every record of a step. One that they
+// checkSizes returns an error unless the brokers take every record of a step. One that they
 // refuse would fail the transaction, and all inputs of the group with it, again and again.
 func checkSizes(s step.Step) error {
 	total := 0
 	for i := range s.Records {
-		size := s.Records[i].Size()
-		if size > topology.MaxBatchBytes-framing {
-			return tooLargef("a record for %s would have %d bytes with its key and headers; at most %d fit", s.Records[i].Topic, size, topology.MaxBatchBytes-framing)
+		if err := codecs.Fits(&s.Records[i]); err != nil {
+			return err
 		}
-		total += size
+		total += s.Records[i].Size()
 	}
 	if total > maxStepBytes {
-		return tooLargef("one input would lead to %d records of %d bytes; at most %d bytes fit", len(s.Records), total, maxStepBytes)
+		return fmt.Errorf("one input would lead to %d records of %d bytes; at most %d bytes fit", len(s.Records), total, maxStepBytes)
 	}
 	if s.Row != nil && len(s.Row.Encoded) > topology.MaxRecordBytes {
-		return tooLargef("the row would have %d bytes; at most %d fit", len(s.Row.Encoded), topology.MaxRecordBytes)
+		return fmt.Errorf("the row would have %d bytes; at most %d fit", len(s.Row.Encoded), topology.MaxRecordBytes)
 	}
 	return nil
 }

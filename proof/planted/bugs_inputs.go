@@ -23,9 +23,9 @@ var inputBugs = []Bug{
 	{
 		Name:   "sizes-unchecked",
 		Breaks: "a step is handed on although the brokers refuse its records",
-		Plant: []Replacement{{processors + "/guard.go",
-			`if size > topology.MaxBatchBytes-framing {`,
-			`if size > topology.MaxBatchBytes-framing && false {`,
+		Plant: []Replacement{{"codecs/headers.go",
+			`size > topology.MaxBatchBytes-framing {`,
+			`size < 0 {`,
 		}},
 		Caught: []Catch{{Room: processors, Test: "^TestMistakesOfTheDomainStopNobody$", Says: `MESSAGE_TOO_LARGE`}},
 	},

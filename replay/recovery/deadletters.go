@@ -5,12 +5,13 @@ import (
 	"errors"
 
 	"github.com/foldlog/foldlog/codecs"
+	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/replay/kit"
 	"github.com/foldlog/foldlog/topology"
 )
 
-// restoreDeadLetters writes the dead letters of commands that were handled, cannot be read, and
-// have none: the topic was lost.
+// restoreDeadLetters writes the dead letters of commands that were handled, can be neither read nor
+// forwarded, and have none: the topic was lost.
 func (v *recovery) restoreDeadLetters(ctx context.Context) error {
 	var topics []string
 	for _, a := range v.kit.Config.Topology.Aggregates {
@@ -34,8 +35,12 @@ func (v *recovery) restoreDeadLetters(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			_, err := codec.DecodeCommandUnhashed(ctx, *r)
-			if undecodable, is := errors.AsType[*codecs.Undecodable](err); is {
+			command, err := codec.DecodeCommandUnhashed(ctx, *r)
+			undecodable, is := errors.AsType[*codecs.Undecodable](err)
+			if err == nil {
+				undecodable, is = v.unforwardable(r, command.AggregateID)
+			}
+			if is {
 				if !there.Has(spec.Name, p, r.Offset) {
 					letter := codecs.DeadLetter(*r, v.kit.Names.DeadLetters(group), group, undecodable.Cause)
 					letter.Partition = topology.PartitionOf(r.Key, v.kit.Config.Settings.Partitions)
@@ -47,4 +52,16 @@ func (v *recovery) restoreDeadLetters(ctx context.Context) error {
 		}
 		return v.writer.Flush(ctx)
 	})
+}
+
+// unforwardable says why a command in the wrong partition has no copy in the right one, if it could
+// have none.
+func (v *recovery) unforwardable(r *record.Record, aggregateID string) (*codecs.Undecodable, bool) {
+	home := topology.PartitionOf([]byte(aggregateID), v.kit.Config.Settings.Partitions)
+	if home == r.Partition && len(r.Key) > 0 || r.Header(codecs.HeaderOriginTopic) != nil {
+		return nil, false
+	}
+	copied := codecs.Forwarded(*r, aggregateID)
+	err := codecs.Fits(&copied)
+	return &codecs.Undecodable{Raw: r.Value, Cause: err}, err != nil
 }

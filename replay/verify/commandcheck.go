@@ -77,7 +77,9 @@ func (c *partitionCheck) checkCommand(m *moment) {
 	f := kit.At(&m.record, c.spec.Name)
 	handled := m.at < c.run.snapshot.handled[c.spec.Name][c.partition]
 	if m.command != nil && (len(m.record.Key) == 0 || c.partitionOf([]byte(m.command.AggregateID)) != c.partition) && !origin {
-		if handled {
+		// The copy would not have fitted.
+		setAside := c.run.letters.Has(c.spec.Name, c.partition, m.at)
+		if handled && !setAside {
 			c.run.forwards.sent(f)
 		}
 		if led > 0 {
