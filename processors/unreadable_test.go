@@ -94,7 +94,7 @@ func TestUnreadableBatchesStopNobody(t *testing.T) {
 	stop()
 	wrongHome := &kgo.Record{Topic: s.names.Table("account"), Key: []byte("a"), Value: []byte("x"),
 		Headers: []kgo.RecordHeader{{Key: "test-partition", Value: []byte{byte((home + 1) % 4)}}}}
-	s.produce(wrongHome, &kgo.Record{Topic: s.names.Table("account"), Value: []byte("x")},
+	s.produce(wrongHome, &kgo.Record{Topic: s.names.Table("account"), Key: []byte{}, Value: []byte("x")},
 		&kgo.Record{Topic: s.names.Outcomes("account"), Value: []byte("x")}, &kgo.Record{Topic: s.names.Outcomes("account"), Key: []byte("a"), Value: []byte("x")})
 	swollen(s.names.Table("account"))
 	swollen(s.names.Outcomes("account"))
