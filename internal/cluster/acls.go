@@ -6,20 +6,15 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Open reports whether the brokers let anybody do anything: they have no authorizer. An answer that
 // only says that this client may not ask means that they have one.
 func Open(ctx context.Context, c Config) (bool, error) {
-	opts, err := c.Franz()
+	client, err := c.client()
 	if err != nil {
 		return false, err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return false, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, PingTimeout)

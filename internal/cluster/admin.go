@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,17 +29,30 @@ type admin struct {
 }
 
 func (c Config) admin() (admin, error) {
-	opts, err := c.Franz()
+	client, err := c.client()
 	if err != nil {
 		return admin{}, err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return admin{}, fmt.Errorf("kafka client for %s: %w", strings.Join(c.Brokers, ","), err)
 	}
 	a := admin{Client: kadm.NewClient(client), kafka: client}
 	a.SetTimeoutMillis(int32(adminTimeout.Milliseconds()))
 	return a, nil
+}
+
+// ends returns the end offsets of topics. No topic stands for all.
+func (a admin) ends(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+	ends, err := a.ListEndOffsets(ctx, topics...)
+	if err == nil {
+		err = ends.Error()
+	}
+	return ends, err
+}
+
+func namesOf(topics []topology.Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	return names
 }
 
 // metadataRequest asks a broker for topics.

@@ -71,6 +71,18 @@ func (c Config) Franz() ([]kgo.Opt, error) {
 	return opts, nil
 }
 
+func (c Config) client() (*kgo.Client, error) {
+	opts, err := c.Franz()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client for %s: %w", strings.Join(c.Brokers, ","), err)
+	}
+	return client, nil
+}
+
 // retryPause returns the pause before a try. The library's own pauses grow to five seconds, for
 // which a partition would stand still although its leader is back. While a broker restarts, a
 // transaction meets the wrong coordinator, one that is loading, and closed connections, half a
@@ -166,13 +178,9 @@ const PingTimeout = 5 * time.Second
 
 // Ping returns nil, or says that no broker answers and what to do.
 func Ping(ctx context.Context, c Config) error {
-	opts, err := c.Franz()
+	client, err := c.client()
 	if err != nil {
 		return err
-	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
 	bounded, cancel := context.WithTimeout(ctx, PingTimeout)

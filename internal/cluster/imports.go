@@ -45,22 +45,18 @@ func CreateForImport(ctx context.Context, c Config, t *topology.Topology, s topo
 	}
 	commands, others := logTopics(t, s)
 	// Topics of commands come first: no process starts on their timestamp type.
-	for _, topic := range slices.Concat(commands, others) {
-		if _, exists := have[topic.Name]; exists {
-			continue
-		}
-		if topic.Config[timestampType] == declaredTime {
-			topic.Config[timestampType] = importedTime
-		}
-		if err := create(ctx, admin, topic); err != nil {
-			return false, err
-		}
+	wanted := slices.Concat(commands, others)
+	for _, topic := range commands {
+		topic.Config[timestampType] = importedTime
 	}
-	have, err = awaitMetadata(ctx, admin, t, s, slices.Concat(commands, others))
+	if _, err := createMissing(ctx, admin, wanted, have); err != nil {
+		return false, err
+	}
+	have, err = awaitMetadata(ctx, admin, t, s, wanted)
 	if err != nil {
 		return false, err
 	}
-	mismatches := topology.Diff(slices.Concat(commands, others), have)
+	mismatches := topology.Diff(wanted, have)
 	return len(full) > 0, MismatchError(slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting == timestampType }))
 }
 
@@ -83,11 +79,7 @@ func setCommandTimes(ctx context.Context, c Config, t *topology.Topology, s topo
 	}
 	defer admin.Close()
 	commands, _ := logTopics(t, s)
-	names := make([]string, len(commands))
-	for i, topic := range commands {
-		names[i] = topic.Name
-	}
-	return alter(ctx, admin, timestampType, value, names)
+	return alter(ctx, admin, timestampType, value, namesOf(commands))
 }
 
 // RefuseHalfImport returns an error that wraps [ErrMismatch] if an import has begun and not ended:
@@ -145,10 +137,7 @@ func withRecords(ctx context.Context, admin admin, t *topology.Topology, s topol
 	if len(names) == 0 { // which would stand for all
 		return nil, nil
 	}
-	ends, err := admin.ListEndOffsets(ctx, names...)
-	if err == nil {
-		err = ends.Error()
-	}
+	ends, err := admin.ends(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("find whether the topics are empty: %w", err)
 	}

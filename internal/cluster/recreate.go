@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -31,11 +32,7 @@ func RecreateTopics(ctx context.Context, c Config, topics []topology.Topic) erro
 		return err
 	}
 	defer admin.Close()
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.Name
-	}
-	deleted, err := admin.DeleteTopics(ctx, names...)
+	deleted, err := admin.DeleteTopics(ctx, namesOf(topics)...)
 	if err != nil {
 		return fmt.Errorf("delete topics: %w", err)
 	}
@@ -54,17 +51,14 @@ func RecreateTopics(ctx context.Context, c Config, topics []topology.Topic) erro
 
 // recreate creates a topic once the brokers have forgotten the one before it.
 func recreate(ctx context.Context, admin admin, t topology.Topic) error {
-	configs := map[string]*string{}
-	for key, value := range t.Config {
-		if key == cleanupPolicy && value == compacted {
-			value = unfinished
-		}
-		configs[key] = &value
+	t.Config = maps.Clone(t.Config)
+	if t.Config[cleanupPolicy] == compacted {
+		t.Config[cleanupPolicy] = unfinished
 	}
 	deadline := time.Now().Add(2 * adminTimeout)
 	// A deletion is acknowledged before it is done.
 	for range retry.Attempts(ctx, recreatePause, recreatePause) {
-		_, err := admin.CreateTopic(ctx, int32(t.Partitions), int16(t.ReplicationFactor), configs, t.Name)
+		err := admin.create(ctx, t)
 		if err == nil {
 			return nil
 		}
@@ -77,16 +71,9 @@ func recreate(ctx context.Context, admin admin, t topology.Topic) error {
 
 // awaitEmpty waits until the brokers know the new, empty topics.
 func awaitEmpty(ctx context.Context, admin admin, topics []topology.Topic) error {
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.Name
-	}
 	deadline := time.Now().Add(adminTimeout)
 	for range retry.Attempts(ctx, recreatePause, recreatePause) {
-		ends, err := admin.ListEndOffsets(ctx, names...)
-		if err == nil {
-			err = ends.Error()
-		}
+		ends, err := admin.ends(ctx, namesOf(topics)...)
 		if err == nil {
 			for _, t := range topics {
 				if len(ends[t.Name]) != t.Partitions {
@@ -122,12 +109,8 @@ func CreateMissing(ctx context.Context, c Config, t *topology.Topology, s topolo
 	if err != nil {
 		return err
 	}
-	for _, topic := range t.Topics(s) {
-		if _, exists := have[topic.Name]; !exists {
-			if err := create(ctx, admin, topic); err != nil {
-				return err
-			}
-		}
+	if _, err := createMissing(ctx, admin, t.Topics(s), have); err != nil {
+		return err
 	}
 	_, err = awaitMetadata(ctx, admin, t, s, t.Topics(s))
 	return err
@@ -180,10 +163,7 @@ func lost(ctx context.Context, admin admin, t *topology.Topology, s topology.Set
 		if !missing(n.Table(a.Name)) || missing(events) {
 			continue
 		}
-		ends, err := admin.ListEndOffsets(ctx, events)
-		if err == nil {
-			err = ends.Error()
-		}
+		ends, err := admin.ends(ctx, events)
 		if err != nil {
 			return nil, fmt.Errorf("find whether %s has events: %w", events, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -65,14 +66,8 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	if err := MismatchError(gone); err != nil {
 		return nil, err
 	}
-	for _, topic := range t.Topics(s) {
-		if _, exists := have[topic.Name]; exists {
-			continue
-		}
-		if err := create(ctx, admin, topic); err != nil {
-			return created, err
-		}
-		created = append(created, "topic "+topic.Name)
+	if created, err = createMissing(ctx, admin, t.Topics(s), have); err != nil {
+		return created, err
 	}
 	if have, err = awaitMetadata(ctx, admin, t, s, t.Topics(s)); err != nil {
 		return created, err
@@ -84,12 +79,7 @@ func EnsureTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 	if err != nil {
 		return created, err
 	}
-	var others []topology.Mismatch
-	for _, m := range mismatches {
-		if m.Setting != topology.SettingStart {
-			others = append(others, m)
-		}
-	}
+	others := slices.DeleteFunc(mismatches, func(m topology.Mismatch) bool { return m.Setting == topology.SettingStart })
 	if err := MismatchError(others); err != nil {
 		return created, err
 	}
@@ -113,10 +103,6 @@ func VerifyTopics(ctx context.Context, c Config, t *topology.Topology, s topolog
 		return nil, err
 	}
 	defer admin.Close()
-	return verify(ctx, admin, t, s)
-}
-
-func verify(ctx context.Context, admin admin, t *topology.Topology, s topology.Settings) ([]topology.Mismatch, error) {
 	have, err := describe(ctx, admin, t, s)
 	if err != nil {
 		return nil, err
@@ -201,17 +187,28 @@ func describeOnce(ctx context.Context, admin admin, t *topology.Topology, s topo
 	return have, nil
 }
 
-func create(ctx context.Context, admin admin, topic topology.Topic) error {
+// createMissing creates the topics that do not exist, in order, and returns each as "topic NAME".
+func createMissing(ctx context.Context, admin admin, topics []topology.Topic, have map[string]topology.Topic) (created []string, err error) {
+	for _, topic := range topics {
+		if _, exists := have[topic.Name]; exists {
+			continue
+		}
+		// Another process was faster; verification decides.
+		if err := admin.create(ctx, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return created, fmt.Errorf("create topic %s with %d partitions and replication factor %d: %w", topic.Name, topic.Partitions, topic.ReplicationFactor, err)
+		}
+		created = append(created, "topic "+topic.Name)
+	}
+	return created, nil
+}
+
+func (a admin) create(ctx context.Context, topic topology.Topic) error {
 	configs := map[string]*string{}
 	for key, value := range topic.Config {
 		configs[key] = &value
 	}
-	_, err := admin.CreateTopic(ctx, int32(topic.Partitions), int16(topic.ReplicationFactor), configs, topic.Name)
-	// Another process was faster; verification decides.
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return fmt.Errorf("create topic %s with %d partitions and replication factor %d: %w", topic.Name, topic.Partitions, topic.ReplicationFactor, err)
-	}
-	return nil
+	_, err := a.CreateTopic(ctx, int32(topic.Partitions), int16(topic.ReplicationFactor), configs, topic.Name)
+	return err
 }
 
 // withoutStart returns the partitions of a policy's source without a committed offset of its group.
