@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,12 +30,8 @@ type Config struct {
 
 // EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
-	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
-	}
-	if c.Patience == 0 {
-		c.Patience = time.Minute
-	}
+	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
+	c.Patience = cmp.Or(c.Patience, time.Minute)
 	if c.HTTPClient == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.MaxIdleConns = 0 // as many as there are for the one host

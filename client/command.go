@@ -52,11 +52,7 @@ type Outcome struct {
 // outcome's CommandID, which is always set, or ask [Client.Command].
 func (c *Client) Send(ctx context.Context, command Command) (Outcome, error) {
 	if command.CommandID == "" {
-		id, err := uuid.NewRandom()
-		if err != nil {
-			return Outcome{}, err
-		}
-		command.CommandID = id.String()
+		command.CommandID = uuid.NewString()
 	}
 	unknown := Outcome{CommandID: command.CommandID}
 	body := []byte("{}")

@@ -51,7 +51,7 @@ func (c *Client) EventPage(ctx context.Context, aggregate, id string, query Even
 		values.Set("limit", strconv.Itoa(query.Limit))
 	}
 	var page EventPage
-	position, err := c.read(ctx, withQuery(path("v1", aggregate, id, "events"), values), query.Token, &page)
+	position, _, err := c.read(ctx, withQuery(path("v1", aggregate, id, "events"), values), query.Token, &page)
 	if err != nil {
 		return EventPage{}, fmt.Errorf("events of %s %s: %w", aggregate, id, err)
 	}
@@ -61,24 +61,11 @@ func (c *Client) EventPage(ctx context.Context, aggregate, id string, query Even
 
 // Events returns all events that a query asks for, page by page. An error ends them.
 func (c *Client) Events(ctx context.Context, aggregate, id string, query EventQuery) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		for {
-			page, err := c.EventPage(ctx, aggregate, id, query)
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			for _, event := range page.Events {
-				if !yield(event, nil) {
-					return
-				}
-			}
-			if page.Next == 0 {
-				return
-			}
-			query.After = page.Next
-		}
-	}
+	return pages(query, func(q *EventQuery) ([]Event, bool, error) {
+		page, err := c.EventPage(ctx, aggregate, id, *q)
+		q.After = page.Next
+		return page.Events, page.Next != 0, err
+	})
 }
 
 // Moment is a point in an aggregate's history: behind the event of a version or, if Version is 0,
@@ -104,7 +91,7 @@ func (c *Client) StateAsOf(ctx context.Context, aggregate, id string, moment Mom
 // An id that nothing is known of is a [*Problem] of status 404.
 func (c *Client) Trace(ctx context.Context, id string, after foldlog.Token) (Trace, error) {
 	var trace Trace
-	position, err := c.read(ctx, path("v1", "traces", id), after, &trace)
+	position, _, err := c.read(ctx, path("v1", "traces", id), after, &trace)
 	if err != nil {
 		return Trace{}, fmt.Errorf("trace of %s: %w", id, err)
 	}

@@ -48,7 +48,7 @@ func (c *Client) State(ctx context.Context, aggregate, id string, after foldlog.
 
 func (c *Client) state(ctx context.Context, target, aggregate, id string, after foldlog.Token) (State, error) {
 	var state State
-	position, err := c.read(ctx, target, after, &state)
+	position, _, err := c.read(ctx, target, after, &state)
 	if err != nil {
 		return State{}, fmt.Errorf("state of %s %s: %w", aggregate, id, err)
 	}
@@ -60,7 +60,7 @@ func (c *Client) state(ctx context.Context, target, aggregate, id string, after 
 // 404.
 func (c *Client) ViewRow(ctx context.Context, view, key string, after foldlog.Token) (Row, error) {
 	var row Row
-	position, header, err := c.readWith(ctx, path("v1", "views", view, key), after, &row)
+	position, header, err := c.read(ctx, path("v1", "views", view, key), after, &row)
 	if err != nil {
 		return Row{}, fmt.Errorf("row %q of view %s: %w", key, view, err)
 	}
@@ -80,7 +80,7 @@ func (c *Client) ViewPage(ctx context.Context, view string, query Query) (Page, 
 		values.Set("limit", strconv.Itoa(query.Limit))
 	}
 	var page Page
-	position, header, err := c.readWith(ctx, withQuery(path("v1", "views", view), values), query.Token, &page)
+	position, header, err := c.read(ctx, withQuery(path("v1", "views", view), values), query.Token, &page)
 	if err != nil {
 		return Page{}, fmt.Errorf("rows of view %s: %w", view, err)
 	}
@@ -93,22 +93,29 @@ func (c *Client) ViewPage(ctx context.Context, view string, query Query) (Page, 
 
 // ViewRows returns all rows that a query asks for, page by page. An error ends them.
 func (c *Client) ViewRows(ctx context.Context, view string, query Query) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for {
-			page, err := c.ViewPage(ctx, view, query)
-			if err != nil {
-				yield(Row{}, err)
+	return pages(query, func(q *Query) ([]Row, bool, error) {
+		page, err := c.ViewPage(ctx, view, *q)
+		q.After = page.Next
+		return page.Rows, page.Next != "", err
+	})
+}
+
+// pages returns the items of all pages. next returns one page, moves the query behind it, and
+// reports whether there are more.
+func pages[Q, T any](query Q, next func(*Q) (page []T, more bool, err error)) iter.Seq2[T, error] {
+	return func(yield func(item T, err error) bool) {
+		for q, more := query, true; more; {
+			var page []T
+			var err error
+			if page, more, err = next(&q); err != nil {
+				yield(*new(T), err)
 				return
 			}
-			for _, row := range page.Rows {
-				if !yield(row, nil) {
+			for _, item := range page {
+				if !yield(item, nil) {
 					return
 				}
 			}
-			if page.Next == "" {
-				return
-			}
-			query.After = page.Next
 		}
 	}
 }
@@ -119,13 +126,8 @@ func versionOf(h http.Header) int {
 	return version
 }
 
-func (c *Client) read(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, error) {
-	position, _, err := c.readWith(ctx, target, after, into)
-	return position, err
-}
-
-// readWith is read that returns the answer's header, too.
-func (c *Client) readWith(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, http.Header, error) {
+// read reads the answer into a value, and returns its position and header.
+func (c *Client) read(ctx context.Context, target string, after foldlog.Token, into any) (foldlog.Token, http.Header, error) {
 	header := http.Header{"Accept": {api.ContentTypeJSON}}
 	if text := after.String(); text != "" {
 		header.Set(api.HeaderAfter, text)
