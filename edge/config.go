@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,14 +61,14 @@ const maxHeaderBytes = 64 << 10
 
 // EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
-	def(&c.Listen, "127.0.0.1:8080")
-	def(&c.VisibilityTimeout, 5*time.Second)
-	def(&c.ReadTimeout, 15*time.Second)
-	def(&c.IdleTimeout, 2*time.Minute)
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8080")
+	c.VisibilityTimeout = cmp.Or(c.VisibilityTimeout, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 15*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 2*time.Minute)
 	if c.Gateway != nil {
-		def(&c.DrainTimeout, c.Gateway.Patience()+5*time.Second)
+		c.DrainTimeout = cmp.Or(c.DrainTimeout, c.Gateway.Patience()+5*time.Second)
 	}
-	def(&c.MaxInFlight, 1024)
+	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
@@ -89,11 +90,4 @@ func (c Config) Validate() error {
 		all = append(all, fmt.Errorf("edge: %d requests in flight: use at least 1", c.MaxInFlight))
 	}
 	return errors.Join(all...)
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

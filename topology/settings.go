@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -33,16 +34,16 @@ const day = 24 * time.Hour
 
 // EnsureDefaults sets each zero field to its default.
 func (s *Settings) EnsureDefaults() {
-	def(&s.Partitions, 12)
-	def(&s.ReplicationFactor, 3)
+	s.Partitions = cmp.Or(s.Partitions, 12)
+	s.ReplicationFactor = cmp.Or(s.ReplicationFactor, 3)
 	if s.ReplicationFactor == 1 {
-		def(&s.MinISR, 1)
+		s.MinISR = cmp.Or(s.MinISR, 1)
 	}
-	def(&s.MinISR, 2)
-	def(&s.Horizon, 7*day)
-	def(&s.OutcomeRetention, s.Horizon+day)
-	def(&s.CommandRetention, 30*day)
-	def(&s.DeadLetterRetention, 90*day)
+	s.MinISR = cmp.Or(s.MinISR, 2)
+	s.Horizon = cmp.Or(s.Horizon, 7*day)
+	s.OutcomeRetention = cmp.Or(s.OutcomeRetention, s.Horizon+day)
+	s.CommandRetention = cmp.Or(s.CommandRetention, 30*day)
+	s.DeadLetterRetention = cmp.Or(s.DeadLetterRetention, 90*day)
 }
 
 // Validate returns all that is wrong with the settings, after EnsureDefaults.
@@ -70,11 +71,4 @@ func (s Settings) Validate() error {
 		all = append(all, errors.New("retention of commands and dead letters: use at least a day"))
 	}
 	return errors.Join(all...)
-}
-
-func def[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
