@@ -61,10 +61,8 @@ func acceptedOf(o foldlog.Outcome) api.Accepted {
 
 func (s *Server) answerOutcome(w http.ResponseWriter, o foldlog.Outcome) error {
 	if rejection := o.Rejection(); rejection != nil {
-		f := &failure{code: rejection.Code, detail: rejection.Message, field: rejection.Field, commandID: o.CommandID, recorded: true, repeat: o.Repeat}
-		if rejection.Code == foldlog.CodeInternal {
-			f.cause = rejection
-		}
+		f := refused(rejection)
+		f.commandID, f.recorded, f.repeat = o.CommandID, true, o.Repeat
 		return f
 	}
 	w.Header().Set("Cache-Control", "no-store")

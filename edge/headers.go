@@ -30,14 +30,10 @@ func once(h http.Header, name string) (string, bool, error) {
 // commandIDOf returns the client's id for the command, or a new one.
 func commandIDOf(h http.Header) (string, error) {
 	id, given, err := idHeader(h, api.HeaderIdempotencyKey)
-	if err != nil || given {
-		return id, err
+	if err == nil && !given {
+		id = uuid.NewString()
 	}
-	random, err := uuid.NewRandom()
-	if err != nil {
-		return "", err
-	}
-	return random.String(), nil
+	return id, err
 }
 
 // idHeader returns a header that is made as a command id is.

@@ -36,14 +36,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, p params) error 
 		return err
 	}
 	defer cancel()
-	list := views.HistoryQuery{Limit: defaultPageSize, Token: token}
+	list := views.HistoryQuery{Token: token}
 	if list.After, err = versionOf(query, "after", 0); err != nil {
 		return err
 	}
-	if text, given := query["limit"]; given {
-		if list.Limit, err = limitOf(text); err != nil {
-			return err
-		}
+	if list.Limit, err = limitOf(query); err != nil {
+		return err
 	}
 	page, err := s.config.Views.History(aggregate).Page(ctx, id, list)
 	if err != nil {

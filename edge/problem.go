@@ -101,6 +101,16 @@ func invalid(field, format string, args ...any) *failure {
 	return f
 }
 
+// refused returns the answer for a rejection. One that is internal is a defect, which the log is to
+// have: of a command's own check, or of its decider.
+func refused(r *foldlog.Rejection) *failure {
+	f := &failure{code: r.Code, detail: r.Message, field: r.Field}
+	if r.Code == foldlog.CodeInternal {
+		f.cause = r
+	}
+	return f
+}
+
 // failureOf returns the answer for any error. For a client that went away it is nil.
 func failureOf(ctx context.Context, err error) *failure {
 	var known *failure
@@ -108,11 +118,7 @@ func failureOf(ctx context.Context, err error) *failure {
 		return known
 	}
 	if rejection, ok := foldlog.AsRejection(err); ok {
-		f := &failure{code: rejection.Code, detail: rejection.Message, field: rejection.Field}
-		if rejection.Code == foldlog.CodeInternal { // a command's own check is defective
-			f.cause = rejection
-		}
-		return f
+		return refused(rejection)
 	}
 	if errors.Is(err, views.ErrNotYetVisible) {
 		return fail(foldlog.CodeNotYetVisible, "what Foldlog-After names is not visible here yet; ask again").because(err)
@@ -134,14 +140,19 @@ func failureOf(ctx context.Context, err error) *failure {
 	return fail(foldlog.CodeInternal, "internal error").because(err)
 }
 
+// outside returns the part of a detail that a client may see.
+func outside(code, detail string) string {
+	if code == foldlog.CodeInternal {
+		return "internal error"
+	}
+	return detail
+}
+
 // writeProblem answers with the problem document of RFC 9457.
 func writeProblem(w http.ResponseWriter, f *failure, requestID string) {
 	status := f.status()
-	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: f.detail, Code: f.code, Field: f.field,
-		CommandID: f.commandID, Repeat: f.repeat}
-	if f.code == foldlog.CodeInternal {
-		p.Detail = "internal error"
-	}
+	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: outside(f.code, f.detail), Code: f.code,
+		Field: f.field, CommandID: f.commandID, Repeat: f.repeat}
 	if status >= http.StatusInternalServerError {
 		p.Instance = "urn:uuid:" + requestID
 	}

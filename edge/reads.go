@@ -29,7 +29,7 @@ func (s *Server) reading(r *http.Request, parameters ...string) (context.Context
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	ctx, cancel := bounded(r, s.config.VisibilityTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.VisibilityTimeout)
 	return ctx, cancel, after, query, nil
 }
 
@@ -104,7 +104,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error
 	if _, err := queryOf(r.URL); err != nil {
 		return err
 	}
-	ctx, cancel := bounded(r, s.config.VisibilityTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.VisibilityTimeout)
 	defer cancel()
 	o, found, err := s.config.Views.Outcomes(p["aggregate"]).Get(ctx, p["id"], p["command_id"])
 	if err != nil {
@@ -119,11 +119,8 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request, p params) error
 	if rejection == nil {
 		return answer(w, acceptedOf(o))
 	}
-	body := api.Rejected{CommandID: o.CommandID, Code: rejection.Code, Detail: rejection.Message, Field: rejection.Field, RecordedAt: o.RecordedAt.UTC()}
-	if rejection.Code == foldlog.CodeInternal {
-		body.Detail = "internal error"
-	}
-	return answer(w, body)
+	return answer(w, api.Rejected{CommandID: o.CommandID, Code: rejection.Code, Detail: outside(rejection.Code, rejection.Message), Field: rejection.Field,
+		RecordedAt: o.RecordedAt.UTC()})
 }
 
 // view returns the table of the version that serves now, and says which one it is.
@@ -165,16 +162,14 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 		return err
 	}
 	defer cancel()
-	list := views.ListQuery{Prefix: query["prefix"], After: query["after"], Limit: defaultPageSize, Token: token}
+	list := views.ListQuery{Prefix: query["prefix"], After: query["after"], Token: token}
 	for _, name := range []string{"prefix", "after"} {
 		if err := checkKey(name, query[name]); err != nil {
 			return err
 		}
 	}
-	if text, given := query["limit"]; given {
-		if list.Limit, err = limitOf(text); err != nil {
-			return err
-		}
+	if list.Limit, err = limitOf(query); err != nil {
+		return err
 	}
 	page, err := s.view(w, p).List(ctx, list)
 	if err != nil {
@@ -188,7 +183,12 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
 	return answer(w, body)
 }
 
-func limitOf(text string) (int, error) {
+// limitOf returns the parameter "limit", or its default.
+func limitOf(query map[string]string) (int, error) {
+	text, given := query["limit"]
+	if !given {
+		return defaultPageSize, nil
+	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 || limit > maxPageSize {
 		return 0, invalid("limit", "is %q; send 1 to %d", text, maxPageSize)

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -85,11 +84,6 @@ func (s *Server) logFailure(r *http.Request, id string, f *failure) {
 		log("request failed", "id", id, "method", r.Method, "path", r.URL.EscapedPath(), "status", status, "code", f.code,
 			"command_id", f.commandID, "err", f.cause)
 	}
-}
-
-// bounded returns a context that ends with the request or after the time allowed.
-func bounded(r *http.Request, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.Context(), d)
 }
 
 // recorder remembers the status that was sent.

@@ -38,10 +38,7 @@ func (s *Server) tracedCommands(commands []*views.TracedCommand) []api.TracedCom
 			Actor: c.Actor, RecordedAt: c.RecordedAt.UTC(), Accepted: c.Accepted, Events: make([]api.TracedEvent[any], len(c.Events)),
 		}
 		if refusal := c.Rejection; refusal != nil {
-			body.Code, body.Detail, body.Field = refusal.Code, refusal.Message, refusal.Field
-			if refusal.Code == foldlog.CodeInternal {
-				body.Detail = "internal error"
-			}
+			body.Code, body.Detail, body.Field = refusal.Code, outside(refusal.Code, refusal.Message), refusal.Field
 		}
 		for n, e := range c.Events {
 			body.Events[n] = api.TracedEvent[any]{Event: s.eventOf(c.Aggregate, e.HistoryEvent), Commands: s.tracedCommands(e.Commands)}
