@@ -116,7 +116,7 @@ func (d *Decided[S, C, E]) ThenInvalid(field string) *DeciderScenario[S, C, E] {
 
 func (d *Decided[S, C, E]) rejected(code, field string) {
 	d.scenario.t.Helper()
-	want := "    rejected: " + code
+	want := "rejected: " + code
 	if field != "" {
 		want += " of field " + field
 	}
@@ -139,21 +139,18 @@ func (s *DeciderScenario[S, C, E]) ThenState(want S) *DeciderScenario[S, C, E] {
 	if first := difference("state", want, s.state); first != "" {
 		s.t.Fatalf("%s", message("the state differs",
 			section{"given", list(s.log.given, "no events")},
-			section{"expected", "    " + text(want)},
-			section{"got", "    " + text(s.state)},
-			section{"first difference", "    " + first}))
+			section{"expected", text(want)},
+			section{"got", text(s.state)},
+			section{"first difference", first}))
 	}
 	return s
 }
 
 func (d *Decided[S, C, E]) fail(problem, want, first string) {
 	d.scenario.t.Helper()
-	if first != "" {
-		first = "    " + first
-	}
 	d.scenario.t.Fatalf("%s", message(problem,
 		section{"given", list(d.given, "no events")},
-		section{"when", "    " + text(d.command)},
+		section{"when", text(d.command)},
 		section{"expected", want},
 		section{"got", d.result()},
 		section{"first difference", first}))
@@ -161,10 +158,10 @@ func (d *Decided[S, C, E]) fail(problem, want, first string) {
 
 func (d *Decided[S, C, E]) result() string {
 	if r, ok := foldlog.AsRejection(d.err); ok {
-		return "    rejected: " + r.Error()
+		return "rejected: " + r.Error()
 	}
 	if d.err != nil {
-		return "    an error that is no rejection, answered as internal_error: " + d.err.Error()
+		return "an error that is no rejection, answered as internal_error: " + d.err.Error()
 	}
 	return list(d.events, "accepted without events")
 }
@@ -175,10 +172,10 @@ func impure(t TB, function, input, before, after, change string) {
 	t.Helper()
 	if before != after {
 		t.Fatalf("%s", message(function+" changed what it was given; it must work on a copy",
-			section{"input", "    " + input}, section{"before", "    " + before}, section{"after", "    " + after}))
+			section{"input", input}, section{"before", before}, section{"after", after}))
 	}
 	if change != "" {
 		t.Fatalf("%s", message(function+" answered the same input differently; it must not use a clock, randomness or state of its own",
-			section{"input", "    " + input}, section{"first difference", "    " + change}))
+			section{"input", input}, section{"first difference", change}))
 	}
 }

@@ -2,7 +2,9 @@ package scenario
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 )
 
 // difference returns the place and kind of the first difference between got and want, or "". The
@@ -84,7 +86,7 @@ func diffMaps(path string, want, got reflect.Value) string {
 		for _, k := range m.MapKeys() {
 			keys[render(k)] = k
 		}
-		for _, name := range sortedKeys(keys) {
+		for _, name := range slices.Sorted(maps.Keys(keys)) {
 			inner := fmt.Sprintf("%s[%s]", path, name)
 			w, g := want.MapIndex(keys[name]), got.MapIndex(keys[name])
 			switch {

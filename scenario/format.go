@@ -12,9 +12,11 @@ import (
 
 // text returns a value as Go-like text on one line. It follows pointers, so that their values can
 // be read.
-func text(value any) string {
+func text(value any) string { return render(reflect.ValueOf(value)) }
+
+func render(v reflect.Value) string {
 	var b strings.Builder
-	write(&b, reflect.ValueOf(value), true)
+	write(&b, v, true)
 	return b.String()
 }
 
@@ -90,19 +92,18 @@ func instant(v reflect.Value) (time.Time, bool) {
 	return v.Interface().(time.Time), true
 }
 
-// list returns values as numbered, indented lines; nothing as the given word.
+// list returns values as numbered lines; nothing as the given word.
 func list[T any](values []T, nothing string) string {
 	if len(values) == 0 {
-		return "    " + nothing
+		return nothing
 	}
 	lines := make([]string, len(values))
 	for i, v := range values {
-		line := any(v)
-		if s, ok := line.(string); ok {
-			lines[i] = fmt.Sprintf("    %d. %s", i+1, s)
-			continue
+		line, isText := any(v).(string)
+		if !isText {
+			line = text(v)
 		}
-		lines[i] = fmt.Sprintf("    %d. %s", i+1, text(line))
+		lines[i] = fmt.Sprintf("%d. %s", i+1, line)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -115,16 +116,11 @@ func message(problem string, sections ...section) string {
 	b.WriteString(problem)
 	for _, s := range sections {
 		if s.body != "" {
-			b.WriteString("\n  " + s.head + "\n" + s.body)
+			b.WriteString("\n  " + s.head)
+			for line := range strings.SplitSeq(s.body, "\n") {
+				b.WriteString("\n    " + line)
+			}
 		}
 	}
 	return b.String()
 }
-
-func render(v reflect.Value) string {
-	var b strings.Builder
-	write(&b, v, true)
-	return b.String()
-}
-
-func sortedKeys(m map[string]reflect.Value) []string { return slices.Sorted(maps.Keys(m)) }

@@ -82,8 +82,8 @@ func (r *Reacted) fail(problem string, want []foldlog.Send, first string) {
 	r.t.Helper()
 	r.t.Fatalf("%s", message(problem,
 		section{"given", list(r.given, "no events")},
-		section{"when", "    " + r.event},
+		section{"when", r.event},
 		section{"expected", list(want, "nothing sent")},
 		section{"got", list(r.sends, "nothing sent")},
-		section{"first difference", "    " + first}))
+		section{"first difference", first}))
 }

@@ -49,7 +49,7 @@ func (s *ProjectionScenario[R, E]) project(event foldlog.Event[E]) {
 		}
 		if problem := badKey(key); problem != "" {
 			s.t.Fatalf("%s", message("the key cannot be used: it "+problem,
-				section{"given", list(s.log.given, "no events")}, section{"got", "    " + text(key)}))
+				section{"given", list(s.log.given, "no events")}, section{"got", text(key)}))
 			return
 		}
 	}
@@ -79,11 +79,11 @@ func (s *ProjectionScenario[R, E]) ThenRow(key string, want R) *ProjectionScenar
 	s.t.Helper()
 	got, exists := s.rows[key]
 	if !exists {
-		s.fail("there is no such row", key, "    "+text(want), "    no row", "")
+		s.fail("there is no such row", key, text(want), "no row", "")
 		return s
 	}
 	if first := difference("row", want, got); first != "" {
-		s.fail("the row differs", key, "    "+text(want), "    "+text(got), "    "+first)
+		s.fail("the row differs", key, text(want), text(got), first)
 	}
 	return s
 }
@@ -92,7 +92,7 @@ func (s *ProjectionScenario[R, E]) ThenRow(key string, want R) *ProjectionScenar
 func (s *ProjectionScenario[R, E]) ThenNoRow(key string) *ProjectionScenario[R, E] {
 	s.t.Helper()
 	if got, exists := s.rows[key]; exists {
-		s.fail("there is such a row", key, "    no row", "    "+text(got), "")
+		s.fail("there is such a row", key, "no row", text(got), "")
 	}
 	return s
 }
@@ -102,7 +102,7 @@ func (s *ProjectionScenario[R, E]) ThenKeys(keys ...string) *ProjectionScenario[
 	s.t.Helper()
 	want, got := slices.Sorted(slices.Values(keys)), slices.Sorted(maps.Keys(s.rows))
 	if first := lists("key", want, got); first != "" {
-		s.fail("the keys differ", "", list(want, "no rows"), list(got, "no rows"), "    "+first)
+		s.fail("the keys differ", "", list(want, "no rows"), list(got, "no rows"), first)
 	}
 	return s
 }
@@ -110,7 +110,7 @@ func (s *ProjectionScenario[R, E]) ThenKeys(keys ...string) *ProjectionScenario[
 func (s *ProjectionScenario[R, E]) fail(problem, key, want, got, first string) {
 	s.t.Helper()
 	if key != "" {
-		key = "    " + text(key)
+		key = text(key)
 	}
 	s.t.Fatalf("%s", message(problem,
 		section{"given", list(s.log.given, "no events")},
