@@ -139,6 +139,7 @@ func (s *system) recover() *recovery.Result {
 func TestRecoverFromNothing(t *testing.T) {
 	s := created(t, "recover.")
 	stop := s.run()
+	s.sendBulky("r-1")
 	s.story("r")
 	if _, err := recovery.Run(t.Context(), s.config()); !errors.Is(err, kit.ErrActive) {
 		t.Fatalf("while processors run: %v", err)

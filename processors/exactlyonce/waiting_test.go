@@ -62,7 +62,7 @@ func TestWhatWaitsIsNamed(t *testing.T) {
 	}
 }
 
-// A backlog of small batches with much in them does not come into memory at once: 600 MB here, in
+// A backlog of small batches with much in them does not come into memory at once: 300 MB here, in
 // one answer of the broker.
 func TestInputsAreBoundedInBytes(t *testing.T) {
 	w := newWorld(t, 2)
@@ -72,7 +72,7 @@ func TestInputsAreBoundedInBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer producer.Close()
-	const inputs, size = 600, 1 << 20
+	const inputs, size = 300, 1 << 20
 	for i := range inputs { // one by one, so that each is a batch
 		r := &kgo.Record{Topic: w.commands(), Key: []byte("k0"), Value: append([]byte(fmt.Sprintf("c%d 1 ", i)), make([]byte, size)...)}
 		if err := producer.ProduceSync(t.Context(), r).FirstErr(); err != nil {

@@ -99,6 +99,6 @@ var inputBugs = []Bug{
 			`if i.fresh.Load()+i.waiting() > i.limit {`,
 			`if i.fresh.Load()+i.waiting() < 0 {`,
 		}},
-		Caught: []Catch{{Room: engine, Test: "^TestInputsAreBoundedInBytes$", Says: `the heap grew by \d+ MiB for 600 MiB`}},
+		Caught: []Catch{{Room: engine, Test: "^TestInputsAreBoundedInBytes$", Says: `the heap grew by \d+ MiB for 300 MiB`}},
 	},
 }
