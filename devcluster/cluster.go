@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"path/filepath"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 // Cluster is a running broker and registry. Its methods are safe for concurrent use.
 type Cluster struct {
-	dir       string
 	broker    *broker
 	registry  *registryServer
 	lock      *dirLock
@@ -32,7 +30,7 @@ func Start(ctx context.Context, c Config) (*Cluster, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("devcluster: configuration: %w", err)
 	}
-	cluster := &Cluster{dir: c.Dir}
+	cluster := &Cluster{}
 	if err := cluster.start(ctx, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("devcluster: start: %w", err), cluster.Close())
 	}
@@ -92,35 +90,6 @@ func (c *Cluster) Brokers() []string { return []string{c.broker.address} }
 
 // RegistryURL returns the schema registry's base URL, without a slash at its end.
 func (c *Cluster) RegistryURL() string { return "http://" + c.registry.address }
-
-// DiskUsage returns how many bytes the files in the data directory have together. It only grows
-// while the cluster runs: nothing is compacted or expired. Use Reset to start over.
-func (c *Cluster) DiskUsage() (int64, error) {
-	var sum int64
-	err := filepath.WalkDir(c.dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return ignoreGone(err)
-		}
-		info, err := d.Info()
-		if err != nil {
-			return ignoreGone(err)
-		}
-		sum += info.Size()
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("devcluster: disk usage of %s: %w", c.dir, err)
-	}
-	return sum, nil
-}
-
-// ignoreGone leaves out files that were renamed or deleted while the directory was walked.
-func ignoreGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
 
 // Close stops the registry and the broker and saves the broker's memory. It returns the errors of
 // saving. Clients see their connections end. Further calls do nothing and return the first call's

@@ -150,8 +150,8 @@ func (r *registry) level(subject string) (string, error) {
 		Level string `json:"compatibilityLevel"`
 	}
 	resp := r.call(http.MethodGet, "/config/"+url.PathEscape(subject), nil)
-	if err := json.Unmarshal(resp.body.Bytes(), &config); err != nil || config.Level == "" {
-		return "", fmt.Errorf("level of subject %q: status %d: %s", subject, resp.status, resp.body.Bytes())
+	if err := json.Unmarshal(resp.Body.Bytes(), &config); err != nil || config.Level == "" {
+		return "", fmt.Errorf("level of subject %q: status %d: %s", subject, resp.Code, resp.Body.Bytes())
 	}
 	return config.Level, nil
 }
@@ -160,12 +160,12 @@ func (r *registry) level(subject string) (string, error) {
 // not exist.
 func (r *registry) versions(subject string) ([]int, error) {
 	resp := r.call(http.MethodGet, subjectPath(subject)+"/versions", nil)
-	if resp.status == http.StatusNotFound {
+	if resp.Code == http.StatusNotFound {
 		return nil, nil
 	}
 	var versions []int
-	if err := json.Unmarshal(resp.body.Bytes(), &versions); err != nil {
-		return nil, fmt.Errorf("versions of subject %q: status %d: %s", subject, resp.status, resp.body.Bytes())
+	if err := json.Unmarshal(resp.Body.Bytes(), &versions); err != nil {
+		return nil, fmt.Errorf("versions of subject %q: status %d: %s", subject, resp.Code, resp.Body.Bytes())
 	}
 	return versions, nil
 }

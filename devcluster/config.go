@@ -1,6 +1,7 @@
 package devcluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,15 +43,9 @@ type Config struct {
 
 // EnsureDefaults sets each zero field to its default.
 func (c *Config) EnsureDefaults() {
-	if c.KafkaListen == "" {
-		c.KafkaListen = DefaultKafkaListen
-	}
-	if c.RegistryListen == "" {
-		c.RegistryListen = DefaultRegistryListen
-	}
-	if c.MaxMessageBytes == 0 {
-		c.MaxMessageBytes = DefaultMaxMessageBytes
-	}
+	c.KafkaListen = cmp.Or(c.KafkaListen, DefaultKafkaListen)
+	c.RegistryListen = cmp.Or(c.RegistryListen, DefaultRegistryListen)
+	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, DefaultMaxMessageBytes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -35,8 +35,8 @@ type line struct {
 // being written when the process was killed, so it was never acknowledged. It is cut off, and torn
 // is its length.
 func openJournal(path string, apply func(entry) error) (j *journal, torn int, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	text, err := readFile(path)
+	if err != nil {
 		return nil, 0, fmt.Errorf("read registry journal %s: %w", path, err)
 	}
 	whole := bytes.LastIndexByte(text, '\n') + 1

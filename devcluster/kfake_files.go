@@ -185,6 +185,14 @@ func appendFile(path string, text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
+// removeFile removes a file, if it is there.
+func removeFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // readFile reads a file. A file that does not exist counts as empty.
 func readFile(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)

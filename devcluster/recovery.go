@@ -66,7 +66,7 @@ func recoverKafka(dir, notePath string, log *slog.Logger) error {
 			return fmt.Errorf("recover %s after a kill: %w (Reset removes all data)", dir, err)
 		}
 	}
-	if err := os.Remove(notePath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(notePath); err != nil {
 		return fmt.Errorf("recover %s after a kill: %w", dir, err)
 	}
 	return nil
@@ -304,9 +304,5 @@ func (p *partition) appendMarker(m batch) error {
 
 // removeSessions makes kfake forget the sessions and open transactions of an interrupted Close.
 func (r *recovery) removeSessions() error {
-	err := os.Remove(filepath.Join(r.dir, "session_state.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return removeFile(filepath.Join(r.dir, "session_state.json"))
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 
@@ -58,10 +60,10 @@ func openRegistry(journalPath string, log *slog.Logger) (*registry, error) {
 // replay applies a change of the journal again.
 func (r *registry) replay(e entry) error {
 	resp := r.call(e.Method, e.Path, e.Body)
-	if resp.status/100 != 2 {
-		return fmt.Errorf("%s %s was accepted once, but now is answered with status %d: %s", e.Method, e.Path, resp.status, resp.body.Bytes())
+	if resp.Code/100 != 2 {
+		return fmt.Errorf("%s %s was accepted once, but now is answered with status %d: %s", e.Method, e.Path, resp.Code, resp.Body.Bytes())
 	}
-	if id := schemaID(resp.body.Bytes()); id != e.ID {
+	if id := schemaID(resp.Body.Bytes()); id != e.ID {
 		return fmt.Errorf("%s %s gave schema id %d, but now gives %d", e.Method, e.Path, e.ID, id)
 	}
 	return nil
@@ -112,7 +114,7 @@ func (r *registry) register(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	// A schema that the subject already has is no change, even if later ones made it incompatible.
-	if r.call(http.MethodPost, subjectPath(subject), body.encode()).status != http.StatusOK {
+	if r.call(http.MethodPost, subjectPath(subject), body.encode()).Code != http.StatusOK {
 		if err := r.check(subject, body.schema, ""); err != nil {
 			failWith(w, err)
 			return
@@ -208,7 +210,7 @@ func (r *registry) isSet(req *http.Request, body []byte) bool {
 		Mode  string `json:"mode"`
 	}
 	resp := r.call(http.MethodGet, req.URL.EscapedPath()+"?defaultToGlobal=false", nil)
-	return resp.status == http.StatusOK && json.Unmarshal(resp.body.Bytes(), &now) == nil && json.Unmarshal(body, &want) == nil &&
+	return resp.Code == http.StatusOK && json.Unmarshal(resp.Body.Bytes(), &now) == nil && json.Unmarshal(body, &want) == nil &&
 		now.Level == want.Level && now.Mode == want.Mode
 }
 
@@ -219,15 +221,17 @@ func (r *registry) apply(w http.ResponseWriter, req *http.Request, body []byte) 
 		path += "?" + req.URL.RawQuery
 	}
 	resp := r.call(req.Method, path, body)
-	if resp.status/100 == 2 {
-		if err := r.journal.add(entry{Method: req.Method, Path: path, Body: body, ID: schemaID(resp.body.Bytes())}); err != nil {
+	if resp.Code/100 == 2 {
+		if err := r.journal.add(entry{Method: req.Method, Path: path, Body: body, ID: schemaID(resp.Body.Bytes())}); err != nil {
 			r.broken = err
 			r.log.Error("the registry stops answering: a change could not be saved; start again when the cause is gone", "error", err)
 			r.refuseBroken(w)
 			return
 		}
 	}
-	resp.send(w)
+	maps.Copy(w.Header(), resp.Header())
+	w.WriteHeader(resp.Code)
+	_, _ = w.Write(resp.Body.Bytes()) // the client is gone; there is nobody to tell
 }
 
 // pass lets srfake answer the request.
@@ -249,8 +253,8 @@ func (r *registry) refuseBroken(w http.ResponseWriter) bool {
 }
 
 // call asks srfake.
-func (r *registry) call(method, path string, body []byte) *response {
-	resp := &response{header: make(http.Header), status: http.StatusOK}
+func (r *registry) call(method, path string, body []byte) *httptest.ResponseRecorder {
+	resp := httptest.NewRecorder()
 	req, err := http.NewRequest(method, path, bytes.NewReader(body))
 	if err != nil {
 		fail(resp, http.StatusBadRequest, codeNotFound, "path %q: %v", path, err)
@@ -258,25 +262,6 @@ func (r *registry) call(method, path string, body []byte) *response {
 	}
 	r.fake.Handler().ServeHTTP(resp, req)
 	return resp
-}
-
-// response is an answer kept in memory.
-type response struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (r *response) Header() http.Header         { return r.header }
-func (r *response) WriteHeader(status int)      { r.status = status }
-func (r *response) Write(p []byte) (int, error) { return r.body.Write(p) }
-
-func (r *response) send(w http.ResponseWriter) {
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body.Bytes()) // the client is gone; there is nobody to tell
 }
 
 // schemaBody is the body of a request with a schema, without the fields that srfake refuses.
