@@ -2,7 +2,6 @@ package codecs
 
 import (
 	"fmt"
-	"reflect"
 	"time"
 	"unicode/utf8"
 
@@ -25,20 +24,6 @@ func checkTexts(texts ...string) error {
 		}
 	}
 	return nil
-}
-
-func (a *Aggregate) eventOf(data any) *eventCodec {
-	if data == nil {
-		return nil
-	}
-	return a.eventType[reflect.TypeOf(data)]
-}
-
-func (a *Aggregate) commandFor(data any) *commandCodec {
-	if data == nil {
-		return nil
-	}
-	return a.commandType[reflect.TypeOf(data)]
 }
 
 // shared returns the bytes as a string. If they equal likely, it returns likely itself.

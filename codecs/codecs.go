@@ -99,7 +99,11 @@ func (b *builder) register(ctx context.Context, base string) error {
 	subject := topology.Subject(b.names.Prefix + base)
 	ids := map[int]bool{}
 	for _, version := range b.set.Versions(base) {
-		id, err := b.registerOne(ctx, subject, version.Schema.Compact())
+		var id int
+		err := b.patiently(ctx, subject, func() (err error) {
+			id, err = b.registry.Register(ctx, subject, version.Schema.Compact())
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("%s version %d: %w", base, version.Number, err)
 		}
@@ -116,14 +120,6 @@ func (b *builder) register(ctx context.Context, base string) error {
 		return b.checkRegistered(ctx, t, ids)
 	}
 	return nil
-}
-
-func (b *builder) registerOne(ctx context.Context, subject, text string) (id int, err error) {
-	err = b.patiently(ctx, subject, func() (err error) {
-		id, err = b.registry.Register(ctx, subject, text)
-		return err
-	})
-	return id, err
 }
 
 // patiently asks the registry again while it is unavailable, until the context ends.

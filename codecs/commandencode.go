@@ -2,6 +2,7 @@ package codecs
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/internal/avro"
@@ -11,7 +12,7 @@ import (
 // Go type. The writer checks the size of the record. Actor is written unchanged; a writer that
 // vouches for it says so in [HeaderActor].
 func (a *Aggregate) EncodeCommand(cmd foldlog.Command[any]) ([]byte, error) {
-	codec := a.commandFor(cmd.Data)
+	codec := a.commandType[reflect.TypeOf(cmd.Data)]
 	if codec == nil {
 		return nil, fmt.Errorf("encode command for %s %s: %T is not declared as a command", a.spec.Name, cmd.AggregateID, cmd.Data)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/foldlog/foldlog"
@@ -197,9 +198,8 @@ func (r *raw) find(a *Aggregate) {
 
 // withoutData drops "data" from the path of a field: over HTTP the data is the whole body.
 func withoutData(f *avro.Fault) *avro.Fault {
-	const prefix = "data."
-	if len(f.Path) > len(prefix) && f.Path[:len(prefix)] == prefix {
-		f.Path = f.Path[len(prefix):]
+	if within, ok := strings.CutPrefix(f.Path, "data."); ok && within != "" {
+		f.Path = within
 	}
 	return f
 }

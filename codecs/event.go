@@ -3,6 +3,7 @@ package codecs
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/foldlog/foldlog"
@@ -21,7 +22,7 @@ func (a *Aggregate) EncodeEvent(e foldlog.Event[any]) ([]byte, error) {
 }
 
 func (a *Aggregate) appendEvent(dst []byte, e foldlog.Event[any]) ([]byte, error) {
-	codec := a.eventOf(e.Data)
+	codec := a.eventType[reflect.TypeOf(e.Data)]
 	switch {
 	case codec == nil:
 		return nil, fmt.Errorf("%T is not declared as an event", e.Data)

@@ -122,19 +122,13 @@ func (t *Topology) JSON(s Settings) ([]byte, error) {
 		Rekeyed bool   `json:"rekeyed"`
 		Version int    `json:"version,omitempty"` // from 2 on
 	}
-	type topicJSON struct {
-		Name              string            `json:"name"`
-		Partitions        int               `json:"partitions"`
-		ReplicationFactor int               `json:"replication_factor"`
-		Config            map[string]string `json:"config"`
-	}
 	doc := struct {
 		Name        string       `json:"name"`
 		Aggregates  []aggregate  `json:"aggregates"`
 		Policies    []policy     `json:"policies"`
 		Projections []projection `json:"projections"`
-		Topics      []topicJSON  `json:"topics"`
-	}{Name: t.Name, Aggregates: []aggregate{}, Policies: []policy{}, Projections: []projection{}}
+		Topics      []Topic      `json:"topics"`
+	}{Name: t.Name, Aggregates: []aggregate{}, Policies: []policy{}, Projections: []projection{}, Topics: t.Topics(s)}
 	for _, a := range t.Aggregates {
 		entry := aggregate{Name: a.Name}
 		for _, c := range a.Commands {
@@ -154,9 +148,6 @@ func (t *Topology) JSON(s Settings) ([]byte, error) {
 			entry.Version = p.Version
 		}
 		doc.Projections = append(doc.Projections, entry)
-	}
-	for _, topic := range t.Topics(s) {
-		doc.Topics = append(doc.Topics, topicJSON(topic))
 	}
 	return json.MarshalIndent(doc, "", "  ")
 }

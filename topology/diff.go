@@ -31,9 +31,11 @@ func (m Mismatch) Error() string {
 			m.Topic, m.Have, m.Want, m.Have)
 	case "replication factor":
 		return fmt.Sprintf("topic %s has replication factor %s, the topology asks for %s: reassign its replicas or set --replication-factor", m.Topic, m.Have, m.Want)
-	}
-	if m.Setting == SettingLost {
+	case SettingLost:
 		return fmt.Sprintf("topic %s is gone, and an empty one would lack %s: run 'foldlog recover'", m.Topic, m.Want)
+	case SettingStart:
+		return fmt.Sprintf("topic %s: a policy needs %s, there is %s: run 'foldlog topics create' to start it at the end of the events; "+
+			"where the policy ran before, restore its offsets instead, or it misses the events in between", m.Topic, m.Want, m.Have)
 	}
 	if m.Setting == "cleanup.policy" && m.Want == "compact" {
 		return fmt.Sprintf("topic %s has cleanup.policy=%s, the topology asks for compact: a recovery that did not end leaves it so, then run 'foldlog recover' again; "+
@@ -42,10 +44,6 @@ func (m Mismatch) Error() string {
 	if m.Setting == "message.timestamp.type" && m.Want == "LogAppendTime" {
 		return fmt.Sprintf("topic %s has message.timestamp.type=%s, the topology asks for LogAppendTime: an import that did not end leaves it so, then run 'foldlog import' again; "+
 			"else alter the topic", m.Topic, m.Have)
-	}
-	if m.Setting == SettingStart {
-		return fmt.Sprintf("topic %s: a policy needs %s, there is %s: run 'foldlog topics create' to start it at the end of the events; "+
-			"where the policy ran before, restore its offsets instead, or it misses the events in between", m.Topic, m.Want, m.Have)
 	}
 	return fmt.Sprintf("topic %s has %s=%s, the topology asks for %s: alter the topic or the setting", m.Topic, m.Setting, m.Have, m.Want)
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"encoding/binary"
 	"hash"
 	"strconv"
 
@@ -26,10 +27,7 @@ func (h *murmurHash) Reset()                      { h.data = h.data[:0] }
 func (h *murmurHash) Size() int                   { return 4 }
 func (h *murmurHash) BlockSize() int              { return 4 }
 func (h *murmurHash) Sum32() uint32               { return positive(murmur2(h.data)) }
-func (h *murmurHash) Sum(b []byte) []byte {
-	s := h.Sum32()
-	return append(b, byte(s>>24), byte(s>>16), byte(s>>8), byte(s))
-}
+func (h *murmurHash) Sum(b []byte) []byte         { return binary.BigEndian.AppendUint32(b, h.Sum32()) }
 
 func positive(h uint32) uint32 { return h & 0x7fffffff }
 
@@ -42,7 +40,7 @@ func murmur2(data []byte) uint32 {
 	)
 	h := seed ^ uint32(len(data))
 	for ; len(data) >= 4; data = data[4:] {
-		k := uint32(data[0]) | uint32(data[1])<<8 | uint32(data[2])<<16 | uint32(data[3])<<24
+		k := binary.LittleEndian.Uint32(data)
 		k *= m
 		k ^= k >> r
 		k *= m

@@ -22,11 +22,11 @@ const (
 
 // Topic is a topic that follows from a topology, with every setting that it depends on.
 type Topic struct {
-	Name              string
-	Partitions        int
-	ReplicationFactor int
+	Name              string `json:"name"`
+	Partitions        int    `json:"partitions"`
+	ReplicationFactor int    `json:"replication_factor"`
 	// Config has the topic's settings by their Kafka names.
-	Config map[string]string
+	Config map[string]string `json:"config"`
 }
 
 // Names returns the names that the settings' prefix gives.

@@ -138,7 +138,8 @@ func (p *ProjectionSpec) Beside(before *ProjectionSpec) *ProjectionSpec {
 
 // Aggregate returns the declared aggregate type of that name, or nil.
 func (t *Topology) Aggregate(name string) *AggregateSpec {
-	return find(t.Aggregates, func(a *AggregateSpec) bool { return a.Name == name })
+	spec, _ := find(t.Aggregates, func(a *AggregateSpec) bool { return a.Name == name })
+	return spec
 }
 
 // Projection returns the newest declared version of the projection of that name, or nil.
@@ -182,41 +183,30 @@ func (t *Topology) With(projection func(*ProjectionSpec) bool) *Topology {
 
 // Policy returns the declared policy of that name, or nil.
 func (t *Topology) Policy(name string) *PolicySpec {
-	return find(t.Policies, func(p *PolicySpec) bool { return p.Name == name })
+	spec, _ := find(t.Policies, func(p *PolicySpec) bool { return p.Name == name })
+	return spec
 }
 
 // Command returns the aggregate's command of that name.
 func (a *AggregateSpec) Command(name string) (CommandSpec, bool) {
-	i := slices.IndexFunc(a.Commands, func(c CommandSpec) bool { return c.Name == name })
-	if i < 0 {
-		return CommandSpec{}, false
-	}
-	return a.Commands[i], true
+	return find(a.Commands, func(c CommandSpec) bool { return c.Name == name })
 }
 
 // CommandOf returns the declared command whose Go type is that of the value.
 func (a *AggregateSpec) CommandOf(value any) (CommandSpec, bool) {
 	typ := reflect.TypeOf(value)
-	i := slices.IndexFunc(a.Commands, func(c CommandSpec) bool { return c.Type == typ })
-	if i < 0 {
-		return CommandSpec{}, false
-	}
-	return a.Commands[i], true
+	return find(a.Commands, func(c CommandSpec) bool { return c.Type == typ })
 }
 
 // EventOf returns the declared event whose Go type is that of the value.
 func (a *AggregateSpec) EventOf(value any) (EventSpec, bool) {
 	typ := reflect.TypeOf(value)
-	i := slices.IndexFunc(a.Events, func(e EventSpec) bool { return e.Type == typ })
-	if i < 0 {
-		return EventSpec{}, false
-	}
-	return a.Events[i], true
+	return find(a.Events, func(e EventSpec) bool { return e.Type == typ })
 }
 
-func find[T any](list []*T, match func(*T) bool) *T {
+func find[T any](list []T, match func(T) bool) (found T, ok bool) {
 	if i := slices.IndexFunc(list, match); i >= 0 {
-		return list[i]
+		return list[i], true
 	}
-	return nil
+	return found, false
 }

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"fmt"
+	"slices"
 
 	twmb "github.com/twmb/avro"
 )
@@ -93,15 +94,7 @@ func (t *Type) FieldFor(reader *Field) *Field {
 // SameName reports whether a writer's named type is the reader's: by full name, alias, or
 // unqualified name, as the specification says.
 func SameName(writer, reader *Type) bool {
-	if writer.Name == reader.Name || writer.ShortName() == reader.ShortName() {
-		return true
-	}
-	for _, alias := range reader.Aliases {
-		if alias == writer.Name {
-			return true
-		}
-	}
-	return false
+	return writer.Name == reader.Name || writer.ShortName() == reader.ShortName() || slices.Contains(reader.Aliases, writer.Name)
 }
 
 // BranchFor returns the branch of the reader's union that a value of the writer's type is read
