@@ -4,7 +4,8 @@
 //
 // Invariants:
 //
-//  1. A command is answered 200, 412, 422 or 500 only with its outcome from the log. Nothing is
+//  1. A command is answered 200, 412 or 422 only with its outcome from the log. 500 is its outcome,
+//     too, unless the command's own check is defective: then nothing was written. Nothing is
 //     decided here.
 //  2. 400, 404, 405, 408, 413, 415, 429 and 503 mean that nothing was written, 504 that it may have
 //     been. If nobody can know, the answer is 504: the same Idempotency-Key may be sent again at
