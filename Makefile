@@ -5,6 +5,7 @@ BIN := bin/foldlog
 ARGS ?=
 PACKAGES ?= ./...
 SEEDS ?= 100000
+KAFKA_PACKAGES ?= ./internal/kafkatest ./processors/... ./replay/... ./deploy/... ./proof/bench/engine
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -12,8 +13,8 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # The race detector needs cgo, and cgo needs a C compiler that works. RACE=always fails without one, RACE=never goes without.
 RACE ?= auto
 # The checker is one goroutine: the race detector would find nothing in it and make its tests six times as slow. An upgrade runs four whole systems,
-# whose packages are tested with the race detector on their own.
-SINGLE := github.com/foldlog/foldlog/proof/(check|bankv1)
+# whose packages are tested with the race detector on their own. The others build programs and look at them from outside.
+SINGLE := github.com/foldlog/foldlog/proof/(check|bankv1|walks|contract|planted)
 CC_WORKS = printf '\#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c - -o /dev/null >/dev/null 2>&1
 
 .PHONY: help dev build test simulate test-planted test-kafka torture torture-long lint bench bench-engine tidy clean
@@ -48,7 +49,7 @@ test-planted: ## plant each deliberate breakage and see a test notice it; prints
 	$(GO) test -count=1 -parallel 2 -timeout 30m -v -run '^TestEveryBugIsCaught$$' ./proof/planted -plant
 
 test-kafka: ## run the same suites on Apache Kafka and a real schema registry, the compose file's parts, and clients in other languages; needs a JDK and Maven; says what it skips without python3 or node
-	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m ./internal/kafkatest ./processors/... ./replay/... ./deploy/... ./proof/bench/engine
+	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -p 2 -count=1 -timeout 20m $(KAFKA_PACKAGES)
 	FOLDLOG_TEST_KAFKA=1 FOLDLOG_REQUIRE_KAFKA=1 $(GO) test -v -count=1 -timeout 20m ./proof/interop
 
 torture: bin/foldlog-torture bin/foldlog-check ## drive the real system under load and faults on Apache Kafka for some minutes, and judge what it wrote; needs a JDK and Maven
