@@ -215,12 +215,7 @@ func parseAmount(text string) (int64, error) {
 }
 
 func digits(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return text != ""
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
 func parseReference(operation, symbol string) (string, error) {

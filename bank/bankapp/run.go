@@ -2,6 +2,7 @@ package bankapp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/foldlog/foldlog"
 	"github.com/foldlog/foldlog/client"
+	"github.com/foldlog/foldlog/gateway"
 )
 
 // answer is the result of a command.
@@ -92,12 +94,33 @@ func overHTTP(c *client.Client) sender {
 		case err != nil:
 			return answer{}, err
 		}
-		a := answer{token: outcome.Token, newEvents: len(outcome.EventIDs)}
-		if outcome.Repeat {
-			a.newEvents = 0
-		}
-		return a, nil
+		return answerOf(outcome.Token, outcome.EventIDs, outcome.Repeat), nil
 	}
+}
+
+// overKafka sends commands straight to the commands topic.
+func overKafka(g *gateway.Gateway) sender {
+	return func(ctx context.Context, command client.Command) (answer, error) {
+		body, err := json.Marshal(command.Data)
+		if err != nil {
+			return answer{}, err
+		}
+		outcome, err := g.Send(ctx, gateway.Command{Aggregate: command.Aggregate, ID: command.ID, Name: command.Type, CommandID: command.CommandID, Body: body})
+		if err != nil {
+			return answer{}, err
+		}
+		if rejection := outcome.Rejection(); rejection != nil {
+			return answer{}, rejection
+		}
+		return answerOf(outcome.Token(), outcome.EventIDs, outcome.Repeat), nil
+	}
+}
+
+func answerOf(token foldlog.Token, events []string, repeat bool) answer {
+	if repeat {
+		return answer{token: token}
+	}
+	return answer{token: token, newEvents: len(events)}
 }
 
 // isRefusal tells a refused command from a server that is in trouble or no Foldlog server at all.
