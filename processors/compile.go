@@ -55,12 +55,20 @@ func (c *compiler) group(name, input string) step.Group {
 	return step.Group{Name: name, Input: input, Partitions: c.settings.Partitions, DeadLetters: c.names.DeadLetters(name)}
 }
 
+func (c *compiler) events(source string) events {
+	return events{codec: c.codecs.Aggregate(source), partitions: c.settings.Partitions, unknownIDs: codecs.NewUnknownIDs()}
+}
+
+func (c *compiler) deadLetters(g step.Group) deadLetters {
+	return deadLetters{group: g.Name, topic: g.DeadLetters, metrics: c.metrics, log: c.log}
+}
+
 func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 	codec := c.codecs.Aggregate(spec.Name)
 	g := c.group(c.names.Group(spec.Name), c.names.Commands(spec.Name))
 	handler := &aggregate{
 		spec: spec, codec: codec, names: c.names, source: codecs.CloudEventSource(c.topology.Name, spec.Name), partitions: c.settings.Partitions,
-		horizon: c.settings.Horizon, deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(), metrics: c.metrics, log: c.log,
+		horizon: c.settings.Horizon, deadLetters: c.deadLetters(g), unknownIDs: codecs.NewUnknownIDs(), metrics: c.metrics, log: c.log,
 	}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, nil)
@@ -93,10 +101,7 @@ func (c *compiler) aggregate(spec *topology.AggregateSpec) step.Group {
 
 func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 	g := c.group(c.names.Group(spec.Name), c.names.Events(spec.Source))
-	handler := &policy{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), targets: map[string]*codecs.Aggregate{}, names: c.names, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
-	}
+	handler := &policy{spec: spec, source: c.events(spec.Source), targets: map[string]*codecs.Aggregate{}, names: c.names, deadLetters: c.deadLetters(g)}
 	for _, target := range spec.Sends {
 		handler.targets[target] = c.codecs.Aggregate(target)
 	}
@@ -108,10 +113,7 @@ func (c *compiler) policy(spec *topology.PolicySpec) step.Group {
 
 func (c *compiler) rekey(spec *topology.ProjectionSpec) step.Group {
 	g := c.group(c.names.RekeyGroup(spec.ID()), c.names.Events(spec.Source))
-	handler := &rekey{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), names: c.names, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
-	}
+	handler := &rekey{spec: spec, source: c.events(spec.Source), names: c.names, deadLetters: c.deadLetters(g)}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, progressOf)
 	g.Outputs = []string{c.names.RekeyedTopic(spec.ID())}
@@ -126,10 +128,7 @@ func (c *compiler) projection(spec *topology.ProjectionSpec) step.Group {
 	}
 	codec := c.codecs.Projection(spec.ID())
 	g := c.group(c.names.Group(spec.ID()), input)
-	handler := &projection{
-		spec: spec, source: c.codecs.Aggregate(spec.Source), codec: codec, partitions: c.settings.Partitions,
-		deadLetters: newDeadLetters(g.Name, c.names, c.metrics, c.log), unknownIDs: codecs.NewUnknownIDs(),
-	}
+	handler := &projection{spec: spec, source: c.events(spec.Source), codec: codec, deadLetters: c.deadLetters(g)}
 	g.Handle = handler.handle
 	guard(&g, handler.deadLetters, progressOf)
 	g.Table = &step.Table{Topic: c.names.Table(spec.ID()), Decode: codec.DecodeRow}

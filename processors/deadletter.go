@@ -6,7 +6,6 @@ import (
 	"github.com/foldlog/foldlog/codecs"
 	"github.com/foldlog/foldlog/internal/record"
 	"github.com/foldlog/foldlog/processors/step"
-	"github.com/foldlog/foldlog/topology"
 )
 
 // deadLetters sets aside the input that one group cannot handle.
@@ -28,8 +27,4 @@ func (d deadLetters) record(in *record.Record, cause error) record.Record {
 	d.log.Warn("set aside as a dead letter", "group", d.group, "topic", in.Topic, "partition", in.Partition, "offset", in.Offset,
 		"cause", cause, "stack", stackOf(cause))
 	return codecs.DeadLetter(*in, d.topic, d.group, cause)
-}
-
-func newDeadLetters(group string, names topology.Names, m *metrics, log *slog.Logger) deadLetters {
-	return deadLetters{group: group, topic: names.DeadLetters(group), metrics: m, log: log}
 }

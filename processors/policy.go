@@ -13,19 +13,24 @@ import (
 	"github.com/foldlog/foldlog/topology"
 )
 
+// events reads the events of one aggregate type in the input of a group.
+type events struct {
+	codec      *codecs.Aggregate
+	partitions int
+	unknownIDs *codecs.UnknownIDs
+}
+
 // policy turns the events of one aggregate type into commands.
 type policy struct {
 	spec        *topology.PolicySpec
-	source      *codecs.Aggregate
+	source      events
 	targets     map[string]*codecs.Aggregate
 	names       topology.Names
-	partitions  int
 	deadLetters deadLetters
-	unknownIDs  *codecs.UnknownIDs
 }
 
 func (p *policy) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions, p.unknownIDs)
+	event, fault, err := p.source.decode(ctx, in)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -89,10 +94,10 @@ func (p *policy) outputs() []string {
 	return topics
 }
 
-// decodeEvent reads an event record. A fault means that the record is no event that one of our
+// decode reads an event record. A fault means that the record is no event that one of our
 // groups can have written; err means to try again.
-func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record, partitions int, ids *codecs.UnknownIDs) (event foldlog.Event[any], fault, err error) {
-	switch home := topology.PartitionOf(in.Key, partitions); {
+func (s events) decode(ctx context.Context, in *record.Record) (event foldlog.Event[any], fault, err error) {
+	switch home := topology.PartitionOf(in.Key, s.partitions); {
 	case in.Value == nil:
 		return event, errors.New("an event has a value; this record has none"), nil
 	case len(in.Key) == 0:
@@ -100,9 +105,9 @@ func decodeEvent(ctx context.Context, codec *codecs.Aggregate, in *record.Record
 	case home != in.Partition:
 		return event, fmt.Errorf("the key %q belongs to partition %d; no processor wrote the record into this one", clip(string(in.Key), foldlog.MaxIDLength), home), nil
 	}
-	event, err = codec.DecodeEvent(ctx, in.Value)
+	event, err = s.codec.DecodeEvent(ctx, in.Value)
 	if undecodable := (*codecs.Undecodable)(nil); errors.As(err, &undecodable) {
-		if again := ids.Retry(in, undecodable); again != nil {
+		if again := s.unknownIDs.Retry(in, undecodable); again != nil {
 			return event, nil, again
 		}
 		return event, undecodable.Cause, nil

@@ -113,11 +113,6 @@ func (p *Processors) wanted(g group) bool {
 	return state.Runs(g.projection.Version)
 }
 
-// runner returns one attempt at running a group.
-func (p *Processors) runner(g step.Group) (*exactlyonce.Runner, error) {
-	return exactlyonce.New(g, p.engineConfig(g))
-}
-
 func (p *Processors) engineConfig(g step.Group) exactlyonce.Config {
 	c := p.config
 	share := func(part int64) int64 { return max(c.Memory/part/int64(len(p.groups)), 1<<20) }
@@ -150,7 +145,7 @@ func (p *Processors) keep(ctx context.Context, g step.Group) {
 	const shortest, longest, healthy = 200 * time.Millisecond, 15 * time.Second, time.Minute
 	for try := range retry.Attempts(ctx, shortest, longest) {
 		started := time.Now()
-		attempt, err := p.runner(g)
+		attempt, err := exactlyonce.New(g, p.engineConfig(g))
 		if err == nil {
 			p.running(g.Name, attempt, nil)
 			err = attempt.Run(ctx)

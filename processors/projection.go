@@ -15,15 +15,13 @@ import (
 // rekey sends events on to the partition of the row that they change.
 type rekey struct {
 	spec        *topology.ProjectionSpec
-	source      *codecs.Aggregate
+	source      events
 	names       topology.Names
-	partitions  int
 	deadLetters deadLetters
-	unknownIDs  *codecs.UnknownIDs
 }
 
 func (r *rekey) handle(ctx context.Context, in *record.Record, _ step.Memory) (step.Step, error) {
-	event, fault, err := decodeEvent(ctx, r.source, in, r.partitions, r.unknownIDs)
+	event, fault, err := r.source.decode(ctx, in)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -55,11 +53,9 @@ func (r *rekey) key(event foldlog.Event[any]) (key string, fault error) {
 // projection folds events into rows.
 type projection struct {
 	spec        *topology.ProjectionSpec
-	source      *codecs.Aggregate
+	source      events
 	codec       *codecs.Projection
-	partitions  int
 	deadLetters deadLetters
-	unknownIDs  *codecs.UnknownIDs
 }
 
 func (p *projection) handle(ctx context.Context, in *record.Record, memory step.Memory) (step.Step, error) {
@@ -67,7 +63,7 @@ func (p *projection) handle(ctx context.Context, in *record.Record, memory step.
 	if strings.HasPrefix(string(in.Key), topology.ProgressPrefix) {
 		return s, nil
 	}
-	event, fault, err := decodeEvent(ctx, p.source, in, p.partitions, p.unknownIDs)
+	event, fault, err := p.source.decode(ctx, in)
 	if err != nil {
 		return step.Step{}, err
 	}

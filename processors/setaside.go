@@ -28,8 +28,9 @@ func SetAside(ctx context.Context, c Config, name string, partition int32, offse
 	if i < 0 {
 		return fmt.Errorf("the topology has no group %s", name)
 	}
-	letters := newDeadLetters(name, c.Settings.Names(), p.metrics, c.Logger)
-	return exactlyonce.SetAside(ctx, p.engineConfig(p.groups[i].Group), p.groups[i].Group, partition, offset, func(in *record.Record) step.Step {
+	g := p.groups[i].Group
+	letters := deadLetters{group: name, topic: g.DeadLetters, metrics: p.metrics, log: c.Logger}
+	return exactlyonce.SetAside(ctx, p.engineConfig(g), g, partition, offset, func(in *record.Record) step.Step {
 		s := letters.step(in, fmt.Errorf("set aside by hand: %s", reason))
 		s.Progress = progressOf(in)
 		return s
