@@ -55,7 +55,7 @@ func (c *Config) EnsureDefaults() {
 func (c Config) Validate() error {
 	var all []error
 	if c.Dir == "" {
-		all = append(all, errors.New("Dir is empty: name the data directory"))
+		all = append(all, errors.New("no data directory: set Dir"))
 	}
 	if _, err := listenAddress(c.KafkaListen); err != nil {
 		all = append(all, fmt.Errorf("KafkaListen: %w", err))

@@ -164,7 +164,7 @@ func (d *decision) refusal(r *foldlog.Rejection) foldlog.Outcome {
 // reject returns the step of a refusal.
 func (d *decision) reject(r *foldlog.Rejection) (step.Step, error) {
 	if r == nil || r.Code == "" {
-		return d.fail(fmt.Errorf("the decider returned a rejection without a code: %#v", r))
+		return d.fail(errors.New("the decider returned a nil rejection, or one without a code"))
 	}
 	o := d.refusal(r)
 	s, err := d.finish(o, nil)

@@ -75,13 +75,15 @@ func fillHues(all []shade) {
 var crashes = map[string]func(){
 	"panic":         func() { panic("planted") },
 	"panic-error":   func() { panic(&angry{}) },
-	"nil-map":       func() { var m map[string]int; m["a"] = 1 },
+	"nil-map":       func() { noMap()["a"] = 1 },
 	"out-of-range":  func() { var list []int; _ = list[len(list)] },
 	"nil-reference": func() { var s *shade; s.Hue = "RED" },
 }
 
+func noMap() map[string]int { return nil }
+
 // angry is an error whose own method panics.
-type angry struct{ error }
+type angry struct{}
 
 func (*angry) Error() string { panic("planted in Error") }
 

@@ -229,7 +229,7 @@ func (e *engine) run(parent context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = errors.New("Goka's processor ended although nobody stopped it; it is started again, please report it with the log")
+		err = errors.New("the group's processor ended although nobody stopped it; it is started again, please report it with the log")
 	}
 	return fail(CauseOther, err)
 }
