@@ -86,7 +86,7 @@ func TestConfigIsChecked(t *testing.T) {
 		config Config
 		want   string
 	}{
-		{Config{}, "Dir is empty"},
+		{Config{}, "set Dir"},
 		{Config{Dir: "d", KafkaListen: "9092"}, "KafkaListen"},
 		{Config{Dir: "d", KafkaListen: "0.0.0.0:9092"}, "one that they can reach"},
 		{Config{Dir: "d", RegistryListen: "[::]:8081"}, "RegistryListen"},
